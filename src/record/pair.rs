@@ -1,0 +1,155 @@
+//! A pair of sentences that translate each other, what scored it, and why it was dropped if it was.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DocumentId, PairId, SentenceId};
+
+/// How a pair was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Aligned in order inside a pair of documents.
+    Aligned,
+    /// Found by nearest neighbours among all sentences.
+    Mined,
+    /// Brought in from a file.
+    Imported,
+}
+
+impl Origin {
+    /// Its name in the store and in exports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aligned => "aligned",
+            Self::Mined => "mined",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// Reads [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Aligned, Self::Mined, Self::Imported].into_iter().find(|origin| origin.name() == name)
+    }
+}
+
+/// One side of a pair: one or more neighbouring sentences of one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    /// The document. `None` for a pair that was imported as bare text.
+    pub document: Option<DocumentId>,
+    /// The sentences, in order. Empty for a pair that was imported as bare text.
+    pub sentences: Vec<SentenceId>,
+    /// The sentences' texts, joined by a space.
+    pub text: String,
+}
+
+/// A pair of translations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Hash of both sides' sentences.
+    pub id: PairId,
+    /// The side in the source language.
+    pub source: Side,
+    /// The side in the target language.
+    pub target: Side,
+    /// How it was found.
+    pub origin: Origin,
+    /// Cosine of the two sides' vectors, −1 to 1; higher is nearer. `None` for imported pairs.
+    pub similarity: Option<f32>,
+    /// Ratio margin (Artetxe & Schwenk 2019): similarity against the mean over each side's neighbours; 1 is no better
+    /// than the neighbours, higher is better. `None` for imported pairs.
+    pub margin: Option<f32>,
+    /// The rank in the pool: 0 to 1, higher is surer. What it means for each origin: `stage::mine`.
+    pub score: f32,
+}
+
+/// Why a pair was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropReason {
+    /// Its score is under the threshold.
+    Score,
+    /// A side is too short or too long.
+    Length,
+    /// One side is too long for the other.
+    LengthRatio,
+    /// Both sides are the same text.
+    Identical,
+    /// A side is in another language than it should be.
+    Language,
+    /// The sides name different numbers.
+    Numbers,
+    /// The same pair, but for case and punctuation, is already kept.
+    Duplicate,
+    /// An annotator said that these are no translations.
+    Annotator,
+}
+
+impl DropReason {
+    /// All, in the order in which the filter asks.
+    pub const ALL: [Self; 8] = [
+        Self::Annotator,
+        Self::Identical,
+        Self::Language,
+        Self::Length,
+        Self::LengthRatio,
+        Self::Numbers,
+        Self::Score,
+        Self::Duplicate,
+    ];
+
+    /// Its name in the store and in exports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Length => "length",
+            Self::LengthRatio => "length-ratio",
+            Self::Identical => "identical",
+            Self::Language => "language",
+            Self::Numbers => "numbers",
+            Self::Duplicate => "duplicate",
+            Self::Annotator => "annotator",
+        }
+    }
+
+    /// Reads [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// A drop: the rule, the value that it saw and the limit it holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drop {
+    /// Which rule.
+    pub reason: DropReason,
+    /// What the rule saw, in words and figures: `3.4 > 2.5`.
+    pub detail: String,
+}
+
+/// A judgement of a pair by a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The pair.
+    pub pair: PairId,
+    /// Who judged, as the annotation tool names them.
+    pub annotator: String,
+    /// The tool's own id of the annotation: importing it twice changes nothing.
+    pub external_id: String,
+    /// `yes`, `partly` or `no`; `None` when the annotator skipped the task.
+    pub verdict: Option<String>,
+    /// Problems ticked.
+    pub problems: Vec<String>,
+    /// Similarity 0 to 5 of an STS task.
+    pub sts: Option<u8>,
+    /// The source as corrected.
+    pub source_fix: Option<String>,
+    /// The target as corrected.
+    pub target_fix: Option<String>,
+    /// Seconds spent, if known.
+    pub lead_time: Option<f64>,
+    /// When it was last changed.
+    pub updated_at: Option<jiff::Timestamp>,
+    /// Whether the annotation is a gold answer set by the project's owner.
+    pub ground_truth: bool,
+}

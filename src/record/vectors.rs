@@ -1,0 +1,91 @@
+//! Embeddings: the one matrix type that crosses modules.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// `rows × dim` numbers, row-major; every row has unit length.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vectors {
+    dim: usize,
+    data: Vec<f32>,
+}
+
+impl Vectors {
+    /// No rows yet.
+    pub fn empty(dim: usize) -> Self {
+        Self { dim, data: Vec::new() }
+    }
+
+    /// Takes rows and scales each to unit length.
+    ///
+    /// # Errors
+    /// Kind `Model` when the length is no multiple of `dim`, or a row is not finite or is all zero: such a vector
+    /// would travel far before it did harm.
+    pub fn normalised(dim: usize, mut data: Vec<f32>) -> Result<Self> {
+        if dim == 0 || data.len() % dim != 0 {
+            return Err(Error::bug(format!("{} numbers do not make rows of {dim}", data.len())));
+        }
+        for (row, vector) in data.chunks_exact_mut(dim).enumerate() {
+            let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+            if !norm.is_finite() || norm < 1e-12 {
+                return Err(Error::new(
+                    ErrorKind::Model,
+                    format!("row {row} of the embeddings has the norm {norm}: the encoder gave no usable vector"),
+                ));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "back to the stored precision")]
+            vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+        }
+        Ok(Self { dim, data })
+    }
+
+    /// Numbers in a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.data.len() / self.dim.max(1)
+    }
+
+    /// One row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.dim..(row + 1) * self.dim]
+    }
+
+    /// All rows in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.data.chunks_exact(self.dim)
+    }
+
+    /// All numbers, row-major.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Appends a row that is already of unit length (one read back from a shard).
+    pub fn push_unit(&mut self, row: &[f32]) {
+        debug_assert_eq!(row.len(), self.dim);
+        self.data.extend_from_slice(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_scaled_to_unit_length() {
+        let vectors = Vectors::normalised(2, vec![3.0, 4.0, 0.0, -2.0]).unwrap();
+        assert_eq!(vectors.row(0), [0.6, 0.8]);
+        assert_eq!(vectors.row(1), [0.0, -1.0]);
+        assert_eq!(vectors.rows(), 2);
+    }
+
+    #[test]
+    fn rows_without_a_direction_are_refused() {
+        assert_eq!(Vectors::normalised(2, vec![1.0, 0.0, 0.0, 0.0]).unwrap_err().kind(), ErrorKind::Model);
+        assert_eq!(Vectors::normalised(1, vec![f32::NAN]).unwrap_err().kind(), ErrorKind::Model);
+        assert!(Vectors::normalised(2, vec![1.0]).is_err());
+    }
+}
