@@ -12,6 +12,7 @@ pub mod id;
 pub mod language;
 pub mod pair;
 pub mod page;
+pub mod quantity;
 pub mod sentence;
 pub mod vectors;
 
@@ -20,5 +21,6 @@ pub use id::{DocumentId, PageId, PairId, SentenceId, TextId, UnitKey};
 pub use language::Language;
 pub use page::{Page, WarcRef};
 pub use pair::{Annotation, Drop, DropReason, Origin, Pair, Side};
+pub use quantity::{Bytes, Duration};
 pub use sentence::Sentence;
 pub use vectors::Vectors;
