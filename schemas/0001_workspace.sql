@@ -113,7 +113,7 @@ CREATE TABLE document (
     twins               TEXT NOT NULL,      -- JSON [TwinLink]
     images              TEXT NOT NULL,      -- JSON [url]
     twin_key            TEXT,
-    body_text_id        INTEGER NOT NULL    -- hash of the folded text: finds untranslated "translations"
+    fingerprint         TEXT NOT NULL       -- hash of all columns that later stages read
 ) STRICT;
 CREATE INDEX document_site ON document (site, language);
 
@@ -126,7 +126,7 @@ CREATE TABLE sentence (
     "end"               INTEGER NOT NULL,
     text                TEXT NOT NULL,
     text_id             INTEGER NOT NULL,
-    language            TEXT NOT NULL,      -- its own, else its document's
+    language            TEXT,               -- its own, else its document's; NULL: neither is known
     language_confidence REAL NOT NULL,
     UNIQUE (document, ordinal)
 ) STRICT;

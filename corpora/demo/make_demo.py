@@ -8,15 +8,7 @@
 Deterministic: the same sources, the packages pinned above and the same fonts (Debian fonts-dejavu-core 2.37) give
 the same bytes.  The notation of the sources is in README.md.
 """
-import argparse
-import csv
-import hashlib
-import html
-import io
-import json
-import re
-import sys
-import unicodedata
+import argparse, csv, hashlib, html, io, json, re, sys, unicodedata  # noqa: E401
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -26,6 +18,7 @@ from pathlib import Path
 LANGS = ("ru", "tm")                                  # as the sites write them; "tm" is the language tk
 OTHER = {"ru": "tm", "tm": "ru"}
 SIDE = {"R": "ru", "T": "tm"}
+PARAGRAPH = {"": (), "¶": LANGS, "¶r": ("ru",), "¶t": ("tm",)}
 KIND = {"": "sentence", "##": "chapter", "#": "heading", "-": "item", "x": "exercise"}
 TZ = timezone(timedelta(hours=5))
 PER_PAGE = 12                                         # items on a listing page
@@ -36,17 +29,14 @@ FORBIDDEN_TEXT = "Маяк 7319 «бирюзовая скумбрия»: эту 
 ARTICLE_KEYS = {"site", "id", "date", "category", "image", "title_ru", "title_tm", "slug_ru", "slug_tm"}
 BOOK_KEYS = {"book", "subject", "grade", "title_ru", "title_tm", "part"}
 
-
 # ---------------------------------------------------------------- the sources
 
 class SourceError(Exception):
     pass
 
-
 def need(condition, where, message):
     if not condition:
         raise SourceError(f"{where}: {message}")
-
 
 @dataclass
 class Bead:
@@ -54,7 +44,6 @@ class Bead:
     kind: str = ""
     free: bool = False
     sides: dict = field(default_factory=lambda: {"ru": [], "tm": []})
-
 
 @dataclass
 class Doc:
@@ -88,11 +77,9 @@ class Doc:
     def teaser(self, lang):
         return next((s for kind, texts in self.blocks[lang] if kind == "sentence" for s in texts), "")
 
-
 def pick(key, n):
     """A number below n that depends on the key only."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big") % n
-
 
 def clean(text, where):
     text = re.sub(r"[ \u00a0]+", " ", text).strip()
@@ -103,17 +90,14 @@ def clean(text, where):
     need(text == unicodedata.normalize("NFC", text), where, "text is not NFC")
     return text
 
-
 def check_script(text, lang, where):
     letters = [unicodedata.name(c, "").split(" ")[0] for c in text if c.isalpha()]
     wrong = letters.count("LATIN" if lang == "ru" else "CYRILLIC")
     need(len(letters) < 12 or wrong * 2 <= len(letters), where, f"the {lang} side is in the other script")
 
-
 def parse(path, keys, required):
     """Reads one source file; raises SourceError naming file and line."""
-    def at(number):
-        return f"{path.parent.name}/{path.name}:{number}"
+    at = f"{path.parent.name}/{path.name}:{{}}".format
     try:
         lines = path.read_text(encoding="utf-8").removeprefix("\ufeff").splitlines()
     except UnicodeDecodeError as error:
@@ -136,9 +120,8 @@ def parse(path, keys, required):
     beads, bead = [], None
     blocks, is_open = {"ru": [], "tm": []}, {"ru": False, "tm": False}
     for n, line in [*enumerate(map(str.strip, lines[n:]), n + 1), (len(lines), "")]:
-        if line in ("", "¶", "¶r", "¶t"):             # the end of a bead, perhaps of paragraphs
-            for lang in {"": (), "¶": LANGS, "¶r": ("ru",), "¶t": ("tm",)}[line]:
-                is_open[lang] = False
+        if line in PARAGRAPH:                         # the end of a bead, perhaps of paragraphs
+            is_open.update(dict.fromkeys(PARAGRAPH[line], False))
             if bead:
                 need(any(bead.sides.values()), at(bead.line), "a bead without text")
                 need(not bead.free or all(bead.sides.values()), at(bead.line), "`~` in a bead with one side only")
@@ -164,15 +147,13 @@ def parse(path, keys, required):
             goes_on = True
         bead.kind = bead.kind or kind
         bead.sides[lang].append(text)
-        if goes_on or (kind == "sentence" and is_open[lang]):
-            blocks[lang][-1][1].append(text)
-        else:
-            blocks[lang].append((kind, [text]))
+        if not goes_on and not (kind == "sentence" and is_open[lang]):
+            blocks[lang].append((kind, []))
+        blocks[lang][-1][1].append(text)
         is_open[lang] = kind == "sentence" and not goes_on
     for lang in present:
         need(blocks[lang], at(1), f"no text for title_{lang}")
     return Doc(path.stem, head, beads, blocks)
-
 
 def read_sources(source):
     articles, books, seen = [], [], {}
@@ -204,50 +185,26 @@ def read_sources(source):
     need(articles or books, source.name, "no articles/*.txt and no books/*.txt")
     return articles, books
 
-
 # ---------------------------------------------------------------- the sites
 
 SITES = {"bossan": {"base": "http://bossan.test", "ru": "Боссан", "tm": "Bossan"},
          "yelken": {"base": "http://yelken.test", "ru": "Ýelken", "tm": "Ýelken"}}
 UI_TABLE = """
-home|Главная|Baş sahypa
-news|Новости|Habarlar
-about|О нас|Biz barada
-contacts|Контакты|Habarlaşmak
-ads|Реклама|Mahabat
-search|Поиск|Gözleg
-front|Свежие новости|Täze habarlar
-popular|Самое читаемое|Iň köp okalanlar
-rubrics|Рубрики|Bölümler
-related|Читайте также|Şeýle hem okaň
-share|Поделиться|Paýlaşmak
-tags|Метки|Bellikler
-region|Туркменистан|Türkmenistan
-of_day|тема дня|günüň mowzugy
-views|Просмотров|Okaldy
-photo|Фото: архив редакции|Surat: redaksiýanyň arhiwi
-more|Подробнее|Dolulygyna
-prev|Предыдущая страница|Öňki sahypa
-next|Следующая страница|Indiki sahypa
-archive|Архив за прошлый год|Geçen ýylyň arhiwi
-comments|Комментарии|Teswirler
-none|Комментариев пока нет. Будьте первым!|Heniz teswir ýok. Ilkinji siz ýazyň!
-name|Ваше имя|Adyňyz
-say|Ваш комментарий|Teswiriňiz
-send|Отправить|Ugratmak
-subscribe|Подпишитесь на нашу рассылку|Habarlarymyza ýazylyň
-cookie|Сайт использует файлы cookie. Продолжая читать, вы соглашаетесь с этим.|\
-Saýt cookie faýllaryny ulanýar. Okamagy dowam etdirip, siz muňa razylyk berýärsiňiz.
-accept|Понятно|Düşnükli
-address|744000, г. Ашхабад, ул. Гюль, д. 14. Тел.: (+99312) 00-00-00|\
-744000, Aşgabat ş., Gül köçesi, 14-nji jaý. Tel.: (+99312) 00-00-00
-rights|Все права защищены. При использовании материалов ссылка на сайт обязательна.|\
-Ähli hukuklar goralan. Maglumatlar ulanylanda saýta salgylanmak hökmanydyr.
-language|Русский|Türkmençe
-locale|ru_RU|tk_TM
-"""
-UI = {lang: {row.split("|")[0]: row.split("|")[i] for row in UI_TABLE.split("\n") if row}
-      for i, lang in enumerate(LANGS, 1)}
+home|Главная|Baş sahypa; news|Новости|Habarlar; about|О нас|Biz barada; contacts|Контакты|Habarlaşmak
+ads|Реклама|Mahabat; search|Поиск|Gözleg; rubrics|Рубрики|Bölümler; share|Поделиться|Paýlaşmak; tags|Метки|Bellikler
+front|Свежие новости|Täze habarlar; popular|Самое читаемое|Iň köp okalanlar; related|Читайте также|Şeýle hem okaň
+region|Туркменистан|Türkmenistan; of_day|тема дня|günüň mowzugy; views|Просмотров|Okaldy; more|Подробнее|Dolulygyna
+prev|Предыдущая страница|Öňki sahypa; next|Следующая страница|Indiki sahypa; photo|Фото из архива|Surat arhiwden
+archive|Архив за прошлый год|Geçen ýylyň arhiwi; comments|Комментарии|Teswirler; name|Ваше имя|Adyňyz
+none|Комментариев пока нет. Будьте первым!|Heniz teswir ýok. Ilkinji siz ýazyň!; say|Ваш комментарий|Teswiriňiz
+send|Отправить|Ugratmak; subscribe|Подпишитесь на нашу рассылку|Habarlarymyza ýazylyň; accept|Понятно|Düşnükli
+cookie|Сайт использует файлы cookie. Продолжая читать, вы соглашаетесь с этим.|Saýt cookie faýllaryny ulanýar. \
+Okamagy dowam etdirip, siz muňa razylyk berýärsiňiz.; language|Русский|Türkmençe; locale|ru_RU|tk_TM
+address|744000, г. Ашхабад, ул. Гюль, д. 14. Тел.: (+99312) 00-00-00|744000, Aşgabat ş., Gül köçesi, 14-nji jaý. \
+Tel.: (+99312) 00-00-00; rights|Все права защищены. При использовании материалов ссылка на сайт обязательна.|\
+Ähli hukuklar goralan. Maglumatlar ulanylanda saýta salgylanmak hökmanydyr."""
+UI_ROWS = [row.split("|") for row in re.split(r"; |\n", UI_TABLE.strip())]
+UI = {lang: {row[0]: row[i] for row in UI_ROWS} for i, lang in enumerate(LANGS, 1)}
 MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 CATEGORY = {"howa": ("Погода", "Howa"), "jemgyyet": ("Общество", "Jemgyýet"), "medeniyet": ("Культура", "Medeniýet"),
             "saglyk": ("Здоровье", "Saglyk"), "sport": ("Спорт", "Sport"), "ulag": ("Транспорт", "Ulag"),
@@ -261,74 +218,45 @@ FRAME = {"bossan": """<body class="bg-white antialiased">
 <ul class="flex text-sm"><li><a href="{twin}">{other}</a></li>{extra}</ul>
 <nav><ul class="flex space-x-4">{menu}</ul></nav>{form}</header>
 <div class="breadcrumbs text-xs">{trail}</div>
-<div class="flex">
-<div class="w-2-3">
-{main}
-</div>
-<div class="w-1-3">
-{aside}
-</div>
-</div>
+<div class="flex"><div class="w-2-3">\n{main}\n</div>\n<div class="w-1-3">\n{aside}\n</div></div>
 <div class="fixed bottom-0 bg-gray-100" id="cookie-notice">{cookie}</div>
 <footer class="bg-gray-800 text-sm"><ul class="flex">{extra}</ul><p>{address}</p><p>{foot}</p></footer>
 """, "yelken": """<body>
 <header><a class="logo" href="/{lang}/">{site}</a>
 <ul class="lang"><li><a href="{twin}">{other}</a></li><li class="active"><span>{own}</span></li></ul>
 <nav><ul class="menu">{menu}</ul></nav>{form}</header>
-<div class="breadcrumb">{trail}</div>
-<aside>
-{aside}
-</aside>
-<main>
-{main}
-</main>
+<div class="breadcrumb">{trail}</div>\n<aside>\n{aside}\n</aside>\n<main>\n{main}\n</main>
 <footer><ul class="menu">{extra}</ul><address>{address}</address><p class="copyright">{foot}</p></footer>
 <div class="cookie">{cookie}</div>
 """}
 ARTICLE = {"bossan": """<div class="text-3xl font-bold lg:text-xl sm:leading-7">{title}</div>
 <div class="flex text-xs text-gray-500">{time} <span>{views}</span> {category}</div>
-{figure}
-<div id="content" class="prose">
-{body}
-</div>
-{tail}""", "yelken": """<h1>{title}</h1>
-<div class="info">{time} | {views} | {category}</div>
-{figure}
-<article>
-{body}
-</article>
-{tail}"""}
-
+{figure}\n<div id="content" class="prose">\n{body}\n</div>\n{tail}""", "yelken": """<h1>{title}</h1>
+<div class="info">{time} | {views} | {category}</div>\n{figure}\n<article>\n{body}\n</article>\n{tail}"""}
+XML, SITEMAP = '<?xml version="1.0" encoding="UTF-8"?>\n', "http://www.sitemaps.org/schemas/sitemap/0.9"
 esc = html.escape                                     # for attributes
-
 
 def esc_text(text):
     return html.escape(text, quote=False)
 
-
 def link(url, text, attributes=""):
     return f'<a{attributes} href="{url}">{esc_text(text)}</a>'
 
-
 def link_list(items):
-    return "".join(f"<li>{link(url, text)}</li>" for url, text in items)
-
+    return "".join(f"<li>{link(*item)}</li>" for item in items)
 
 def category(site, lang, slug):
     """URL and name of a category."""
     url = f"/{lang}/news/category/{slug}/" if site == "bossan" else f"/{lang}/category/{slug}/"
     return url, CATEGORY.get(slug, (slug.replace("-", " ").capitalize(),) * 2)[LANGS.index(lang)]
 
-
 def time_html(when, lang):
     text = f"{when.day} {MONTHS[when.month - 1]} {when:%Y, %H:%M}" if lang == "ru" else f"{when:%d.%m.%Y %H:%M}"
     return f'<time datetime="{when.isoformat()}">{text}</time>'
 
-
 def latin1_entities(markup):
     """As CKEditor writes it: the Latin-1 letters and quotes become entities, ň ş ž stay."""
     return "".join(f"&{codepoint2name[ord(c)]};" if 0xA0 <= ord(c) <= 0xFF else c for c in markup)
-
 
 def sentence_html(text, key, url, nbsp):
     """Escapes a sentence; in some, a few words stand in <strong>, <em> or <a>, short words take a no-break space."""
@@ -343,7 +271,6 @@ def sentence_html(text, key, url, nbsp):
         out += esc_text(body) + (f"</{tag}>" if i == last else "") + tail      # closing punctuation stays outside
         out += "&nbsp;" if nbsp and len(word) <= 2 and word.isalpha() and i < len(words) - 1 else " "
     return out[:-1]
-
 
 def body_html(doc, lang, rank):
     """The blocks of an article as markup."""
@@ -360,18 +287,14 @@ def body_html(doc, lang, rank):
         if (kind == "item") != in_list:
             out.append("</ul>" if in_list else "<ul>")
             in_list = not in_list
-        if kind == "item":
-            out.append(f"<li>{' '.join(parts)}</li>")
-        elif kind == "heading":
-            out.append(f"<h2>{' '.join(map(esc_text, texts))}</h2>")
-        elif with_break and len(parts) > 1:           # one paragraph with <br> between two sentences
-            out.append(f"{p}{parts[0]}<br>\n{' '.join(parts[1:])}</p>")
-            with_break = False
-        else:
-            out.append(f"{p}{' '.join(parts)}</p>")
+        if kind == "heading":
+            parts = map(esc_text, texts)
+        elif kind == "sentence" and with_break and len(parts) > 1:       # one paragraph with a <br>
+            parts, with_break = [f"{parts[0]}<br>\n{parts[1]}", *parts[2:]], False
+        start, end = {"item": ("<li>", "</li>"), "heading": ("<h2>", "</h2>")}.get(kind, (p, "</p>"))
+        out.append(start + " ".join(parts) + end)
     markup = "\n".join(out + ["</ul>"] * in_list)
     return latin1_entities(markup) if bossan and lang == "tm" and rank % 2 == 0 else markup
-
 
 class Site:
     def __init__(self, name, docs, files):
@@ -385,11 +308,8 @@ class Site:
 
     def put(self, path, text, encoding="utf-8"):
         data = text if isinstance(text, bytes) else text.encode(encoding, "xmlcharrefreplace")
-        self.files[f"sites/{self.name}.test/{path}"] = data
-
-    def put_page(self, url, text, encoding="utf-8"):
-        path = url.strip("/")
-        self.put(f"{path}/index.html".lstrip("/") if url.endswith("/") else f"{path}.html", text, encoding)
+        path = f"{path}index.html" if path[-1:] in "/" else path if "." in path or path[0] == "_" else f"{path}.html"
+        self.files[f"sites/{self.name}.test/{path.lstrip('/')}"] = data
 
     def page(self, lang, title, main, head="", twin="", charset="utf-8", doc=None, crumbs=()):
         """The frame of all pages: menus, side column, notices, footer."""
@@ -411,22 +331,11 @@ class Site:
             cookie=f'{t["cookie"]} <button type="button">{t["accept"]}</button>',
             foot=f"© 2019–2026 «{site}». {t['rights']}")
         return f"""<!DOCTYPE html>
-<html lang="{lang}">
-<head>
-{meta}
-<title>{esc_text(title)} — {site}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-{head}<style>
-{CSS}
-</style>
-</head>
-{frame}<script>
+<html lang="{lang}">\n<head>\n{meta}\n<title>{esc_text(title)} — {site}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">\n{head}<style>\n{CSS}\n</style>\n</head>\n{frame}<script>
 var page = {{"lang": "{lang}", "site": "{self.name}"}};
 if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
-</script>
-</body>
-</html>
-"""
+</script>\n</body>\n</html>\n"""
 
     def others(self, doc, lang, count, salt):
         """Other articles for side columns; on yelken only new ones, so that old ones hang on the listings alone."""
@@ -447,8 +356,7 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
         meta.append(f'<meta name="description" content="{esc(doc.teaser(lang))}">')
         if bossan:
             data = json.dumps({"@type": "NewsArticle", "headline": title, "datePublished": stamp}, ensure_ascii=False)
-            data = data.replace("</", "<\\/")
-            meta.append(f'<script type="application/ld+json">{data}</script>')
+            meta.append('<script type="application/ld+json">%s</script>' % data.replace("</", "<\\/"))
         rubric = category(self.name, lang, doc.head["category"])
         tags = " ".join(link(rubric[0], f"#{x}", ' class="tag"') for x in (rubric[1].lower(), t["region"], t["of_day"]))
         share = " ".join(link(f"#{n.lower()}", n) for n in ("Telegram", "IMO", "Facebook", "VK"))
@@ -465,10 +373,10 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
             views=f'{t["views"]}: {120 + pick("views" + doc.name + lang, 4000)}', tail=tail)
         twin = doc.url(OTHER[lang]) if not bossan and doc.has(OTHER[lang]) else ""
         charset = "windows-1251" if lang == "ru" and doc.name in self.cp1251 else "utf-8"
-        crumbs = ((f"/{lang}/news/", t["news"]), rubric)
-        self.put_page(doc.url(lang), self.page(lang, title, main, "\n".join(meta) + "\n", twin, charset, doc, crumbs),
-                      charset)
-        self.put(image[1:], jpeg(image))
+        page = self.page(lang, title, main, "\n".join(meta) + "\n", twin, charset, doc,
+                         ((f"/{lang}/news/", t["news"]), rubric))
+        self.put(doc.url(lang), page, charset)
+        self.put(image, jpeg(image))
 
     def teaser_html(self, doc, lang, url=""):
         url = url or doc.url(lang)
@@ -486,7 +394,7 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
             head = "".join(f'<link rel="{rel}" href="{to}">\n' for rel, to in near)
             pager = " ".join(link(to, UI[lang][rel], f' rel="{rel}"') for rel, to in near)
             main = f'<h1>{esc_text(title)}</h1>\n{items}\n<div class="pager">{pager} <span>{n} / {count}</span></div>'
-            self.put_page(url, self.page(lang, title, main, head))
+            self.put(url, self.page(lang, title, main, head))
 
     def build(self):
         moved, bossan, draft = [], self.name == "bossan", "/ru/preview/990-chernovik"
@@ -506,45 +414,35 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
             main = "\n".join([f'<h1>{t["front"]}</h1>', *(self.teaser_html(d, lang) for d in docs[:6]),
                               f'<p class="notes">{" ".join(notes)}</p>'])
             feed = "" if bossan else f'<link rel="alternate" type="application/rss+xml" href="/{lang}/rss.xml">\n'
-            self.put_page(f"/{lang}/", self.page(lang, t["home"], main, feed))
+            self.put(f"/{lang}/", self.page(lang, t["home"], main, feed))
             for key in ("about", "contacts", "ads"):
                 main = f'<h1>{t[key]}</h1>\n<p>{SITES[self.name][lang]}. {t["address"]}</p>'
-                self.put_page(f"/{lang}/{key}", self.page(lang, t[key], main))
+                self.put(f"/{lang}/{key}", self.page(lang, t[key], main))
             if not bossan:
                 self.feed(lang)
-        self.put_page(draft, self.page("ru", "Черновик", f"<h1>Черновик</h1><p>{FORBIDDEN_TEXT}</p>"))
-        self.put_page("/", '<!DOCTYPE html>\n<html lang="ru"><head><meta charset="utf-8"><title>Bossan | Ýelken</title></head>'
+        self.put(draft, self.page("ru", "Черновик", f"<h1>Черновик</h1><p>{FORBIDDEN_TEXT}</p>"))
+        self.put("/", '<!DOCTYPE html>\n<html lang="ru"><head><meta charset="utf-8"><title>Bossan | Ýelken</title></head>'
                       f'\n<body>{link("/ru/", "Русский")} {link("/tm/", "Türkmençe")}</body></html>\n')
         robots = "User-agent: *\nDisallow: /admin/\nDisallow: /ru/preview/\n"
         self.put("robots.txt", robots + (f"\nSitemap: {self.base}/sitemap.xml\n" if bossan else "Crawl-delay: 0\n"))
         if bossan:
             urls = "".join(f"<url><loc>{self.base}{d.url(lang)}</loc><lastmod>{d.time(lang).isoformat()}</lastmod></url>\n"
                            for lang in LANGS for d in self.newest[lang])
-            self.put("sitemap.xml", '<?xml version="1.0" encoding="UTF-8"?>\n'
-                     f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n')
+            self.put("sitemap.xml", f'{XML}<urlset xmlns="{SITEMAP}">\n{urls}</urlset>\n')
 
     def feed(self, lang):
         items = ""
         for d in self.newest[lang][:FEED_SIZE]:
             url, image = self.base + d.url(lang), f"/images/{d.head['image']}"
-            items += f"""<item>
-<title>{esc_text(d.title(lang))}</title>
-<link>{url}</link>
-<guid isPermaLink="true">{url}</guid>
-<category>{esc_text(category(self.name, lang, d.head["category"])[1])}</category>
-<pubDate>{format_datetime(d.time(lang))}</pubDate>
+            items += f"""<item>\n<title>{esc_text(d.title(lang))}</title>
+<link>{url}</link><guid isPermaLink="true">{url}</guid><pubDate>{format_datetime(d.time(lang))}</pubDate>
+<category>{category(self.name, lang, d.head["category"])[1]}</category>
 <description>{esc_text(d.teaser(lang))}</description>
 <enclosure url="{self.base}{image}" length="{len(jpeg(image))}" type="image/jpeg"/>
-<content:encoded><![CDATA[{body_html(d, lang, self.rank[d.name])}]]></content:encoded>
-</item>
-"""
-        self.put(f"{lang}/rss.xml", f"""<?xml version="1.0" encoding="UTF-8"?>
-<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/">
+<content:encoded><![CDATA[{body_html(d, lang, self.rank[d.name])}]]></content:encoded>\n</item>\n"""
+        self.put(f"{lang}/rss.xml", f"""{XML}<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/">
 <channel><title>{SITES[self.name][lang]}</title><link>{self.base}/{lang}/</link>
-<description>{UI[lang]["front"]}</description><language>{lang}</language>
-{items}</channel></rss>
-""")
-
+<description>{UI[lang]["front"]}</description><language>{lang}</language>\n{items}</channel></rss>\n""")
 
 def jpeg(name):
     """A small picture: a gradient whose colours depend on the name."""
@@ -555,13 +453,11 @@ def jpeg(name):
     image.save(out, "JPEG", quality=80)
     return out.getvalue()
 
-
 # ---------------------------------------------------------------- the textbooks
 
 BOOK_UI = {"ru": ("Учебник для {}-го класса", "Учебное издание", "Отпечатано для пробного корпуса. Ашхабад, 2025"),
            "tm": ("{} synp üçin okuw kitaby", "Okuw neşiri", "Synag korpusy üçin çap edildi. Aşgabat, 2025")}
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 148, 210, 18, 16, 24, 190      # millimetres
-
 
 def hyphen_points(word, lang, russian):
     """Where in the token a line may break; nowhere in a token that has a hyphen or digits."""
@@ -574,7 +470,6 @@ def hyphen_points(word, lang, russian):
         points = [i for i in range(2, len(low) - 1)
                   if low[i] not in vowels and low[i + 1] in vowels and set(low[:i]) & set(vowels)]
     return [len(match[1]) + p for p in points if 2 <= p <= len(core) - 2]
-
 
 class BookPdf:
     def __init__(self, doc, lang, fonts, serif):
@@ -656,8 +551,8 @@ class BookPdf:
 
     def make(self):
         doc, lang, pdf, last = self.doc, self.lang, self.pdf, ""
-        class_line, edition, imprint = BOOK_UI[lang]
-        grade = doc.head["grade"] + ("" if lang == "ru" else "-njy" if doc.head["grade"] in ("6", "9", "10") else "-nji")
+        (class_line, edition, imprint), grade = BOOK_UI[lang], doc.head["grade"]
+        grade += "" if lang == "ru" else "-njy" if grade in ("6", "9", "10") else "-nji"
         pdf.add_page()
         for self.y, text, size, style in ((30, edition, 9, ""), (75, doc.title(lang), 18, "B"),
                                           (115, class_line.format(grade), 11, ""), (185, imprint, 8, "")):
@@ -667,35 +562,27 @@ class BookPdf:
             self.new_page()
         for kind, texts in doc.blocks[lang]:
             text = " ".join(texts)
+            number, rest = text.split(" ", 1) if kind == "exercise" else ("•", text)
             if kind == "chapter":
                 self.chapter = text
                 self.new_page()
-                self.y += 4
-                self.block(text, 16, "B")
-                self.y += 4
-            elif kind == "heading":
-                self.y += 3
-                self.block(text, 12, "B", keep=4)
-                self.y += 1
-            elif kind == "item":
-                self.block(text, hang=9.0, label="•")
-            elif kind == "exercise":
-                self.y += 0.8 if last == "exercise" else 1.5
-                number, rest = text.split(" ", 1)
-                self.block(rest, hang=9.0, label=number)
-            else:
-                self.y += 1.5 if last in ("exercise", "item") else 0
+            apart = last != kind and "exercise" in (last, kind) or last == "item" != kind
+            self.y += {"chapter": 4, "heading": 3}.get(kind, 1.5 if apart else 0.5 * (kind == "exercise"))
+            if kind in ("chapter", "heading"):
+                self.block(text, 16 if kind == "chapter" else 12, "B", keep=4)
+                self.y += 4 if kind == "chapter" else 1
+            elif kind == "sentence":
                 self.block(text, indent=6.0)
+            else:
+                self.block(rest, hang=9.0, label=number)
             last = kind
         for font in pdf.fonts.values():
             missing = " ".join(chr(c) for c in sorted(font.missing_glyphs))
             need(not missing, f"books/{doc.name}.txt", f"{font.name} has no glyph for {missing}")
         return bytes(pdf.output())
 
-
 def book_file(doc, lang):
     return f"{doc.head['book']}_{'rus' if lang == 'ru' else 'tuk'}.pdf"
-
 
 def make_books(books, fonts, files):
     out = io.StringIO()
@@ -703,11 +590,10 @@ def make_books(books, fonts, files):
     rows.writerow(("subject", "grade", "part", "language", "file", "title"))
     for i, doc in enumerate(books):
         for lang, code in (("ru", "ru"), ("tm", "tk")):
-            name, head = book_file(doc, lang), doc.head
+            name, part = book_file(doc, lang), doc.head.get("part", "")
             files[f"textbooks/{name}"] = BookPdf(doc, lang, fonts, serif=i % 2 == 0).make()
-            rows.writerow((head["subject"], head["grade"], head.get("part", ""), code, name, doc.title(lang)))
+            rows.writerow((doc.head["subject"], doc.head["grade"], part, code, name, doc.title(lang)))
     files["textbooks/manifest.csv"] = out.getvalue().encode()
-
 
 # ---------------------------------------------------------------- the gold and the command
 
@@ -716,10 +602,8 @@ def make_gold(articles, books, files):
     pairs = ["source_url\ttarget_url"]
     order = sorted((d for d in articles if d.twins), key=lambda d: (d.head["site"], int(d.head["id"])))
     for doc in order + books:
-        if "book" in doc.head:
-            urls = [f"textbooks/{book_file(doc, lang)}" for lang in LANGS]
-        else:
-            urls = [SITES[doc.head["site"]]["base"] + doc.url(lang) for lang in LANGS]
+        urls = ([f"textbooks/{book_file(doc, lang)}" for lang in LANGS] if "book" in doc.head else
+                [SITES[doc.head["site"]]["base"] + doc.url(lang) for lang in LANGS])
         pairs.append("\t".join(urls))
         rows.append("\t".join([*urls, doc.title("ru"), doc.title("tm"), "title"]))
         for bead in doc.beads:
@@ -729,13 +613,13 @@ def make_gold(articles, books, files):
     files["gold.tsv"] = ("\n".join(rows) + "\n").encode()
     files["document_gold.tsv"] = ("\n".join(pairs) + "\n").encode()
 
-
 def main():
     here = Path(__file__).resolve().parent
     args = argparse.ArgumentParser(description="Makes the demo corpus from articles/ and books/.")
-    args.add_argument("--source", type=Path, default=here, help="the folder of articles/ and books/")
-    args.add_argument("--out", type=Path, default=here, help="where sites/, textbooks/ and the gold go")
-    args.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts/truetype/dejavu"))
+    for option, default, text in (("--source", here, "the folder of articles/ and books/"),
+                                  ("--out", here, "where sites/, textbooks/ and the gold go"),
+                                  ("--fonts", Path("/usr/share/fonts/truetype/dejavu"), "the folder of the fonts")):
+        args.add_argument(option, type=Path, default=default, help=text)
     args.add_argument("--check", action="store_true", help="compare with the files on disk, write nothing")
     args, files = args.parse_args(), {}
     try:
@@ -761,7 +645,6 @@ def main():
     twins, gold = sum(d.twins for d in articles), files["gold.tsv"].count(b"\n") - 1
     print(f"{twins} bilingual and {len(articles) - twins} other articles, {len(books)} books, {gold} gold pairs, "
           f"{len(files)} files")
-
 
 if __name__ == "__main__":
     main()

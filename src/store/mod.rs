@@ -1,1 +1,153 @@
-//! store
+//! The workspace on disk: the only SQL of the program.
+//!
+//! ```text
+//! workspace/
+//!   kopri.db          SQLite, write-ahead log, STRICT tables (schemas/0001_workspace.sql tells every column)
+//!   lock              held by the one run that may write
+//!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
+//!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
+//!   export/           what the export stage wrote
+//!   report/           one HTML page a run, and `latest.html`
+//! ```
+//!
+//! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a `&Store`
+//! and so cannot write. Files are written and synced before the row that names them is committed.
+
+pub mod documents;
+pub mod frontier;
+pub mod open;
+pub mod pairs;
+pub mod sentences;
+pub mod summary;
+pub mod units;
+pub mod vectors;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction};
+
+use crate::error::{Context, ErrorKind, Result};
+
+/// An open workspace.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    folder: PathBuf,
+    _lock: Option<std::fs::File>,
+}
+
+/// One transaction. Dropped without [`Writer::commit`], it leaves no trace.
+#[derive(Debug)]
+pub struct Writer<'store> {
+    transaction: Transaction<'store>,
+}
+
+impl Store {
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn writer(&mut self) -> Result<Writer<'_>> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .context(ErrorKind::Store, || "beginning a transaction".into())?;
+        Ok(Writer { transaction })
+    }
+
+    /// The workspace's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where raw pages lie.
+    pub fn pages_folder(&self) -> PathBuf {
+        self.folder.join("pages")
+    }
+
+    /// Where vectors lie.
+    pub fn vectors_folder(&self) -> PathBuf {
+        self.folder.join("vectors")
+    }
+
+    /// The rows of a query, in order.
+    fn rows<T>(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql).context(ErrorKind::Store, || doing.into())?;
+        let rows = statement.query_map(parameters, row).context(ErrorKind::Store, || doing.into())?;
+        rows.collect::<rusqlite::Result<_>>().context(ErrorKind::Store, || doing.into())
+    }
+
+    /// The first row of a query, if there is one.
+    fn row<T>(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        row: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        use rusqlite::OptionalExtension as _;
+        let mut statement = self.connection.prepare_cached(sql).context(ErrorKind::Store, || doing.into())?;
+        statement.query_row(parameters, row).optional().context(ErrorKind::Store, || doing.into())
+    }
+
+    /// A count or another single number.
+    fn number(&self, doing: &str, sql: &str, parameters: impl rusqlite::Params) -> Result<u64> {
+        let number: Option<i64> = self.row(doing, sql, parameters, |row| row.get::<_, Option<i64>>(0))?.flatten();
+        Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
+    }
+}
+
+impl Writer<'_> {
+    /// Makes all of it permanent.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn commit(self) -> Result<()> {
+        self.transaction.commit().context(ErrorKind::Store, || "committing".into())
+    }
+
+    /// Runs one statement; answers how many rows it touched.
+    fn execute(&self, doing: &str, sql: &str, parameters: impl rusqlite::Params) -> Result<usize> {
+        let mut statement = self.transaction.prepare_cached(sql).context(ErrorKind::Store, || doing.into())?;
+        statement.execute(parameters).context(ErrorKind::Store, || doing.into())
+    }
+}
+
+/// Reads a column that holds text in one of our own notations.
+fn parsed<T: std::str::FromStr>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: T::Err| conversion(column, error))
+}
+
+/// Like [`parsed`], for a column that may be NULL.
+fn parsed_option<T: std::str::FromStr>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| text.parse().map_err(|error: T::Err| conversion(column, error))).transpose()
+}
+
+/// Reads a column of JSON.
+fn json<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| conversion(column, error))
+}
+
+fn conversion(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+/// Our own types always become JSON; a failure would be a defect.
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).context(ErrorKind::Bug, || "writing JSON".into())
+}

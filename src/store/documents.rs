@@ -1,0 +1,236 @@
+//! Documents and pairs of documents.
+
+use rusqlite::params;
+
+use super::{Store, Writer, json, parsed_option, to_json};
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::id::hash_parts;
+use crate::record::{Document, DocumentId, DocumentKind, DocumentPair, Language};
+
+const COLUMNS: &str = "id, location, site, kind, content_hash, language, language_confidence, declared_language, title, date,
+    text, blocks, twins, images, twin_key";
+
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
+    Ok(Document {
+        id: DocumentId(row.get(0)?),
+        location: row.get(1)?,
+        site: row.get(2)?,
+        kind: if row.get::<_, String>(3)? == "pdf" { DocumentKind::Pdf } else { DocumentKind::Html },
+        content_hash: row.get(4)?,
+        language: parsed_option(row, 5)?,
+        language_confidence: row.get(6)?,
+        declared_language: parsed_option(row, 7)?,
+        title: row.get(8)?,
+        date: parsed_option(row, 9)?,
+        text: row.get(10)?,
+        blocks: json(row, 11)?,
+        twins: json(row, 12)?,
+        images: json(row, 13)?,
+        twin_key: row.get(14)?,
+    })
+}
+
+/// What the matching of documents looks at.
+#[derive(Debug, Clone)]
+pub struct DocumentClaims {
+    /// The document.
+    pub id: DocumentId,
+    /// Its URL or book path.
+    pub location: String,
+    /// Its language.
+    pub language: Language,
+    /// Publication time.
+    pub date: Option<jiff::Timestamp>,
+    /// Twins as claimed.
+    pub twins: Vec<crate::record::TwinLink>,
+    /// Images.
+    pub images: Vec<String>,
+    /// Shared id.
+    pub twin_key: Option<String>,
+}
+
+impl Store {
+    /// One document.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn document(&self, id: DocumentId) -> Result<Option<Document>> {
+        self.row("reading a document", &format!("SELECT {COLUMNS} FROM document WHERE id = ?1"), [id.0], from_row)
+    }
+
+    /// All documents' ids and fingerprints, by id.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn document_fingerprints(&self) -> Result<Vec<(DocumentId, String)>> {
+        self.rows("listing documents", "SELECT id, fingerprint FROM document ORDER BY id", [], |row| {
+            Ok((DocumentId(row.get(0)?), row.get(1)?))
+        })
+    }
+
+    /// Sites that have documents, with a fingerprint over all of the site's documents.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn site_fingerprints(&self) -> Result<Vec<(String, String)>> {
+        let rows = self.rows(
+            "listing sites",
+            "SELECT site, id, fingerprint FROM document ORDER BY site, id",
+            [],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?)),
+        )?;
+        let mut sites: Vec<(String, blake3::Hasher)> = Vec::new();
+        for (site, fingerprint) in rows {
+            if sites.last().is_none_or(|(last, _)| *last != site) {
+                sites.push((site, blake3::Hasher::new()));
+            }
+            if let Some((_, hasher)) = sites.last_mut() {
+                hasher.update(fingerprint.as_bytes());
+            }
+        }
+        Ok(sites.into_iter().map(|(site, hasher)| (site, hasher.finalize().to_hex()[..32].to_owned())).collect())
+    }
+
+    /// What a site's documents claim, for documents in one of two languages.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn claims(&self, site: &str, languages: [Language; 2]) -> Result<Vec<DocumentClaims>> {
+        let rows = self.rows(
+            "reading a site's documents",
+            "SELECT id, location, language, date, twins, images, twin_key FROM document
+             WHERE site = ?1 AND language IN (?2, ?3) ORDER BY id",
+            params![site, languages[0].code(), languages[1].code()],
+            |row| {
+                Ok((
+                    parsed_option::<Language>(row, 2)?,
+                    DocumentId(row.get(0)?),
+                    row.get::<_, String>(1)?,
+                    parsed_option(row, 3)?,
+                    json(row, 4)?,
+                    json(row, 5)?,
+                    row.get::<_, Option<String>>(6)?,
+                ))
+            },
+        )?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(language, id, location, date, twins, images, twin_key)| {
+                language.map(|language| DocumentClaims { id, location, language, date, twins, images, twin_key })
+            })
+            .collect())
+    }
+
+    /// All pairs of documents, by ids.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn document_pairs(&self) -> Result<Vec<DocumentPair>> {
+        self.rows(
+            "listing document pairs",
+            "SELECT source, target, score, evidence FROM document_pair ORDER BY source, target",
+            [],
+            |row| {
+                Ok(DocumentPair {
+                    source: DocumentId(row.get(0)?),
+                    target: DocumentId(row.get(1)?),
+                    score: row.get(2)?,
+                    evidence: json(row, 3)?,
+                })
+            },
+        )
+    }
+
+    /// Where a document lies.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn location(&self, id: DocumentId) -> Result<Option<String>> {
+        self.row("reading a document's place", "SELECT location FROM document WHERE id = ?1", [id.0], |row| row.get(0))
+    }
+}
+
+impl Writer<'_> {
+    /// Writes a document over its older self.
+    ///
+    /// # Errors
+    /// Kind `Store`; kind `Bug` when the id belongs to another location.
+    pub fn put_document(&self, document: &Document) -> Result<()> {
+        let fingerprint = fingerprint(document)?;
+        // An UPSERT and not a REPLACE: replacing would delete the row first and cascade to pairs of documents.
+        let written = self.execute(
+            "writing a document",
+            "INSERT INTO document (id, location, site, kind, content_hash, language, language_confidence,
+               declared_language, title, date, text, blocks, twins, images, twin_key, fingerprint)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+             ON CONFLICT (id) DO UPDATE SET site = excluded.site, kind = excluded.kind,
+               content_hash = excluded.content_hash, language = excluded.language,
+               language_confidence = excluded.language_confidence, declared_language = excluded.declared_language,
+               title = excluded.title, date = excluded.date, text = excluded.text, blocks = excluded.blocks,
+               twins = excluded.twins, images = excluded.images, twin_key = excluded.twin_key,
+               fingerprint = excluded.fingerprint
+             WHERE location = excluded.location",
+            params![
+                document.id.0,
+                document.location,
+                document.site,
+                match document.kind {
+                    DocumentKind::Html => "html",
+                    DocumentKind::Pdf => "pdf",
+                },
+                document.content_hash,
+                document.language.map(Language::code),
+                document.language_confidence,
+                document.declared_language.map(Language::code),
+                document.title,
+                document.date.map(|date| date.to_string()),
+                document.text,
+                to_json(&document.blocks)?,
+                to_json(&document.twins)?,
+                to_json(&document.images)?,
+                document.twin_key,
+                fingerprint,
+            ],
+        )?;
+        if written == 0 {
+            return Err(Error::new(
+                ErrorKind::Bug,
+                format!("two documents share the id {}: {} is the second", document.id, document.location),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Deletes a document with its sentences and document pairs.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn delete_document(&self, location: &str) -> Result<()> {
+        self.execute("deleting a document", "DELETE FROM document WHERE location = ?1", [location])?;
+        Ok(())
+    }
+
+    /// Replaces a site's pairs of documents.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_document_pairs(&self, site: &str, pairs: &[DocumentPair]) -> Result<()> {
+        self.execute("replacing document pairs", "DELETE FROM document_pair WHERE site = ?1", [site])?;
+        for pair in pairs {
+            self.execute(
+                "writing a document pair",
+                "INSERT INTO document_pair (source, target, site, score, evidence) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![pair.source.0, pair.target.0, site, pair.score, to_json(&pair.evidence)?],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Hash of all that later stages read of a document.
+pub fn fingerprint(document: &Document) -> Result<String> {
+    let mut content = document.clone();
+    // Bytes that only move boilerplate around change this hash and nothing that matters.
+    content.content_hash = String::new();
+    Ok(hash_parts(&[to_json(&content)?.as_bytes()]).to_hex()[..32].to_owned())
+}

@@ -1,0 +1,440 @@
+//! The crawl's frontier, its hosts, and the index of the page archive.
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::{Store, Writer, parsed_option};
+use crate::error::Result;
+use crate::record::{Page, PageId, WarcRef};
+
+/// Why a URL is visited. The order is the order of visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Named in the pipeline.
+    Seed,
+    /// A sitemap.
+    Sitemap,
+    /// An RSS or Atom feed.
+    Feed,
+    /// An article: a document is extracted from it.
+    Article,
+    /// Any other page: only its links matter.
+    Page,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Sitemap => "sitemap",
+            Self::Feed => "feed",
+            Self::Article => "article",
+            Self::Page => "page",
+        }
+    }
+
+    fn from_name(name: &str) -> Self {
+        match name {
+            "seed" => Self::Seed,
+            "sitemap" => Self::Sitemap,
+            "feed" => Self::Feed,
+            "article" => Self::Article,
+            _ => Self::Page,
+        }
+    }
+}
+
+/// A URL that is to be visited now.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// Hash of `url`.
+    pub id: PageId,
+    /// Normalised.
+    pub url: String,
+    /// The site it belongs to.
+    pub site: String,
+    /// Why it is visited.
+    pub role: Role,
+    /// Links followed from a seed.
+    pub depth: u32,
+    /// Redirects followed to come here.
+    pub redirects: u32,
+    /// For a conditional request, from the last 200.
+    pub etag: Option<String>,
+    /// For a conditional request, from the last 200.
+    pub last_modified: Option<String>,
+    /// Hash of the last body.
+    pub body_hash: Option<String>,
+    /// Current revisit interval in seconds.
+    pub interval: Option<u64>,
+}
+
+/// A URL that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Normalised.
+    pub url: String,
+    /// With the port where it is not the scheme's own.
+    pub host: String,
+    /// The site in whose scope it lies.
+    pub site: String,
+    /// Why it would be visited.
+    pub role: Role,
+    /// Links followed from a seed.
+    pub depth: u32,
+    /// Redirects followed to come here.
+    pub redirects: u32,
+    /// Where it was found.
+    pub via: Option<PageId>,
+}
+
+/// What became of a visit.
+#[derive(Debug, Clone)]
+pub enum Visited {
+    /// 200: the body is archived.
+    Fetched {
+        /// `Content-Type`.
+        content_type: Option<String>,
+        /// `ETag`.
+        etag: Option<String>,
+        /// `Last-Modified`.
+        last_modified: Option<String>,
+        /// BLAKE3 of the body, hexadecimal.
+        body_hash: String,
+        /// Where the body lies; `None` when it equals the last one.
+        warc: Option<WarcRef>,
+    },
+    /// 304.
+    NotModified,
+    /// 3xx with a target (which was added as found, if in scope).
+    Redirected,
+    /// 404 or 410. What was fetched before stays archived.
+    Gone,
+    /// robots.txt forbids it.
+    Forbidden,
+    /// Anything else: tried again in the next round.
+    Failed(String),
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostRow {
+    /// Status of robots.txt; `None`: it could not be reached.
+    pub robots_status: Option<u16>,
+    /// Its body.
+    pub robots_body: Option<Vec<u8>>,
+    /// When it was fetched; `None`: never.
+    pub robots_fetched_at: Option<Timestamp>,
+    /// Current delay between requests.
+    pub delay_ms: u64,
+    /// Not before.
+    pub next_allowed_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// The open crawl round, if the last one was interrupted: its id and start.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn open_round(&self) -> Result<Option<(i64, Timestamp)>> {
+        self.row(
+            "reading the crawl round",
+            "SELECT id, started_at FROM crawl_round WHERE finished_at IS NULL ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, super::parsed(row, 1)?)),
+        )
+    }
+
+    /// Hosts with URLs that are due in a round that began at `round`.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn due_hosts(&self, round: Timestamp) -> Result<Vec<(String, u64)>> {
+        self.rows(
+            "listing due hosts",
+            "SELECT host, count(*) FROM url WHERE next_visit_at IS NULL OR next_visit_at <= ?1 GROUP BY host ORDER BY host",
+            [round.to_string()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    /// The next URL of a host that is due.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn next_visit(&self, host: &str, round: Timestamp) -> Result<Option<Visit>> {
+        self.row(
+            "taking a URL from the frontier",
+            "SELECT id, url, site, role, depth, redirects, etag, last_modified, body_hash, interval_s FROM url
+             WHERE host = ?1 AND (next_visit_at IS NULL OR next_visit_at <= ?2)
+             ORDER BY CASE role WHEN 'seed' THEN 0 WHEN 'sitemap' THEN 1 WHEN 'feed' THEN 2 WHEN 'article' THEN 3 ELSE 4 END,
+               depth, url LIMIT 1",
+            params![host, round.to_string()],
+            |row| {
+                Ok(Visit {
+                    id: PageId(row.get(0)?),
+                    url: row.get(1)?,
+                    site: row.get(2)?,
+                    role: Role::from_name(&row.get::<_, String>(3)?),
+                    depth: row.get(4)?,
+                    redirects: row.get(5)?,
+                    etag: row.get(6)?,
+                    last_modified: row.get(7)?,
+                    body_hash: row.get(8)?,
+                    interval: row.get(9)?,
+                })
+            },
+        )
+    }
+
+    /// What is known of a host.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn host(&self, host: &str) -> Result<HostRow> {
+        Ok(self
+            .row(
+                "reading a host",
+                "SELECT robots_status, robots_body, robots_fetched_at, delay_ms, next_allowed_at FROM host WHERE host = ?1",
+                [host],
+                |row| {
+                    Ok(HostRow {
+                        robots_status: row.get(0)?,
+                        robots_body: row.get(1)?,
+                        robots_fetched_at: parsed_option(row, 2)?,
+                        delay_ms: row.get(3)?,
+                        next_allowed_at: parsed_option(row, 4)?,
+                    })
+                },
+            )?
+            .unwrap_or_default())
+    }
+
+    /// How far an archive file is committed, in bytes.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn warc_length(&self, file: &str) -> Result<u64> {
+        self.number("reading the archive's length", "SELECT length FROM warc WHERE file = ?1", [file])
+    }
+
+    /// All articles whose body is archived: URL, site and body hash, by URL.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn archived_articles(&self, with_gone: bool) -> Result<Vec<(String, String)>> {
+        self.rows(
+            "listing archived articles",
+            "SELECT url, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
+               AND (?1 OR state <> 'gone') AND state <> 'forbidden' ORDER BY url",
+            [with_gone],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    /// The archived page of a URL.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn page(&self, url: &str) -> Result<Option<Page>> {
+        self.row(
+            "reading a page's row",
+            "SELECT id, url, site, coalesce(status, 200), content_type, body_hash, warc_file, warc_offset, warc_length FROM url
+             WHERE url = ?1 AND body_hash IS NOT NULL",
+            [url],
+            |row| {
+                Ok(Page {
+                    id: PageId(row.get(0)?),
+                    url: row.get(1)?,
+                    site: row.get(2)?,
+                    status: 200,
+                    content_type: row.get(4)?,
+                    body_hash: row.get(5)?,
+                    warc: WarcRef { file: row.get(6)?, offset: row.get(7)?, length: row.get(8)? },
+                })
+            },
+        )
+    }
+
+    /// A URL's row for people: every column by name.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn url_details(&self, id: PageId) -> Result<Option<Vec<(String, String)>>> {
+        self.row("reading a URL", "SELECT * FROM url WHERE id = ?1", [id.0], |row| {
+            let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
+            names
+                .into_iter()
+                .enumerate()
+                .map(|(index, name)| {
+                    Ok((name, match row.get_ref(index)? {
+                        rusqlite::types::ValueRef::Null => String::new(),
+                        rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                        rusqlite::types::ValueRef::Real(number) => number.to_string(),
+                        rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
+                            String::from_utf8_lossy(text).into_owned()
+                        }
+                    }))
+                })
+                .collect()
+        })
+    }
+}
+
+impl Writer<'_> {
+    /// Begins a crawl round.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn begin_round(&self, at: Timestamp) -> Result<i64> {
+        self.execute("beginning a crawl round", "INSERT INTO crawl_round (started_at) VALUES (?1)", [at.to_string()])?;
+        Ok(self.transaction.last_insert_rowid())
+    }
+
+    /// Ends a crawl round.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn finish_round(&self, round: i64, at: Timestamp) -> Result<()> {
+        self.execute(
+            "ending a crawl round",
+            "UPDATE crawl_round SET finished_at = ?2 WHERE id = ?1",
+            params![round, at.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// Adds a URL to the frontier, or does nothing when it is known; a known one may rise to a better role, and a
+    /// shorter way to it counts. Answers whether it is new.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn add_url(&self, found: &Found) -> Result<bool> {
+        let id = PageId::of(&[found.url.as_bytes()]);
+        let added = self.execute(
+            "adding to the frontier",
+            "INSERT INTO url (id, url, host, site, role, depth, redirects, via, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting') ON CONFLICT (url) DO NOTHING",
+            params![
+                id.0,
+                found.url,
+                found.host,
+                found.site,
+                found.role.name(),
+                found.depth,
+                found.redirects,
+                found.via.map(|via| via.0)
+            ],
+        )?;
+        if added == 0 {
+            self.execute(
+                "updating the frontier",
+                "UPDATE url SET depth = min(depth, ?2), role = CASE WHEN role = 'page' THEN ?3 ELSE role END WHERE id = ?1
+                   AND (depth > ?2 OR (role = 'page' AND ?3 <> 'page'))",
+                params![id.0, found.depth, found.role.name()],
+            )?;
+        }
+        Ok(added > 0)
+    }
+
+    /// Notes what became of a visit, and when the URL is to be visited again.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn visited(
+        &self,
+        id: PageId,
+        status: Option<u16>,
+        visited: &Visited,
+        interval: u64,
+        at: Timestamp,
+        next_visit_at: Timestamp,
+    ) -> Result<()> {
+        let doing = "noting a visit";
+        let common = params![id.0, status, interval, at.to_string(), next_visit_at.to_string()];
+        match visited {
+            Visited::Fetched { content_type, etag, last_modified, body_hash, warc } => {
+                self.execute(
+                    doing,
+                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5,
+                       attempts = 0, error = NULL WHERE id = ?1",
+                    common,
+                )?;
+                self.execute(
+                    doing,
+                    "UPDATE url SET content_type = ?2, etag = ?3, last_modified = ?4 WHERE id = ?1",
+                    params![id.0, content_type, etag, last_modified],
+                )?;
+                if let Some(warc) = warc {
+                    self.execute(
+                        doing,
+                        "UPDATE url SET body_hash = ?2, warc_file = ?3, warc_offset = ?4, warc_length = ?5, changed_at = ?6
+                         WHERE id = ?1",
+                        params![id.0, body_hash, warc.file, warc.offset, warc.length, at.to_string()],
+                    )?;
+                }
+            }
+            Visited::NotModified => {
+                self.execute(
+                    doing,
+                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5,
+                       attempts = 0, error = NULL WHERE id = ?1",
+                    common,
+                )?;
+            }
+            Visited::Redirected | Visited::Gone | Visited::Forbidden | Visited::Failed(_) => {
+                let (state, error) = match visited {
+                    Visited::Redirected => ("redirect", None),
+                    Visited::Gone => ("gone", None),
+                    Visited::Forbidden => ("forbidden", None),
+                    Visited::Failed(error) => ("failed", Some(error.as_str())),
+                    Visited::Fetched { .. } | Visited::NotModified => return Ok(()),
+                };
+                self.execute(
+                    doing,
+                    "UPDATE url SET state = ?6, status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5,
+                       error = ?7, attempts = CASE WHEN ?6 = 'failed' THEN attempts + 1 ELSE 0 END WHERE id = ?1",
+                    params![id.0, status, interval, at.to_string(), next_visit_at.to_string(), state, error],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what is known of a host.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn set_host(&self, host: &str, row: &HostRow) -> Result<()> {
+        self.execute(
+            "keeping a host",
+            "INSERT INTO host (host, robots_status, robots_body, robots_fetched_at, delay_ms, next_allowed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (host) DO UPDATE SET robots_status = excluded.robots_status, robots_body = excluded.robots_body,
+               robots_fetched_at = excluded.robots_fetched_at, delay_ms = excluded.delay_ms,
+               next_allowed_at = excluded.next_allowed_at",
+            params![
+                host,
+                row.robots_status,
+                row.robots_body,
+                row.robots_fetched_at.map(|at| at.to_string()),
+                row.delay_ms,
+                row.next_allowed_at.map(|at| at.to_string())
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Notes how far an archive file is written.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn set_warc_length(&self, file: &str, length: u64) -> Result<()> {
+        self.execute(
+            "noting the archive's length",
+            "INSERT INTO warc (file, length) VALUES (?1, ?2) ON CONFLICT (file) DO UPDATE SET length = excluded.length",
+            params![file, length],
+        )?;
+        Ok(())
+    }
+}

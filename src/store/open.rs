@@ -1,0 +1,198 @@
+//! Opening a workspace: settings, the lock, migrations.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::Store;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::files;
+
+/// Numbered migrations; `user_version` counts those applied.
+const MIGRATIONS: [&str; 1] = [include_str!("../../schemas/0001_workspace.sql")];
+
+/// Marks the file as ours: "kopr" in ASCII.
+const APPLICATION_ID: i32 = 0x6b6f_7072;
+
+/// What a caller wants to do with the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Look only; works while a run is writing.
+    Read,
+    /// Write: one process at a time. Makes the workspace if there is none.
+    Write,
+}
+
+impl Store {
+    /// Opens the workspace in `folder`.
+    ///
+    /// # Errors
+    /// Kind `Store`: another run holds the lock, the database belongs to another program or to a newer version, or
+    /// is damaged (it is never deleted: the message says how to rescue it). Kind `Usage` when reading and there is none.
+    pub fn open(folder: &Path, access: Access) -> Result<Self> {
+        let path = folder.join("kopri.db");
+        let lock = match access {
+            Access::Read if !path.exists() => {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("there is no workspace in {} yet: `kopri run PIPELINE` makes it", folder.display()),
+                ));
+            }
+            Access::Read => None,
+            Access::Write => {
+                files::create_folder(folder)?;
+                Some(lock(folder)?)
+            }
+        };
+        let mut connection =
+            Connection::open(&path).context(ErrorKind::Store, || format!("opening {}", path.display()))?;
+        prepare(&connection, access).context(ErrorKind::Store, || format!("preparing {}", path.display()))?;
+        if access == Access::Write {
+            migrate(&mut connection, &path)?;
+        } else {
+            refuse_foreign(&connection, &path)?;
+        }
+        Ok(Self { connection, folder: folder.to_path_buf(), _lock: lock })
+    }
+}
+
+/// The lock dies with the process, so a killed run never blocks the next.
+fn lock(folder: &Path) -> Result<std::fs::File> {
+    let path = folder.join("lock");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .context(ErrorKind::Store, || format!("opening {}", path.display()))?;
+    match fs4::FileExt::try_lock(&file) {
+        Ok(()) => Ok(file),
+        Err(fs4::TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Store,
+            format!("another run is writing to {}: wait for it, or stop it", folder.display()),
+        )),
+        Err(fs4::TryLockError::Error(error)) => {
+            Err(Error::with_source(ErrorKind::Store, format!("locking {}", path.display()), error))
+        }
+    }
+}
+
+/// Settings of the connection; they must be made outside a transaction.
+fn prepare(connection: &Connection, access: Access) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // 64 MB of pages: the largest index that a stage walks stays in memory.
+    connection.pragma_update(None, "cache_size", -64_000)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    match access {
+        Access::Write => {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // A power cut may lose the last transactions, never tear one: the units are then simply done again.
+            connection.pragma_update(None, "synchronous", "NORMAL")
+        }
+        Access::Read => connection.pragma_update(None, "query_only", true),
+    }
+}
+
+fn refuse_foreign(connection: &Connection, path: &Path) -> Result<i64> {
+    let doing = || format!("reading {}", path.display());
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let version = pragma("user_version").map_err(|error| damaged(path, error))?;
+    let application = pragma("application_id").context(ErrorKind::Store, doing)?;
+    if version > 0 && application != i64::from(APPLICATION_ID) {
+        return Err(Error::new(ErrorKind::Store, format!("{} belongs to another program", path.display())));
+    }
+    if version > MIGRATIONS.len() as i64 {
+        return Err(Error::new(
+            ErrorKind::Store,
+            format!(
+                "{} has schema version {version}, this kopri {} reads up to {}: use the newer kopri that wrote it",
+                path.display(),
+                env!("CARGO_PKG_VERSION"),
+                MIGRATIONS.len()
+            ),
+        ));
+    }
+    Ok(version)
+}
+
+fn damaged(path: &Path, error: rusqlite::Error) -> Error {
+    Error::with_source(
+        ErrorKind::Store,
+        format!(
+            "{} cannot be read as a database. It is left as it is; try `sqlite3 {0} .recover`, or a backup",
+            path.display()
+        ),
+        error,
+    )
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    let version = refuse_foreign(connection, path)?;
+    let doing = || format!("migrating {}", path.display());
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(|error| damaged(path, error))?;
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.execute_batch(sql).context(ErrorKind::Store, || format!("migration {} of {}", index + 1, path.display()))?;
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64).context(ErrorKind::Store, doing)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).context(ErrorKind::Store, doing)?;
+    transaction.commit().context(ErrorKind::Store, doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_workspace_has_the_newest_schema_and_opens_again() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Access::Write).unwrap());
+        let store = Store::open(folder.path(), Access::Read).unwrap();
+        assert_eq!(store.number("", "SELECT count(*) FROM unit", []).unwrap(), 0);
+    }
+
+    #[test]
+    fn two_writers_are_refused_and_a_reader_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Store::open(folder.path(), Access::Write).unwrap();
+        let error = Store::open(folder.path(), Access::Write).unwrap_err();
+        assert!(error.to_string().contains("another run"), "{error}");
+        Store::open(folder.path(), Access::Read).unwrap();
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Access::Write).unwrap());
+        let store = Store::open(folder.path(), Access::Read).unwrap();
+        assert!(store.connection.execute("DELETE FROM unit", []).is_err());
+    }
+
+    #[test]
+    fn newer_foreign_and_damaged_databases_are_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Access::Write).unwrap());
+        let path = folder.path().join("kopri.db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let error = Store::open(folder.path(), Access::Write).unwrap_err();
+        assert!(error.to_string().contains("schema version 99"), "{error}");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+        Connection::open(&path).unwrap().pragma_update(None, "application_id", 7).unwrap();
+        assert!(Store::open(folder.path(), Access::Write).unwrap_err().to_string().contains("another program"));
+
+        let other = tempfile::tempdir().unwrap();
+        let path = other.path().join("kopri.db");
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        let error = Store::open(other.path(), Access::Write).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store);
+        assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
+    }
+
+    #[test]
+    fn reading_a_workspace_that_is_not_there_says_how_to_make_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Store::open(folder.path(), Access::Read).unwrap_err().kind(), ErrorKind::Usage);
+    }
+}

@@ -1,0 +1,447 @@
+//! Pairs, verdicts, annotations and the neighbour lists behind mining.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::params;
+
+use super::{Store, Writer, json, parsed_option, to_json};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::record::{Annotation, DocumentId, Drop, DropReason, Language, Origin, Pair, PairId, Side, TextId};
+
+const COLUMNS: &str = "pair.id, origin, source_document, target_document, source_sentences, target_sentences, source_text,
+    target_text, similarity, margin, score";
+
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
+    let origin: String = row.get(1)?;
+    Ok(Pair {
+        id: PairId(row.get(0)?),
+        origin: Origin::from_name(&origin).ok_or_else(|| {
+            super::conversion(1, Error::new(ErrorKind::Store, format!("unknown origin {origin:?}")))
+        })?,
+        source: Side {
+            document: row.get::<_, Option<i64>>(2)?.map(DocumentId),
+            sentences: json(row, 4)?,
+            text: row.get(6)?,
+        },
+        target: Side {
+            document: row.get::<_, Option<i64>>(3)?.map(DocumentId),
+            sentences: json(row, 5)?,
+            text: row.get(7)?,
+        },
+        similarity: row.get(8)?,
+        margin: row.get(9)?,
+        score: row.get(10)?,
+    })
+}
+
+/// A pair as exported: with where it comes from and what the filter said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedPair {
+    /// The pair.
+    pub pair: Pair,
+    /// Why it was dropped; `None`: kept.
+    pub drop: Option<Drop>,
+    /// URL or book path of the source side.
+    pub source_location: Option<String>,
+    /// URL or book path of the target side.
+    pub target_location: Option<String>,
+}
+
+/// Which pairs to walk over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// Pairs that passed the filter.
+    Kept,
+    /// Pairs that the filter dropped.
+    Dropped,
+    /// All pairs that the filter has seen.
+    All,
+}
+
+/// Which way neighbours were looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// A source text's neighbours among the target texts.
+    Forward,
+    /// A target text's neighbours among the source texts.
+    Backward,
+}
+
+impl Direction {
+    /// Its name in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+        }
+    }
+
+    /// The other way.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Forward => Self::Backward,
+            Self::Backward => Self::Forward,
+        }
+    }
+}
+
+/// A text and its nearest neighbours with their cosines, best first.
+pub type NeighbourList = (TextId, Vec<(TextId, f32)>);
+
+fn pack(list: &[(TextId, f32)]) -> Vec<u8> {
+    list.iter().flat_map(|(text, cosine)| text.0.to_le_bytes().into_iter().chain(cosine.to_le_bytes())).collect()
+}
+
+fn unpack(bytes: &[u8]) -> Vec<(TextId, f32)> {
+    bytes
+        .chunks_exact(12)
+        .map(|entry| {
+            let (mut id, mut cosine) = ([0; 8], [0; 4]);
+            id.copy_from_slice(&entry[..8]);
+            cosine.copy_from_slice(&entry[8..]);
+            (TextId(i64::from_le_bytes(id)), f32::from_le_bytes(cosine))
+        })
+        .collect()
+}
+
+impl Store {
+    /// The pairs that a unit made, by id.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn pairs_of(&self, stage: &str, unit: &str) -> Result<Vec<Pair>> {
+        self.rows(
+            "reading a unit's pairs",
+            &format!("SELECT {COLUMNS} FROM pair WHERE stage = ?1 AND unit = ?2 ORDER BY id"),
+            [stage, unit],
+            from_row,
+        )
+    }
+
+    /// The source and target sentences of aligned pairs whose score is at least `score`.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn aligned_sentences(&self, score: f32) -> Result<Vec<(Vec<crate::record::SentenceId>, Vec<crate::record::SentenceId>)>> {
+        self.rows(
+            "listing aligned sentences",
+            "SELECT source_sentences, target_sentences FROM pair WHERE origin = 'aligned' AND score >= ?1 ORDER BY id",
+            [score],
+            |row| Ok((json(row, 0)?, json(row, 1)?)),
+        )
+    }
+
+    /// Units that made pairs.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn pair_units(&self) -> Result<Vec<(String, String)>> {
+        self.rows("listing units with pairs", "SELECT DISTINCT stage, unit FROM pair ORDER BY stage, unit", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+    }
+
+    /// One pair with its verdict.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn judged_pair(&self, id: PairId) -> Result<Option<JudgedPair>> {
+        self.row("reading a pair", &format!("{} WHERE pair.id = ?1", judged_sql("LEFT")), [id.0], judged_from_row)
+    }
+
+    /// Walks over judged pairs, best first (score, then id), without holding them all.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_pair(&self, selection: Selection, mut each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
+        let doing = || "walking over pairs".to_owned();
+        let condition = match selection {
+            Selection::Kept => "WHERE reason IS NULL",
+            Selection::Dropped => "WHERE reason IS NOT NULL",
+            Selection::All => "",
+        };
+        let sql = format!("{} {condition} ORDER BY score DESC, pair.id", judged_sql("INNER"));
+        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
+        let mut rows = statement.query([]).context(ErrorKind::Store, doing)?;
+        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
+            each(judged_from_row(row).context(ErrorKind::Store, doing)?)?;
+        }
+        Ok(())
+    }
+
+    /// Pairs for people to look at: `limit` of them from `offset`, ordered by score.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn sample_pairs(&self, condition: SampleOf, limit: u32) -> Result<Vec<JudgedPair>> {
+        let tail = match condition {
+            SampleOf::Best => "WHERE reason IS NULL ORDER BY score DESC, pair.id LIMIT ?1",
+            SampleOf::Borderline => "WHERE reason IS NULL ORDER BY score, pair.id LIMIT ?1",
+            // Every reason has its turn.
+            SampleOf::Dropped => {
+                "WHERE reason IS NOT NULL ORDER BY
+                   row_number() OVER (PARTITION BY reason ORDER BY score DESC, pair.id), reason LIMIT ?1"
+            }
+        };
+        self.rows("sampling pairs", &format!("{} {tail}", judged_sql("INNER")), [limit], judged_from_row)
+    }
+
+    /// How many pairs were kept and how many each rule dropped.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn verdict_counts(&self) -> Result<BTreeMap<Option<String>, u64>> {
+        let rows = self.rows("counting verdicts", "SELECT reason, count(*) FROM verdict GROUP BY reason", [], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u64>(1)?))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Pairs that passed every rule but that of duplicates, or failed it: id, fold and score, best first.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn duplicate_candidates(&self) -> Result<Vec<(PairId, i64)>> {
+        self.rows(
+            "listing candidates for duplicates",
+            "SELECT pair.id, fold FROM verdict JOIN pair ON pair.id = verdict.pair
+             WHERE reason IS NULL OR reason = 'duplicate' ORDER BY score DESC, pair.id",
+            [],
+            |row| Ok((PairId(row.get(0)?), row.get(1)?)),
+        )
+    }
+
+    /// Annotations of a pair.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn annotations(&self, pair: PairId) -> Result<Vec<Annotation>> {
+        self.rows(
+            "reading annotations",
+            "SELECT external_id, pair, annotator, verdict, problems, sts, source_fix, target_fix, lead_time, updated_at,
+               ground_truth FROM annotation WHERE pair = ?1 ORDER BY updated_at, external_id",
+            [pair.0],
+            |row| {
+                Ok(Annotation {
+                    external_id: row.get(0)?,
+                    pair: PairId(row.get(1)?),
+                    annotator: row.get(2)?,
+                    verdict: row.get(3)?,
+                    problems: json(row, 4)?,
+                    sts: row.get(5)?,
+                    source_fix: row.get(6)?,
+                    target_fix: row.get(7)?,
+                    lead_time: row.get(8)?,
+                    updated_at: parsed_option(row, 9)?,
+                    ground_truth: row.get(10)?,
+                })
+            },
+        )
+    }
+
+    /// Pairs that have annotations, with how many.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn annotated_pairs(&self) -> Result<HashMap<PairId, u64>> {
+        let rows = self.rows("listing annotated pairs", "SELECT pair, count(*) FROM annotation GROUP BY pair", [], |row| {
+            Ok((PairId(row.get(0)?), row.get::<_, u64>(1)?))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// All neighbour lists of a direction made under `key`, by text id. Memory: 12 bytes a neighbour.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn neighbour_lists(&self, direction: Direction, key: &str) -> Result<Vec<NeighbourList>> {
+        self.rows(
+            "reading neighbour lists",
+            "SELECT text_id, list FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
+            [direction.name(), key],
+            |row| Ok((TextId(row.get(0)?), unpack(&row.get::<_, Vec<u8>>(1)?))),
+        )
+    }
+
+}
+
+/// Which pairs [`Store::sample_pairs`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleOf {
+    /// The kept pairs with the highest scores.
+    Best,
+    /// The kept pairs with the lowest scores.
+    Borderline,
+    /// Dropped pairs, some of every reason, the highest scores first.
+    Dropped,
+}
+
+fn judged_sql(join: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, verdict.reason, coalesce(verdict.detail, ''), source.location, target.location FROM pair
+         {join} JOIN verdict ON verdict.pair = pair.id
+         LEFT JOIN document AS source ON source.id = pair.source_document
+         LEFT JOIN document AS target ON target.id = pair.target_document"
+    )
+}
+
+fn judged_from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<JudgedPair> {
+    let reason: Option<String> = row.get(11)?;
+    let detail = row.get(12)?;
+    Ok(JudgedPair {
+        pair: from_row(row)?,
+        drop: reason.as_deref().and_then(DropReason::from_name).map(|reason| Drop { reason, detail }),
+        source_location: row.get(13)?,
+        target_location: row.get(14)?,
+    })
+}
+
+impl Writer<'_> {
+    /// Replaces the pairs that a unit made. A pair that another unit has made already stays with that one.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_pairs(&self, stage: &str, unit: &str, pairs: &[Pair]) -> Result<()> {
+        self.execute("replacing a unit's pairs", "DELETE FROM pair WHERE stage = ?1 AND unit = ?2", [stage, unit])?;
+        for pair in pairs {
+            self.execute(
+                "writing a pair",
+                "INSERT INTO pair (id, stage, unit, origin, source_document, target_document, source_sentences,
+                   target_sentences, source_text, target_text, similarity, margin, score)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (id) DO NOTHING",
+                params![
+                    pair.id.0,
+                    stage,
+                    unit,
+                    pair.origin.name(),
+                    pair.source.document.map(|id| id.0),
+                    pair.target.document.map(|id| id.0),
+                    to_json(&pair.source.sentences)?,
+                    to_json(&pair.target.sentences)?,
+                    pair.source.text,
+                    pair.target.text,
+                    pair.similarity,
+                    pair.margin,
+                    pair.score
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Writes a verdict.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_verdict(&self, pair: PairId, fold: i64, drop: Option<&Drop>) -> Result<()> {
+        self.execute(
+            "writing a verdict",
+            "INSERT INTO verdict (pair, fold, reason, detail) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (pair) DO UPDATE SET fold = excluded.fold, reason = excluded.reason, detail = excluded.detail",
+            params![
+                pair.0,
+                fold,
+                drop.map(|drop| drop.reason.name()),
+                drop.map(|drop| drop.detail.as_str()).unwrap_or_default()
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Says which pairs are duplicates of a better one; every other earlier duplicate is kept again.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn set_duplicates(&self, duplicates: &[(PairId, PairId)]) -> Result<()> {
+        self.execute(
+            "clearing duplicates",
+            "UPDATE verdict SET reason = NULL, detail = '' WHERE reason = 'duplicate'",
+            [],
+        )?;
+        for (pair, better) in duplicates {
+            self.execute(
+                "marking a duplicate",
+                "UPDATE verdict SET reason = 'duplicate', detail = ?2 WHERE pair = ?1",
+                params![pair.0, format!("same text as {better}")],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Writes an annotation over its older self; answers whether anything changed.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_annotation(&self, annotation: &Annotation) -> Result<bool> {
+        let changed = self.execute(
+            "writing an annotation",
+            "INSERT INTO annotation (external_id, pair, annotator, verdict, problems, sts, source_fix, target_fix,
+               lead_time, updated_at, ground_truth)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (external_id) DO UPDATE SET pair = excluded.pair, annotator = excluded.annotator,
+               verdict = excluded.verdict, problems = excluded.problems, sts = excluded.sts,
+               source_fix = excluded.source_fix, target_fix = excluded.target_fix, lead_time = excluded.lead_time,
+               updated_at = excluded.updated_at, ground_truth = excluded.ground_truth
+             WHERE (pair, annotator, verdict, problems, sts, source_fix, target_fix, lead_time, updated_at, ground_truth)
+               IS NOT (excluded.pair, excluded.annotator, excluded.verdict, excluded.problems, excluded.sts,
+               excluded.source_fix, excluded.target_fix, excluded.lead_time, excluded.updated_at, excluded.ground_truth)",
+            params![
+                annotation.external_id,
+                annotation.pair.0,
+                annotation.annotator,
+                annotation.verdict,
+                to_json(&annotation.problems)?,
+                annotation.sts,
+                annotation.source_fix,
+                annotation.target_fix,
+                annotation.lead_time,
+                annotation.updated_at.map(|at| at.to_string()),
+                annotation.ground_truth
+            ],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Writes neighbour lists.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_neighbours(&self, direction: Direction, key: &str, lists: &[NeighbourList]) -> Result<()> {
+        for (text, list) in lists {
+            self.execute(
+                "writing neighbours",
+                "INSERT INTO neighbours (direction, text_id, key, list) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list",
+                params![direction.name(), text.0, key, pack(list)],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Deletes neighbour lists.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn delete_neighbours(&self, direction: Direction, texts: &[TextId]) -> Result<()> {
+        for text in texts {
+            self.execute(
+                "deleting neighbours",
+                "DELETE FROM neighbours WHERE direction = ?1 AND text_id = ?2",
+                params![direction.name(), text.0],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbour_lists_survive_packing() {
+        let list = vec![(TextId(7), 0.25), (TextId(i64::MAX), -1.0)];
+        assert_eq!(unpack(&pack(&list)), list);
+    }
+}

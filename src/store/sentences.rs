@@ -1,0 +1,152 @@
+//! Sentences, and the pools of texts that embedding and mining work on.
+
+use rusqlite::params;
+
+use super::{Store, Writer, parsed_option};
+use crate::error::Result;
+use crate::record::{DocumentId, Language, Sentence, SentenceId, TextId};
+
+const COLUMNS: &str =
+    r#"id, document, ordinal, block, start, "end", text, text_id, language, language_confidence"#;
+
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sentence> {
+    Ok(Sentence {
+        id: SentenceId(row.get(0)?),
+        document: DocumentId(row.get(1)?),
+        ordinal: row.get(2)?,
+        block: row.get(3)?,
+        start: row.get(4)?,
+        end: row.get(5)?,
+        text: row.get(6)?,
+        text_id: TextId(row.get(7)?),
+        language: parsed_option(row, 8)?,
+        language_confidence: row.get(9)?,
+    })
+}
+
+impl Store {
+    /// A document's sentences, in order.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn sentences(&self, document: DocumentId) -> Result<Vec<Sentence>> {
+        self.rows(
+            "reading a document's sentences",
+            &format!("SELECT {COLUMNS} FROM sentence WHERE document = ?1 ORDER BY ordinal"),
+            [document.0],
+            from_row,
+        )
+    }
+
+    /// One sentence.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn sentence(&self, id: SentenceId) -> Result<Option<Sentence>> {
+        self.row("reading a sentence", &format!("SELECT {COLUMNS} FROM sentence WHERE id = ?1"), [id.0], from_row)
+    }
+
+    /// Where a text stands: the sentence with the smallest id.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn first_sentence(&self, text: TextId) -> Result<Option<Sentence>> {
+        self.row(
+            "looking up a text",
+            &format!("SELECT {COLUMNS} FROM sentence WHERE text_id = ?1 ORDER BY id LIMIT 1"),
+            [text.0],
+            from_row,
+        )
+    }
+
+    /// The distinct texts of a language, by id. Memory: 8 bytes a text.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn pool(&self, language: Language) -> Result<Vec<TextId>> {
+        self.rows(
+            "listing a language's texts",
+            "SELECT DISTINCT text_id FROM sentence WHERE language = ?1 ORDER BY text_id",
+            [language.code()],
+            |row| Ok(TextId(row.get(0)?)),
+        )
+    }
+
+    /// How many distinct texts a pair of languages has.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn text_count(&self, languages: [Language; 2]) -> Result<u64> {
+        self.number(
+            "counting texts",
+            "SELECT count(DISTINCT text_id) FROM sentence WHERE language IN (?1, ?2)",
+            [languages[0].code(), languages[1].code()],
+        )
+    }
+
+    /// Texts of two languages that have no vector of a model yet, at most `limit`, by id.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn texts_without_vector(&self, model: &str, languages: [Language; 2], limit: usize) -> Result<Vec<(TextId, String)>> {
+        self.rows(
+            "listing texts without a vector",
+            "SELECT text_id, min(text) FROM sentence WHERE language IN (?2, ?3)
+               AND NOT EXISTS (SELECT 1 FROM vector WHERE model = ?1 AND vector.text_id = sentence.text_id)
+             GROUP BY text_id ORDER BY text_id LIMIT ?4",
+            params![model, languages[0].code(), languages[1].code(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| Ok((TextId(row.get(0)?), row.get(1)?)),
+        )
+    }
+
+    /// Walks over the distinct texts of two languages, by id, without holding them all.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_text(&self, languages: [Language; 2], mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        use crate::error::{Context as _, ErrorKind};
+        let doing = || "walking over texts".to_owned();
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT min(text) FROM sentence WHERE language IN (?1, ?2) GROUP BY text_id ORDER BY text_id")
+            .context(ErrorKind::Store, doing)?;
+        let mut rows =
+            statement.query([languages[0].code(), languages[1].code()]).context(ErrorKind::Store, doing)?;
+        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
+            let text: String = row.get(0).context(ErrorKind::Store, doing)?;
+            each(&text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Writer<'_> {
+    /// Replaces a document's sentences. One whose language is unclear counts as written in `fallback`.
+    ///
+    /// # Errors
+    /// Kind `Store`; a second, different sentence under a known id breaks the primary key and is refused.
+    pub fn put_sentences(&self, document: DocumentId, sentences: &[Sentence], fallback: Option<Language>) -> Result<()> {
+        self.execute("replacing sentences", "DELETE FROM sentence WHERE document = ?1", [document.0])?;
+        for sentence in sentences {
+            let language = sentence.language.or(fallback);
+            self.execute(
+                "writing a sentence",
+                r#"INSERT INTO sentence (id, document, ordinal, block, start, "end", text, text_id, language, language_confidence)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"#,
+                params![
+                    sentence.id.0,
+                    document.0,
+                    sentence.ordinal,
+                    sentence.block,
+                    sentence.start,
+                    sentence.end,
+                    sentence.text,
+                    sentence.text_id.0,
+                    language.map(Language::code),
+                    sentence.language_confidence
+                ],
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,354 @@
+//! The ledger: runs, stage keys, units and figures.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::{Store, Writer, json, to_json};
+use crate::error::{Error, Result};
+
+/// A row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitRow {
+    /// The unit's name inside its stage.
+    pub unit: String,
+    /// The stage key under which it was last run.
+    pub key: String,
+    /// Fingerprint of what it read.
+    pub input: String,
+    /// Fingerprint of what it wrote; empty when it failed.
+    pub output: String,
+    /// Whether it is done; else it failed.
+    pub done: bool,
+}
+
+/// A failed unit, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FailedUnit {
+    /// Stage name.
+    pub stage: String,
+    /// Unit name.
+    pub unit: String,
+    /// `error::ErrorKind::name`.
+    pub kind: String,
+    /// The whole error.
+    pub message: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// A run, as kept.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RunRow {
+    /// Counted from 1.
+    pub id: i64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs, or when it was killed.
+    pub finished_at: Option<Timestamp>,
+    /// `done`, `failed`, `interrupted`; `None` while it runs, or when it was killed.
+    pub outcome: Option<String>,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The program's version.
+    pub version: String,
+}
+
+impl Store {
+    /// The ledger of a stage, by unit.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn units(&self, stage: &str) -> Result<BTreeMap<String, UnitRow>> {
+        let rows = self.rows(
+            "reading the ledger",
+            "SELECT unit, key, input, output, state = 'done' FROM unit WHERE stage = ?1",
+            [stage],
+            |row| {
+                Ok(UnitRow { unit: row.get(0)?, key: row.get(1)?, input: row.get(2)?, output: row.get(3)?, done: row.get(4)? })
+            },
+        )?;
+        Ok(rows.into_iter().map(|row| (row.unit.clone(), row)).collect())
+    }
+
+    /// The output fingerprint of a unit that is done.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn unit_output(&self, stage: &str, unit: &str) -> Result<Option<String>> {
+        self.row(
+            "reading the ledger",
+            "SELECT output FROM unit WHERE stage = ?1 AND unit = ?2 AND output <> ''",
+            [stage, unit],
+            |row| row.get(0),
+        )
+    }
+
+    /// One fingerprint over the outputs of all units of a stage.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn stage_output(&self, stage: &str) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        let outputs = self.rows(
+            "reading the ledger",
+            "SELECT unit, output FROM unit WHERE stage = ?1 ORDER BY unit",
+            [stage],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+        )?;
+        for (unit, output) in outputs {
+            hasher.update(crate::record::id::hash_parts(&[unit.as_bytes(), output.as_bytes()]).as_bytes());
+        }
+        Ok(hasher.finalize().to_hex()[..32].to_owned())
+    }
+
+    /// Units that failed when they were last tried.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn failed_units(&self) -> Result<Vec<FailedUnit>> {
+        self.rows(
+            "listing failed units",
+            "SELECT stage, unit, coalesce(error_kind, ''), coalesce(error, ''), attempts FROM unit
+             WHERE state = 'failed' ORDER BY stage, unit",
+            [],
+            |row| {
+                Ok(FailedUnit {
+                    stage: row.get(0)?,
+                    unit: row.get(1)?,
+                    kind: row.get(2)?,
+                    message: row.get(3)?,
+                    attempts: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    /// How many units of each stage are done and failed.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn unit_counts(&self) -> Result<BTreeMap<String, (u64, u64)>> {
+        let rows = self.rows(
+            "counting units",
+            "SELECT stage, sum(state = 'done'), sum(state = 'failed') FROM unit GROUP BY stage",
+            [],
+            |row| Ok((row.get::<_, String>(0)?, (row.get::<_, u64>(1)?, row.get::<_, u64>(2)?))),
+        )?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The key and its parts under which a stage last ran.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn stage_key(&self, stage: &str) -> Result<Option<(String, serde_json::Value)>> {
+        self.row("reading a stage's key", "SELECT key, parts FROM stage WHERE name = ?1", [stage], |row| {
+            Ok((row.get(0)?, json(row, 1)?))
+        })
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>> {
+        self.rows(
+            "listing runs",
+            "SELECT id, started_at, finished_at, outcome, pipeline, version FROM run ORDER BY id DESC LIMIT ?1",
+            [limit],
+            |row| {
+                Ok(RunRow {
+                    id: row.get(0)?,
+                    started_at: super::parsed(row, 1)?,
+                    finished_at: super::parsed_option(row, 2)?,
+                    outcome: row.get(3)?,
+                    pipeline: row.get(4)?,
+                    version: row.get(5)?,
+                })
+            },
+        )
+    }
+
+    /// The figures of a run: stage, name, value.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn figures(&self, run: i64) -> Result<Vec<(String, String, f64)>> {
+        self.rows(
+            "reading a run's figures",
+            "SELECT stage, name, value FROM figure WHERE run = ?1 ORDER BY stage, name",
+            [run],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+    }
+
+    /// The newest value of a figure, whichever run left it.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn latest_figure(&self, stage: &str, name: &str) -> Result<Option<f64>> {
+        self.row(
+            "reading a figure",
+            "SELECT value FROM figure WHERE stage = ?1 AND name = ?2 ORDER BY run DESC LIMIT 1",
+            [stage, name],
+            |row| row.get(0),
+        )
+    }
+}
+
+impl Writer<'_> {
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn begin_run(&self, at: Timestamp, pipeline: &str, config: &serde_json::Value) -> Result<i64> {
+        self.execute(
+            "beginning a run",
+            "INSERT INTO run (started_at, pipeline, config, version) VALUES (?1, ?2, ?3, ?4)",
+            params![at.to_string(), pipeline, to_json(config)?, env!("CARGO_PKG_VERSION")],
+        )?;
+        Ok(self.transaction.last_insert_rowid())
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn finish_run(&self, run: i64, at: Timestamp, outcome: &str) -> Result<()> {
+        self.execute(
+            "ending a run",
+            "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
+            params![run, at.to_string(), outcome],
+        )?;
+        Ok(())
+    }
+
+    /// Notes what a stage is run with.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn set_stage_key(&self, stage: &str, key: &str, parts: &serde_json::Value) -> Result<()> {
+        self.execute(
+            "noting a stage's key",
+            "INSERT INTO stage (name, key, parts) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET key = excluded.key, parts = excluded.parts",
+            params![stage, key, to_json(parts)?],
+        )?;
+        Ok(())
+    }
+
+    /// Marks a unit as done. Belongs in the transaction that writes its records.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    #[expect(clippy::too_many_arguments, reason = "they are the row's columns")]
+    pub fn unit_done(&self, stage: &str, unit: &str, key: &str, input: &str, output: &str, run: i64, at: Timestamp) -> Result<()> {
+        self.execute(
+            "marking a unit as done",
+            "INSERT INTO unit (stage, unit, key, input, output, state, attempts, run, finished_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'done', 1, ?6, ?7)
+             ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input,
+               output = excluded.output, state = 'done', attempts = 1, error_kind = NULL, error = NULL,
+               run = excluded.run, finished_at = excluded.finished_at",
+            params![stage, unit, key, input, output, run, at.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// Marks a unit as failed, and why. What it wrote when it last succeeded stays.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    #[expect(clippy::too_many_arguments, reason = "they are the row's columns")]
+    pub fn unit_failed(&self, stage: &str, unit: &str, key: &str, input: &str, error: &Error, run: i64, at: Timestamp) -> Result<()> {
+        self.execute(
+            "marking a unit as failed",
+            "INSERT INTO unit (stage, unit, key, input, output, state, attempts, error_kind, error, run, finished_at)
+             VALUES (?1, ?2, ?3, ?4, '', 'failed', 1, ?5, ?6, ?7, ?8)
+             ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input, output = '',
+               state = 'failed', attempts = unit.attempts + 1, error_kind = excluded.error_kind,
+               error = excluded.error, run = excluded.run, finished_at = excluded.finished_at",
+            params![stage, unit, key, input, error.kind().name(), error.to_string(), run, at.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets a unit whose input is gone. Its records are deleted by its stage.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn forget_unit(&self, stage: &str, unit: &str) -> Result<()> {
+        self.execute("forgetting a unit", "DELETE FROM unit WHERE stage = ?1 AND unit = ?2", [stage, unit])?;
+        Ok(())
+    }
+
+    /// Adds to a figure of a run.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn add_figure(&self, run: i64, stage: &str, name: &str, value: f64) -> Result<()> {
+        self.execute(
+            "adding to a figure",
+            "INSERT INTO figure (run, stage, name, value) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (run, stage, name) DO UPDATE SET value = value + excluded.value",
+            params![run, stage, name, value],
+        )?;
+        Ok(())
+    }
+
+    /// Sets a figure of a run.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn set_figure(&self, run: i64, stage: &str, name: &str, value: f64) -> Result<()> {
+        self.execute(
+            "setting a figure",
+            "INSERT INTO figure (run, stage, name, value) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (run, stage, name) DO UPDATE SET value = excluded.value",
+            params![run, stage, name, value],
+        )?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::store::open::Access;
+
+    #[test]
+    fn a_unit_fails_twice_then_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let at = Timestamp::UNIX_EPOCH;
+        let writer = store.writer().unwrap();
+        let run = writer.begin_run(at, "test", &serde_json::json!({})).unwrap();
+        let error = Error::new(ErrorKind::Input, "page 3 is torn");
+        writer.unit_failed("extract", "a", "k", "i", &error, run, at).unwrap();
+        writer.unit_failed("extract", "a", "k", "i", &error, run, at).unwrap();
+        writer.commit().unwrap();
+        let failed = store.failed_units().unwrap();
+        assert_eq!((failed[0].attempts, failed[0].message.as_str(), failed[0].kind.as_str()), (2, "page 3 is torn", "input"));
+        assert_eq!(store.unit_output("extract", "a").unwrap(), None);
+
+        let writer = store.writer().unwrap();
+        writer.unit_done("extract", "a", "k", "i", "o", run, at).unwrap();
+        writer.commit().unwrap();
+        assert!(store.failed_units().unwrap().is_empty());
+        assert_eq!(store.unit_output("extract", "a").unwrap().as_deref(), Some("o"));
+        assert_eq!(store.unit_counts().unwrap()["extract"], (1, 0));
+    }
+
+    #[test]
+    fn a_transaction_that_is_dropped_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let writer = store.writer().unwrap();
+        writer.begin_run(Timestamp::UNIX_EPOCH, "test", &serde_json::json!({})).unwrap();
+        drop(writer);
+        assert!(store.runs(10).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,196 @@
+//! Embeddings on disk: shards of half floats, row-major, mapped into memory; and models fitted on the workspace.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
+use rusqlite::params;
+
+use super::{Store, Writer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::record::{TextId, Vectors};
+
+/// Where a vector lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    shard: i64,
+    row: usize,
+}
+
+/// Shards that are mapped for reading. Memory: the mapped pages that are touched, dropped by the system when short.
+#[derive(Debug)]
+pub struct VectorReader<'store> {
+    store: &'store Store,
+    model: String,
+    shards: HashMap<i64, (memmap2::Mmap, usize)>,
+}
+
+impl Store {
+    /// Reads vectors of a model.
+    pub fn vectors(&self, model: &str) -> VectorReader<'_> {
+        VectorReader { store: self, model: model.to_owned(), shards: HashMap::new() }
+    }
+
+    /// A model fitted on the workspace's text.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn artefact(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.row("reading a fitted model", "SELECT data FROM artefact WHERE name = ?1", [name], |row| row.get(0))
+    }
+
+    /// How many texts have a vector of a model.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn vector_count(&self, model: &str) -> Result<u64> {
+        self.number("counting vectors", "SELECT count(*) FROM vector WHERE model = ?1", [model])
+    }
+
+    /// Writes a shard's file. No row names it until [`Writer::put_shard`] is committed.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn write_shard_file(&self, file: &str, vectors: &Vectors) -> Result<()> {
+        let halves: Vec<f16> = vectors.data().iter().map(|x| f16::from_f32(*x)).collect();
+        files::write_atomically(&self.vectors_folder().join(file), |out| {
+            for half in &halves {
+                out.write_all(&half.to_le_bytes())?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl VectorReader<'_> {
+    /// The vectors of texts, in the order asked.
+    ///
+    /// # Errors
+    /// Kind `Store`: a text has no vector (its stage must run first), or a shard is missing or too short.
+    pub fn read(&mut self, texts: &[TextId]) -> Result<Vectors> {
+        let mut vectors: Option<Vectors> = None;
+        let mut buffer = Vec::new();
+        for text in texts {
+            let place = self.place(*text)?;
+            self.map(place.shard)?;
+            let (map, dim) = &self.shards[&place.shard];
+            let bytes = map.get(place.row * dim * 2..(place.row + 1) * dim * 2).ok_or_else(|| {
+                Error::new(ErrorKind::Store, format!("vector shard {} is shorter than its row says", place.shard))
+            })?;
+            buffer.clear();
+            buffer.extend(bytes.chunks_exact(2).map(|pair| f16::from_le_bytes([pair[0], pair[1]])));
+            vectors.get_or_insert_with(|| Vectors::empty(*dim)).push_unit(&buffer.to_f32_vec());
+        }
+        Ok(vectors.unwrap_or_else(|| Vectors::empty(1)))
+    }
+
+    fn place(&self, text: TextId) -> Result<Place> {
+        self.store
+            .row(
+                "looking up a vector",
+                "SELECT shard, row FROM vector WHERE model = ?1 AND text_id = ?2",
+                params![self.model, text.0],
+                |row| Ok(Place { shard: row.get(0)?, row: row.get::<_, u32>(1)? as usize }),
+            )?
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Store, format!("text {text} has no vector of {}: run the embed stage first", self.model))
+            })
+    }
+
+    fn map(&mut self, shard: i64) -> Result<()> {
+        if self.shards.contains_key(&shard) {
+            return Ok(());
+        }
+        let (file, rows, dim): (String, usize, usize) = self
+            .store
+            .row("looking up a shard", "SELECT file, rows, dim FROM shard WHERE id = ?1", [shard], |row| {
+                Ok((row.get(0)?, row.get::<_, u32>(1)? as usize, row.get::<_, u32>(2)? as usize))
+            })?
+            .ok_or_else(|| Error::new(ErrorKind::Store, format!("vector shard {shard} has no row")))?;
+        let path: PathBuf = self.store.vectors_folder().join(file);
+        let map = files::map(&path)?;
+        if map.len() != rows * dim * 2 {
+            return Err(Error::new(
+                ErrorKind::Store,
+                format!("{} holds {} bytes, its row says {rows} × {dim} half floats", path.display(), map.len()),
+            ));
+        }
+        self.shards.insert(shard, (map, dim));
+        Ok(())
+    }
+}
+
+impl Writer<'_> {
+    /// Names a shard's file and what its rows are.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_shard(&self, model: &str, file: &str, dim: usize, texts: &[TextId]) -> Result<()> {
+        self.execute(
+            "naming a vector shard",
+            "INSERT INTO shard (model, file, rows, dim) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (file) DO UPDATE SET rows = excluded.rows",
+            params![model, file, texts.len() as i64, dim as i64],
+        )?;
+        let shard: i64 = self
+            .transaction
+            .query_row("SELECT id FROM shard WHERE file = ?1", [file], |row| row.get(0))
+            .map_err(|error| Error::with_source(ErrorKind::Store, "naming a vector shard", error))?;
+        for (row, text) in texts.iter().enumerate() {
+            self.execute(
+                "naming a vector",
+                "INSERT INTO vector (model, text_id, shard, row) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (model, text_id) DO UPDATE SET shard = excluded.shard, row = excluded.row",
+                params![model, text.0, shard, row as i64],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a model fitted on the workspace's text.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_artefact(&self, name: &str, data: &[u8]) -> Result<()> {
+        self.execute(
+            "keeping a fitted model",
+            "INSERT INTO artefact (name, data) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET data = excluded.data",
+            params![name, data],
+        )?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open::Access;
+
+    #[test]
+    fn vectors_come_back_in_the_order_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let vectors = Vectors::normalised(2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        store.write_shard_file("m/a.f16", &vectors).unwrap();
+        let writer = store.writer().unwrap();
+        writer.put_shard("m", "m/a.f16", 2, &[TextId(5), TextId(6)]).unwrap();
+        writer.commit().unwrap();
+        let read = store.vectors("m").read(&[TextId(6), TextId(5), TextId(6)]).unwrap();
+        assert_eq!(read.data(), [0.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
+        let error = store.vectors("m").read(&[TextId(7)]).unwrap_err();
+        assert!(error.to_string().contains("run the embed stage"), "{error}");
+    }
+
+    #[test]
+    fn a_shard_that_was_cut_is_an_error_not_a_shorter_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        store.write_shard_file("m/a.f16", &Vectors::normalised(2, vec![1.0, 0.0]).unwrap()).unwrap();
+        let writer = store.writer().unwrap();
+        writer.put_shard("m", "m/a.f16", 2, &[TextId(5), TextId(6)]).unwrap();
+        writer.commit().unwrap();
+        assert!(store.vectors("m").read(&[TextId(5)]).unwrap_err().to_string().contains("2 × 2 half floats"));
+    }
+}
