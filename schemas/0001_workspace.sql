@@ -61,11 +61,13 @@ CREATE TABLE url (
     host           TEXT NOT NULL,
     site           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('seed', 'sitemap', 'feed', 'article', 'page')),
+    role_rank      INTEGER NOT NULL,        -- order of visits: seeds, sitemaps, feeds, articles, other pages
     depth          INTEGER NOT NULL,
     redirects      INTEGER NOT NULL DEFAULT 0,
     via            INTEGER REFERENCES url (id),
     state          TEXT NOT NULL CHECK (state IN ('waiting', 'fetched', 'redirect', 'gone', 'forbidden', 'failed')),
-    next_visit_at  TEXT,                    -- NULL: at once
+    due            INTEGER NOT NULL,        -- 1: to be visited in the open round, or the next
+    next_visit_at  TEXT,                    -- NULL: never visited
     interval_s     INTEGER,
     status         INTEGER,
     content_type   TEXT,
@@ -81,7 +83,8 @@ CREATE TABLE url (
     changed_at     TEXT,
     CHECK ((body_hash IS NULL) = (warc_file IS NULL))
 ) STRICT;
-CREATE INDEX url_due ON url (host, state, next_visit_at);           -- the next URL of a host
+CREATE INDEX url_due ON url (host, role_rank, depth, url) WHERE due = 1;       -- the next URL of a host
+CREATE INDEX url_revisit ON url (next_visit_at) WHERE due = 0;                 -- what a new round makes due
 CREATE INDEX url_articles ON url (site, role) WHERE body_hash IS NOT NULL;   -- what extraction reads
 
 -- How far each archive file is committed: bytes past it belong to no row and are cut off on opening.

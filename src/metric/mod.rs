@@ -1,1 +1,5 @@
-//! metric
+//! Measures of quality. Pure; each says its range and which way is better.
+
+pub mod pairs;
+
+pub use pairs::{PairScores, pair_scores};

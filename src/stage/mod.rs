@@ -1,1 +1,361 @@
-//! stage
+//! The stages: each lists its units and turns one unit into records. A stage reads the store and never writes it.
+//!
+//! A unit is done for a *stage key* (a hash of the stage's version, its `Params` and its models) and an *input* (a hash
+//! of what it reads). Inputs are hashes of content, so a change upstream reaches a unit exactly when it changes what the
+//! unit reads: a page whose menu changed is extracted again, gives the same text, and nothing after it runs.
+//!
+//! | stage | a unit | reads | makes |
+//! |---|---|---|---|
+//! | [`crawl`] | a URL | the web | pages |
+//! | [`extract`] | a page or book | its bytes | a document |
+//! | [`segment`] | a document | its text | sentences |
+//! | [`fit`] | the encoder | all texts | the lexical encoder's weights |
+//! | [`embed`] | a batch of texts | texts | vectors |
+//! | [`matching`] | a site | its documents | pairs of documents |
+//! | [`align`] | a pair of documents | sentences, vectors | pairs in order |
+//! | [`neighbours`] | a batch of texts | vectors | k nearest neighbours |
+//! | [`mine`] | the pool | neighbours | pairs out of order |
+//! | [`filter`] | what one unit made | pairs, annotations | verdicts |
+//! | [`dedup`] | all verdicts | folded texts | duplicates |
+//! | [`evaluate`] | a gold file | kept pairs | precision and recall |
+//! | [`export`] | a file | kept pairs | TSV, JSONL, TMX, Label Studio tasks |
+
+pub mod align;
+pub mod annotate;
+pub mod crawl;
+pub mod dedup;
+pub mod embed;
+pub mod evaluate;
+pub mod export;
+pub mod extract;
+pub mod filter;
+pub mod fit;
+pub mod formats;
+pub mod matching;
+pub mod mine;
+pub mod neighbours;
+pub mod segment;
+pub mod site;
+
+use crate::error::Result;
+use crate::model::Encoder;
+use crate::record::{Document, DocumentId, DocumentPair, Drop, Language, Pair, PairId, Sentence, TextId};
+use crate::store::pairs::{Direction, NeighbourList};
+use crate::store::{Store, Writer};
+
+/// The stages that the ledger knows, in the order in which they run. Crawling keeps its own ledger, the frontier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Pages and books to documents.
+    Extract,
+    /// Documents to sentences.
+    Segment,
+    /// The lexical encoder's weights.
+    Fit,
+    /// Texts to vectors.
+    Embed,
+    /// Documents to pairs of documents.
+    Match,
+    /// Pairs of documents to pairs of sentences.
+    Align,
+    /// Texts to their nearest neighbours.
+    Neighbours,
+    /// Neighbours to pairs of sentences.
+    Mine,
+    /// Pairs to verdicts.
+    Filter,
+    /// Verdicts to duplicates.
+    Dedup,
+    /// Kept pairs against gold.
+    Evaluate,
+    /// Kept pairs to files.
+    Export,
+}
+
+impl Stage {
+    /// All, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Extract,
+        Self::Segment,
+        Self::Fit,
+        Self::Embed,
+        Self::Match,
+        Self::Align,
+        Self::Neighbours,
+        Self::Mine,
+        Self::Filter,
+        Self::Dedup,
+        Self::Evaluate,
+        Self::Export,
+    ];
+
+    /// Its name in the store, the configuration and on the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Segment => "segment",
+            Self::Fit => "fit",
+            Self::Embed => "embed",
+            Self::Match => "match",
+            Self::Align => "align",
+            Self::Neighbours => "neighbours",
+            Self::Mine => "mine",
+            Self::Filter => "filter",
+            Self::Dedup => "dedup",
+            Self::Evaluate => "evaluate",
+            Self::Export => "export",
+        }
+    }
+
+    /// What one of its units is called in the plural.
+    pub fn unit_word(self) -> &'static str {
+        match self {
+            Self::Extract => "pages",
+            Self::Segment => "documents",
+            Self::Fit => "models",
+            Self::Embed => "batches",
+            Self::Match => "sites",
+            Self::Align => "document pairs",
+            Self::Neighbours => "batches",
+            Self::Mine => "pools",
+            Self::Filter => "groups of pairs",
+            Self::Dedup => "pools",
+            Self::Evaluate => "gold files",
+            Self::Export => "files",
+        }
+    }
+}
+
+/// A unit of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its name inside the stage.
+    pub name: String,
+    /// Fingerprint of what it reads.
+    pub input: String,
+    /// What it wrote outside the store is gone: it is done again, whatever the ledger says.
+    pub lost: bool,
+}
+
+impl Unit {
+    /// A unit that the ledger speaks for.
+    pub fn new(name: impl Into<String>, input: impl Into<String>) -> Self {
+        Self { name: name.into(), input: input.into(), lost: false }
+    }
+}
+
+/// The units of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listing {
+    /// All there are: those in the ledger but not here are retracted, with their records.
+    All(Vec<Unit>),
+    /// The next to do; ask again after it. The number is how many texts are left, this unit's included.
+    Next(Option<Unit>, u64),
+}
+
+/// What a unit became.
+#[derive(Debug)]
+pub struct Output {
+    /// What to write.
+    pub records: Records,
+    /// Fingerprint of the records: what stages downstream compare.
+    pub fingerprint: String,
+    /// Counts for the run's summary.
+    pub counts: Vec<(&'static str, f64)>,
+}
+
+/// Records to write, in one transaction with the unit's `done`.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
+pub enum Records {
+    /// Nothing but the unit's `done`.
+    Nothing,
+    /// A document.
+    Document(Document),
+    /// The page holds no text worth keeping: an older document of it goes.
+    NoDocument {
+        /// Its URL or path.
+        location: String,
+    },
+    /// A document's sentences.
+    Sentences {
+        /// The document.
+        document: DocumentId,
+        /// Its sentences.
+        sentences: Vec<Sentence>,
+        /// The language of sentences that do not say.
+        fallback: Option<Language>,
+    },
+    /// A fitted model.
+    Artefact {
+        /// Its name.
+        name: String,
+        /// Its state.
+        data: Vec<u8>,
+    },
+    /// Vectors whose file is already written.
+    Shard {
+        /// The model.
+        model: String,
+        /// The file, inside `vectors/`.
+        file: String,
+        /// Numbers in a row.
+        dim: usize,
+        /// What each row is.
+        texts: Vec<TextId>,
+    },
+    /// A site's pairs of documents.
+    DocumentPairs {
+        /// The site.
+        site: String,
+        /// Its pairs.
+        pairs: Vec<DocumentPair>,
+    },
+    /// Pairs of sentences.
+    Pairs {
+        /// The stage that made them.
+        stage: Stage,
+        /// The unit that made them.
+        unit: String,
+        /// The pairs.
+        pairs: Vec<Pair>,
+    },
+    /// Neighbour lists to write and to delete.
+    Neighbours {
+        /// The key under which they were made.
+        key: String,
+        /// Lists by direction.
+        put: Vec<(Direction, Vec<NeighbourList>)>,
+        /// Texts whose lists go.
+        delete: Vec<(Direction, Vec<TextId>)>,
+    },
+    /// Verdicts: pair, fold, drop.
+    Verdicts(Vec<(PairId, i64, Option<Drop>)>),
+    /// Pairs that repeat a better one.
+    Duplicates(Vec<(PairId, PairId)>),
+    /// Figures of the run.
+    Figures(Vec<(&'static str, f64)>),
+}
+
+/// A unit ready to be computed on any thread.
+pub type Work = Box<dyn FnOnce() -> Result<Output> + Send>;
+
+/// What stages hold on to between their units.
+#[derive(Default)]
+pub struct Session {
+    /// The encoder, once loaded.
+    pub encoder: Option<Box<dyn Encoder>>,
+    /// The pools of vectors, once loaded.
+    pub pools: Option<neighbours::Pools>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("encoder", &self.encoder.as_ref().map(|encoder| encoder.id().clone())).finish()
+    }
+}
+
+impl Output {
+    /// An output whose fingerprint is the hash of a JSON value.
+    pub fn of(records: Records, content: &impl serde::Serialize) -> Result<Self> {
+        Ok(Self { records, fingerprint: fingerprint(content)?, counts: Vec::new() })
+    }
+
+    /// With a count for the summary.
+    #[must_use]
+    pub fn count(mut self, name: &'static str, value: f64) -> Self {
+        self.counts.push((name, value));
+        self
+    }
+}
+
+/// Hash of a value's JSON: 32 hexadecimal digits.
+pub fn fingerprint(content: &impl serde::Serialize) -> Result<String> {
+    use crate::error::{Context as _, ErrorKind};
+    let json = serde_json::to_vec(content).context(ErrorKind::Bug, || "hashing a value".into())?;
+    Ok(blake3::hash(&json).to_hex()[..32].to_owned())
+}
+
+/// Hash of several fingerprints.
+pub fn combined(parts: &[&str]) -> String {
+    let bytes: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+    crate::record::id::hash_parts(&bytes).to_hex()[..32].to_owned()
+}
+
+impl Records {
+    /// Writes them.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn write(&self, writer: &Writer<'_>) -> Result<()> {
+        match self {
+            Self::Nothing | Self::Figures(_) => Ok(()),
+            Self::Document(document) => writer.put_document(document),
+            Self::NoDocument { location } => writer.delete_document(location),
+            Self::Sentences { document, sentences, fallback } => writer.put_sentences(*document, sentences, *fallback),
+            Self::Artefact { name, data } => writer.put_artefact(name, data),
+            Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),
+            Self::DocumentPairs { site, pairs } => writer.put_document_pairs(site, pairs),
+            Self::Pairs { stage, unit, pairs } => writer.put_pairs(stage.name(), unit, pairs),
+            Self::Neighbours { key, put, delete } => {
+                for (direction, texts) in delete {
+                    writer.delete_neighbours(*direction, texts)?;
+                }
+                put.iter().try_for_each(|(direction, lists)| writer.put_neighbours(*direction, key, lists))
+            }
+            Self::Verdicts(verdicts) => {
+                verdicts.iter().try_for_each(|(pair, fold, drop)| writer.put_verdict(*pair, *fold, drop.as_ref()))
+            }
+            Self::Duplicates(duplicates) => writer.set_duplicates(duplicates),
+        }
+    }
+}
+
+/// Deletes what a unit wrote whose input is gone.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
+    match stage {
+        Stage::Extract => writer.delete_document(unit)?,
+        Stage::Match => writer.put_document_pairs(unit, &[])?,
+        Stage::Align | Stage::Mine => writer.put_pairs(stage.name(), unit, &[])?,
+        // Sentences, verdicts and files go with what they hang on, or are written anew as a whole.
+        Stage::Segment
+        | Stage::Fit
+        | Stage::Embed
+        | Stage::Neighbours
+        | Stage::Filter
+        | Stage::Dedup
+        | Stage::Evaluate
+        | Stage::Export => {}
+    }
+    writer.forget_unit(stage.name(), unit)
+}
+
+/// The two languages of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Languages {
+    /// Source.
+    pub source: Language,
+    /// Target.
+    pub target: Language,
+}
+
+impl Languages {
+    /// Both, source first.
+    pub fn both(self) -> [Language; 2] {
+        [self.source, self.target]
+    }
+}
+
+/// What every stage may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The store, for reading.
+    pub store: &'a Store,
+    /// The languages of the pipeline.
+    pub languages: Languages,
+    /// The stage's key.
+    pub key: &'a str,
+}

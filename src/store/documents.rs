@@ -183,7 +183,7 @@ impl Writer<'_> {
                 document.language_confidence,
                 document.declared_language.map(Language::code),
                 document.title,
-                document.date.map(|date| date.to_string()),
+                document.date.map(super::instant),
                 document.text,
                 to_json(&document.blocks)?,
                 to_json(&document.twins)?,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{Store, Writer, parsed_option};
+use super::{Store, Writer, instant, parsed_option};
 use crate::error::Result;
 use crate::record::{Page, PageId, WarcRef};
 
@@ -145,31 +145,24 @@ impl Store {
         )
     }
 
-    /// Hosts with URLs that are due in a round that began at `round`.
+    /// How many URLs are due.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn due_hosts(&self, round: Timestamp) -> Result<Vec<(String, u64)>> {
-        self.rows(
-            "listing due hosts",
-            "SELECT host, count(*) FROM url WHERE next_visit_at IS NULL OR next_visit_at <= ?1 GROUP BY host ORDER BY host",
-            [round.to_string()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+    pub fn due_count(&self) -> Result<u64> {
+        self.number("counting due URLs", "SELECT count(*) FROM url WHERE due = 1", [])
     }
 
     /// The next URL of a host that is due.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn next_visit(&self, host: &str, round: Timestamp) -> Result<Option<Visit>> {
+    pub fn next_visit(&self, host: &str) -> Result<Option<Visit>> {
         self.row(
             "taking a URL from the frontier",
             "SELECT id, url, site, role, depth, redirects, etag, last_modified, body_hash, interval_s FROM url
-             WHERE host = ?1 AND (next_visit_at IS NULL OR next_visit_at <= ?2)
-             ORDER BY CASE role WHEN 'seed' THEN 0 WHEN 'sitemap' THEN 1 WHEN 'feed' THEN 2 WHEN 'article' THEN 3 ELSE 4 END,
-               depth, url LIMIT 1",
-            params![host, round.to_string()],
+             WHERE host = ?1 AND due = 1 ORDER BY role_rank, depth, url LIMIT 1",
+            [host],
             |row| {
                 Ok(Visit {
                     id: PageId(row.get(0)?),
@@ -184,6 +177,19 @@ impl Store {
                     interval: row.get(9)?,
                 })
             },
+        )
+    }
+
+    /// URLs whose last visit failed, and why.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn failed_urls(&self) -> Result<Vec<(String, String)>> {
+        self.rows(
+            "listing failed URLs",
+            "SELECT url, coalesce(error, '') FROM url WHERE state = 'failed' ORDER BY url",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
     }
 
@@ -218,7 +224,8 @@ impl Store {
         self.number("reading the archive's length", "SELECT length FROM warc WHERE file = ?1", [file])
     }
 
-    /// All articles whose body is archived: URL, site and body hash, by URL.
+    /// All articles whose body is archived: URL and body hash, by URL. Those that moved or may no longer be asked for
+    /// are left out; those that are gone come when `with_gone` says so.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -226,7 +233,7 @@ impl Store {
         self.rows(
             "listing archived articles",
             "SELECT url, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
-               AND (?1 OR state <> 'gone') AND state <> 'forbidden' ORDER BY url",
+               AND (state IN ('fetched', 'failed', 'waiting') OR (?1 AND state = 'gone')) ORDER BY url",
             [with_gone],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -282,12 +289,13 @@ impl Store {
 }
 
 impl Writer<'_> {
-    /// Begins a crawl round.
+    /// Begins a crawl round: every URL whose time has come is due.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn begin_round(&self, at: Timestamp) -> Result<i64> {
-        self.execute("beginning a crawl round", "INSERT INTO crawl_round (started_at) VALUES (?1)", [at.to_string()])?;
+        self.execute("making URLs due", "UPDATE url SET due = 1 WHERE due = 0 AND next_visit_at <= ?1", [instant(at)])?;
+        self.execute("beginning a crawl round", "INSERT INTO crawl_round (started_at) VALUES (?1)", [instant(at)])?;
         Ok(self.transaction.last_insert_rowid())
     }
 
@@ -299,7 +307,7 @@ impl Writer<'_> {
         self.execute(
             "ending a crawl round",
             "UPDATE crawl_round SET finished_at = ?2 WHERE id = ?1",
-            params![round, at.to_string()],
+            params![round, instant(at)],
         )?;
         Ok(())
     }
@@ -313,8 +321,8 @@ impl Writer<'_> {
         let id = PageId::of(&[found.url.as_bytes()]);
         let added = self.execute(
             "adding to the frontier",
-            "INSERT INTO url (id, url, host, site, role, depth, redirects, via, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting') ON CONFLICT (url) DO NOTHING",
+            "INSERT INTO url (id, url, host, site, role, role_rank, depth, redirects, via, state, due)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?9, ?6, ?7, ?8, 'waiting', 1) ON CONFLICT (url) DO NOTHING",
             params![
                 id.0,
                 found.url,
@@ -323,15 +331,16 @@ impl Writer<'_> {
                 found.role.name(),
                 found.depth,
                 found.redirects,
-                found.via.map(|via| via.0)
+                found.via.map(|via| via.0),
+                found.role as u8
             ],
         )?;
         if added == 0 {
             self.execute(
                 "updating the frontier",
-                "UPDATE url SET depth = min(depth, ?2), role = CASE WHEN role = 'page' THEN ?3 ELSE role END WHERE id = ?1
-                   AND (depth > ?2 OR (role = 'page' AND ?3 <> 'page'))",
-                params![id.0, found.depth, found.role.name()],
+                "UPDATE url SET depth = min(depth, ?2), role = CASE WHEN role_rank > ?4 THEN ?3 ELSE role END,
+                   role_rank = min(role_rank, ?4) WHERE id = ?1 AND (depth > ?2 OR role_rank > ?4)",
+                params![id.0, found.depth, found.role.name(), found.role as u8],
             )?;
         }
         Ok(added > 0)
@@ -351,12 +360,12 @@ impl Writer<'_> {
         next_visit_at: Timestamp,
     ) -> Result<()> {
         let doing = "noting a visit";
-        let common = params![id.0, status, interval, at.to_string(), next_visit_at.to_string()];
+        let common = params![id.0, status, interval, instant(at), instant(next_visit_at)];
         match visited {
             Visited::Fetched { content_type, etag, last_modified, body_hash, warc } => {
                 self.execute(
                     doing,
-                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5,
+                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5, due = 0,
                        attempts = 0, error = NULL WHERE id = ?1",
                     common,
                 )?;
@@ -370,14 +379,14 @@ impl Writer<'_> {
                         doing,
                         "UPDATE url SET body_hash = ?2, warc_file = ?3, warc_offset = ?4, warc_length = ?5, changed_at = ?6
                          WHERE id = ?1",
-                        params![id.0, body_hash, warc.file, warc.offset, warc.length, at.to_string()],
+                        params![id.0, body_hash, warc.file, warc.offset, warc.length, instant(at)],
                     )?;
                 }
             }
             Visited::NotModified => {
                 self.execute(
                     doing,
-                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5,
+                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5, due = 0,
                        attempts = 0, error = NULL WHERE id = ?1",
                     common,
                 )?;
@@ -392,9 +401,9 @@ impl Writer<'_> {
                 };
                 self.execute(
                     doing,
-                    "UPDATE url SET state = ?6, status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5,
+                    "UPDATE url SET state = ?6, status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5, due = 0,
                        error = ?7, attempts = CASE WHEN ?6 = 'failed' THEN attempts + 1 ELSE 0 END WHERE id = ?1",
-                    params![id.0, status, interval, at.to_string(), next_visit_at.to_string(), state, error],
+                    params![id.0, status, interval, instant(at), instant(next_visit_at), state, error],
                 )?;
             }
         }
@@ -417,9 +426,9 @@ impl Writer<'_> {
                 host,
                 row.robots_status,
                 row.robots_body,
-                row.robots_fetched_at.map(|at| at.to_string()),
+                row.robots_fetched_at.map(instant),
                 row.delay_ms,
-                row.next_allowed_at.map(|at| at.to_string())
+                row.next_allowed_at.map(instant)
             ],
         )?;
         Ok(())

@@ -21,6 +21,7 @@ pub mod sentences;
 pub mod summary;
 pub mod units;
 pub mod vectors;
+pub mod warc;
 
 use std::path::{Path, PathBuf};
 
@@ -145,6 +146,11 @@ fn json<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) 
 
 fn conversion(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+/// An instant as text that sorts as time does: always microseconds.
+fn instant(at: jiff::Timestamp) -> String {
+    format!("{at:.6}")
 }
 
 /// Our own types always become JSON; a failure would be a defect.

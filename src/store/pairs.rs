@@ -132,6 +132,32 @@ impl Store {
         )
     }
 
+    /// Texts that have a neighbour list of a direction under `key`, by id.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn listed_texts(&self, direction: Direction, key: &str) -> Result<Vec<TextId>> {
+        self.rows(
+            "listing neighbour lists",
+            "SELECT text_id FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
+            [direction.name(), key],
+            |row| Ok(TextId(row.get(0)?)),
+        )
+    }
+
+    /// Texts whose list was made under another key.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn stale_lists(&self, direction: Direction, key: &str) -> Result<Vec<TextId>> {
+        self.rows(
+            "listing stale neighbour lists",
+            "SELECT text_id FROM neighbours WHERE direction = ?1 AND key <> ?2 ORDER BY text_id",
+            [direction.name(), key],
+            |row| Ok(TextId(row.get(0)?)),
+        )
+    }
+
     /// Units that made pairs.
     ///
     /// # Errors
@@ -164,6 +190,25 @@ impl Store {
         let sql = format!("{} {condition} ORDER BY score DESC, pair.id", judged_sql("INNER"));
         let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
         let mut rows = statement.query([]).context(ErrorKind::Store, doing)?;
+        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
+            each(judged_from_row(row).context(ErrorKind::Store, doing)?)?;
+        }
+        Ok(())
+    }
+
+    /// Walks over the pairs whose score is nearest to one half, among those kept or dropped for their score.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_uncertain_pair(&self, limit: u64, mut each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
+        let doing = || "walking over uncertain pairs".to_owned();
+        let sql = format!(
+            "{} WHERE reason IS NULL OR reason = 'score' ORDER BY abs(score - 0.5), pair.id LIMIT ?1",
+            judged_sql("INNER")
+        );
+        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query([limit]).context(ErrorKind::Store, doing)?;
         while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
             each(judged_from_row(row).context(ErrorKind::Store, doing)?)?;
         }
@@ -249,6 +294,21 @@ impl Store {
             Ok((PairId(row.get(0)?), row.get::<_, u64>(1)?))
         })?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// Which unit made each of some pairs.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn owners(&self, pairs: impl Iterator<Item = PairId>) -> Result<Vec<(PairId, (String, String))>> {
+        let mut owners = Vec::new();
+        for pair in pairs {
+            let owner = self.row("looking up a pair's unit", "SELECT stage, unit FROM pair WHERE id = ?1", [pair.0], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            owners.extend(owner.map(|owner| (pair, owner)));
+        }
+        Ok(owners)
     }
 
     /// All neighbour lists of a direction made under `key`, by text id. Memory: 12 bytes a neighbour.
@@ -396,7 +456,7 @@ impl Writer<'_> {
                 annotation.source_fix,
                 annotation.target_fix,
                 annotation.lead_time,
-                annotation.updated_at.map(|at| at.to_string()),
+                annotation.updated_at.map(super::instant),
                 annotation.ground_truth
             ],
         )?;

@@ -72,6 +72,16 @@ impl Store {
         )
     }
 
+    /// Which text each sentence of an aligned pair has. Memory: 16 bytes a sentence.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn sentence_texts(&self) -> Result<Vec<(SentenceId, TextId)>> {
+        self.rows("reading sentences' texts", "SELECT id, text_id FROM sentence ORDER BY id", [], |row| {
+            Ok((SentenceId(row.get(0)?), TextId(row.get(1)?)))
+        })
+    }
+
     /// How many distinct texts a pair of languages has.
     ///
     /// # Errors

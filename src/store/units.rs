@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{Store, Writer, json, to_json};
+use super::{Store, Writer, instant, json, to_json};
 use crate::error::{Error, Result};
 
 /// A row of the ledger.
@@ -207,7 +207,7 @@ impl Writer<'_> {
         self.execute(
             "beginning a run",
             "INSERT INTO run (started_at, pipeline, config, version) VALUES (?1, ?2, ?3, ?4)",
-            params![at.to_string(), pipeline, to_json(config)?, env!("CARGO_PKG_VERSION")],
+            params![instant(at), pipeline, to_json(config)?, env!("CARGO_PKG_VERSION")],
         )?;
         Ok(self.transaction.last_insert_rowid())
     }
@@ -220,7 +220,7 @@ impl Writer<'_> {
         self.execute(
             "ending a run",
             "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
-            params![run, at.to_string(), outcome],
+            params![run, instant(at), outcome],
         )?;
         Ok(())
     }
@@ -252,7 +252,7 @@ impl Writer<'_> {
              ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input,
                output = excluded.output, state = 'done', attempts = 1, error_kind = NULL, error = NULL,
                run = excluded.run, finished_at = excluded.finished_at",
-            params![stage, unit, key, input, output, run, at.to_string()],
+            params![stage, unit, key, input, output, run, instant(at)],
         )?;
         Ok(())
     }
@@ -270,7 +270,7 @@ impl Writer<'_> {
              ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input, output = '',
                state = 'failed', attempts = unit.attempts + 1, error_kind = excluded.error_kind,
                error = excluded.error, run = excluded.run, finished_at = excluded.finished_at",
-            params![stage, unit, key, input, error.kind().name(), error.to_string(), run, at.to_string()],
+            params![stage, unit, key, input, error.kind().name(), error.to_string(), run, instant(at)],
         )?;
         Ok(())
     }

@@ -1,0 +1,150 @@
+//! Margin scores (Artetxe & Schwenk 2019, "Margin-based parallel corpus mining with multilingual sentence embeddings"):
+//! a cosine against the mean cosine of both sides' neighbours, so that sentences which are near to everything do not win.
+
+use serde::{Deserialize, Serialize};
+
+/// Which margin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Margin {
+    /// cos / mean; 1 is no better than the neighbours. Range: above 0 for positive cosines; higher is better.
+    Ratio,
+    /// cos − mean; 0 is no better than the neighbours. Range: −2 to 2; higher is better.
+    Distance,
+    /// cos. Range: −1 to 1; higher is better.
+    Absolute,
+}
+
+/// From which side candidates are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retrieval {
+    /// The best target of each source.
+    Forward,
+    /// The best source of each target.
+    Backward,
+    /// Pairs that are each other's best.
+    Intersect,
+    /// All candidates of both directions, then one-to-one, best first.
+    Max,
+}
+
+impl Margin {
+    /// The margin of a pair from its cosine and the two sides' mean neighbour cosines. `None` when the ratio has no
+    /// meaning: neighbours whose mean is not positive.
+    pub fn score(self, cosine: f32, source_mean: f32, target_mean: f32) -> Option<f32> {
+        let mean = (source_mean + target_mean) / 2.0;
+        match self {
+            Self::Ratio => (mean > 1e-6).then(|| cosine / mean),
+            Self::Distance => Some(cosine - mean),
+            Self::Absolute => Some(cosine),
+        }
+    }
+}
+
+/// Mean cosine of a neighbour list, summed in 64 bits; `None` when it is empty.
+pub fn mean(cosines: impl ExactSizeIterator<Item = f32>) -> Option<f32> {
+    let count = cosines.len();
+    #[expect(clippy::cast_possible_truncation, reason = "a mean of 32-bit numbers fits 32 bits")]
+    (count > 0).then(|| (cosines.map(f64::from).sum::<f64>() / count as f64) as f32)
+}
+
+/// A candidate: source row, target row, cosine, margin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Row among the sources.
+    pub source: usize,
+    /// Row among the targets.
+    pub target: usize,
+    /// Cosine.
+    pub cosine: f32,
+    /// Margin.
+    pub margin: f32,
+}
+
+/// All candidates of a retrieval mode, in no particular order.
+///
+/// `forward[i]` lists the neighbours of source `i` as (target row, cosine), best first; `backward[j]` those of target
+/// `j`. Rows without neighbours take part in nothing.
+pub fn candidates(
+    forward: &[Vec<(usize, f32)>],
+    backward: &[Vec<(usize, f32)>],
+    margin: Margin,
+    retrieval: Retrieval,
+) -> Vec<Candidate> {
+    let means = |lists: &[Vec<(usize, f32)>]| -> Vec<Option<f32>> {
+        lists.iter().map(|list| mean(list.iter().map(|(_, cosine)| *cosine))).collect()
+    };
+    let (source_means, target_means) = (means(forward), means(backward));
+    let scored = |source: usize, target: usize, cosine: f32| -> Option<Candidate> {
+        let margin = margin.score(cosine, source_means[source]?, target_means[target]?)?;
+        Some(Candidate { source, target, cosine, margin })
+    };
+    let from_sources = || {
+        forward.iter().enumerate().map(|(source, list)| {
+            list.iter().filter_map(|(target, cosine)| scored(source, *target, *cosine)).collect::<Vec<_>>()
+        })
+    };
+    let from_targets = || {
+        backward.iter().enumerate().map(|(target, list)| {
+            list.iter().filter_map(|(source, cosine)| scored(*source, target, *cosine)).collect::<Vec<_>>()
+        })
+    };
+    match retrieval {
+        Retrieval::Forward => from_sources().filter_map(best).collect(),
+        Retrieval::Backward => from_targets().filter_map(best).collect(),
+        Retrieval::Intersect => {
+            let back: std::collections::HashSet<_> =
+                from_targets().filter_map(best).map(|best| (best.source, best.target)).collect();
+            from_sources().filter_map(best).filter(|best| back.contains(&(best.source, best.target))).collect()
+        }
+        Retrieval::Max => {
+            let mut all: Vec<Candidate> = from_sources().chain(from_targets()).flatten().collect();
+            all.sort_by_key(|candidate| (candidate.source, candidate.target));
+            all.dedup_by_key(|candidate| (candidate.source, candidate.target));
+            all
+        }
+    }
+}
+
+/// The highest margin; the earlier one among equals.
+fn best(candidates: Vec<Candidate>) -> Option<Candidate> {
+    candidates.into_iter().reduce(|best, next| if next.margin > best.margin { next } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two sources, two targets: s0–t0 .8, s0–t1 .4, s1–t0 .6, s1–t1 .6.
+    /// Means: s0 .6, s1 .6, t0 .7, t1 .5. Ratios: s0t0 .8/.65, s0t1 .4/.55, s1t0 .6/.65, s1t1 .6/.55.
+    fn lists() -> (Vec<Vec<(usize, f32)>>, Vec<Vec<(usize, f32)>>) {
+        (vec![vec![(0, 0.8), (1, 0.4)], vec![(0, 0.6), (1, 0.6)]], vec![vec![(0, 0.8), (1, 0.6)], vec![(1, 0.6), (0, 0.4)]])
+    }
+
+    #[test]
+    fn ratio_by_hand() {
+        let (forward, backward) = lists();
+        let found = candidates(&forward, &backward, Margin::Ratio, Retrieval::Forward);
+        assert_eq!(found.iter().map(|c| (c.source, c.target)).collect::<Vec<_>>(), [(0, 0), (1, 1)]);
+        assert!((found[0].margin - 0.8 / 0.65).abs() < 1e-6);
+        assert!((found[1].margin - 0.6 / 0.55).abs() < 1e-6);
+    }
+
+    #[test]
+    fn modes() {
+        let (forward, backward) = lists();
+        let count = |retrieval| candidates(&forward, &backward, Margin::Ratio, retrieval).len();
+        assert_eq!(count(Retrieval::Intersect), 2);
+        assert_eq!(count(Retrieval::Backward), 2);
+        assert_eq!(count(Retrieval::Max), 4);
+    }
+
+    #[test]
+    fn rows_without_neighbours_take_part_in_nothing() {
+        let found = candidates(&[vec![], vec![(0, 0.5)]], &[vec![(1, 0.5)]], Margin::Ratio, Retrieval::Max);
+        assert_eq!(found.len(), 1);
+        assert_eq!(mean([].into_iter()), None);
+        assert_eq!(Margin::Ratio.score(0.5, -0.1, 0.1), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! What a run tells while it goes on. Renderers live in `report`.
+
+use serde::Serialize;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event<'a> {
+    /// The run begins.
+    RunBegins {
+        /// Its number in the workspace.
+        run: i64,
+        /// The pipeline's name.
+        pipeline: &'a str,
+    },
+    /// A stage has something to do.
+    StageBegins {
+        /// Its name.
+        stage: &'a str,
+        /// How much, if that is known.
+        total: Option<u64>,
+        /// What is counted.
+        unit_word: &'a str,
+    },
+    /// Some of it is done.
+    Advanced {
+        /// How much more.
+        done: u64,
+        /// How much more there is to do than was thought.
+        added: u64,
+        /// What it was.
+        what: &'a str,
+    },
+    /// A unit failed; the run goes on.
+    UnitFailed {
+        /// Its stage.
+        stage: &'a str,
+        /// Its name.
+        unit: &'a str,
+        /// Why.
+        error: &'a str,
+    },
+    /// A stage is through.
+    StageEnds {
+        /// Its name.
+        stage: &'a str,
+        /// In words and figures.
+        note: &'a str,
+    },
+    /// The run is through.
+    RunEnds {
+        /// `done`, `failed` or `interrupted`.
+        outcome: &'a str,
+        /// Units done, requests included.
+        done: u64,
+        /// Units that failed.
+        failed: u64,
+    },
+}
+
+/// Who listens.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: &Event<'_>);
+
+    /// Whether the run is to stop between two units.
+    fn must_stop(&mut self) -> bool {
+        false
+    }
+}
+
+/// Listens to nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _: &Event<'_>) {}
+}

@@ -1,0 +1,283 @@
+//! Fills a [`Summary`] from the store and from what the run says of itself.
+
+use crate::error::Result;
+use crate::metric::pairs::wilson;
+use crate::pipeline::run::{RunReport, StageTally};
+use crate::pipeline::Pipeline;
+use crate::record::DropReason;
+use crate::stage::evaluate::figures;
+use crate::stage::neighbours::Index;
+use crate::stage::{Stage, crawl, export};
+use crate::store::Store;
+use crate::store::pairs::{JudgedPair, SampleOf};
+
+use super::summary::{
+    Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary, WaterfallRow, WaterfallStep,
+};
+
+/// Bins of the score histograms.
+const BINS: u32 = 20;
+
+/// Pairs in each group of samples.
+const SAMPLES: u32 = 12;
+
+/// The summary of a run that has ended.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
+    let evaluation = evaluation(store)?;
+    let gate = gate_failure(pipeline, &evaluation);
+    let outcome = match (&gate, report.failed()) {
+        (Some(_), _) => Outcome::GateFailed,
+        (None, 0) => Outcome::Done,
+        (None, _) => Outcome::SomeFailed,
+    };
+    Ok(Summary {
+        pipeline: pipeline.name.clone(),
+        workspace: pipeline.workspace_folder().display().to_string(),
+        run: u64::try_from(report.run).unwrap_or(0),
+        started: report.started_at,
+        finished: Some(report.finished_at),
+        outcome,
+        source_language: pipeline.source,
+        target_language: pipeline.target,
+        stages: stages(report),
+        waterfall: waterfall(pipeline, store)?,
+        histograms: histograms(pipeline, store)?,
+        samples: samples(store)?,
+        sites: sites(store)?,
+        index: index(pipeline, store)?,
+        evaluation,
+        failures: failures(store, gate)?,
+        exports: exports(pipeline, store)?,
+        report: None,
+    })
+}
+
+fn stages(report: &RunReport) -> Vec<StageRow> {
+    let seconds = |tally: &StageTally| tally.time.as_secs_f64();
+    let crawl = report.crawl.map(|crawl: crawl::Tally| StageRow {
+        name: "crawl".into(),
+        done: crawl.changed,
+        failed: crawl.failed,
+        skipped_unchanged: crawl.unchanged,
+        seconds: crawl.seconds,
+        note: format!(
+            "{} requests, {} redirected, {} gone, {} forbidden by robots.txt",
+            crawl.requests, crawl.redirected, crawl.gone, crawl.forbidden
+        ),
+    });
+    let rest = report.stages.iter().map(|(stage, tally)| StageRow {
+        name: stage.name().into(),
+        done: tally.done,
+        failed: tally.failed,
+        skipped_unchanged: tally.unchanged,
+        seconds: seconds(tally),
+        note: note(tally),
+    });
+    crawl.into_iter().chain(rest).collect()
+}
+
+/// What a stage counted, in words. Sums behind a ratio tell nothing by themselves.
+fn note(tally: &StageTally) -> String {
+    let mut parts: Vec<String> = tally
+        .counts
+        .iter()
+        .filter(|(name, count)| !name.starts_with("recall") && **count > 0.0)
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    if tally.retracted > 0 {
+        parts.push(format!("{} retracted", tally.retracted));
+    }
+    parts.join(", ")
+}
+
+fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
+    let row = |step, label: &str, count, note: String| WaterfallRow { step, label: label.to_owned(), count, note };
+    let mut rows = Vec::new();
+    for (label, count) in store.volumes()? {
+        rows.push(row(WaterfallStep::Volume, label, count, String::new()));
+    }
+    for (origin, count) in store.candidate_counts()? {
+        rows.push(row(WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
+    }
+    let verdicts = store.verdict_counts()?;
+    for reason in DropReason::ALL {
+        if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
+            rows.push(row(WaterfallStep::Dropped, reason.name(), *count, rule(pipeline, reason)));
+        }
+    }
+    rows.push(row(WaterfallStep::Kept, "kept", verdicts.get(&None).copied().unwrap_or(0), String::new()));
+    Ok(rows)
+}
+
+/// What a rule of the filter holds.
+fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
+    let filter = &pipeline.filter;
+    match reason {
+        DropReason::Score => format!("aligned < {}, mined < {}", filter.min_aligned_score, filter.min_mined_score),
+        DropReason::Length => format!("outside {} to {} characters", filter.min_chars, filter.max_chars),
+        DropReason::LengthRatio => format!("one side over {} times longer", filter.max_length_ratio),
+        DropReason::Identical => "the same text on both sides".into(),
+        DropReason::Language => format!("another language, surer than {}", filter.language_confidence),
+        DropReason::Numbers => format!("more than {} numbers on one side only", filter.max_number_mismatches),
+        DropReason::Duplicate => "the same but for case and punctuation".into(),
+        DropReason::Annotator => "annotators say no".into(),
+    }
+}
+
+fn histograms(pipeline: &Pipeline, store: &Store) -> Result<Vec<Histogram>> {
+    let mut histograms: Vec<Histogram> = Vec::new();
+    for (origin, bin, kept, dropped) in store.score_bins(BINS)? {
+        let threshold = match origin.as_str() {
+            "aligned" => Some(f64::from(pipeline.filter.min_aligned_score)),
+            "mined" => Some(f64::from(pipeline.filter.min_mined_score)),
+            _ => None,
+        };
+        if histograms.last().is_none_or(|last| last.name != origin) {
+            histograms.push(Histogram::new(origin, 0.0, 1.0, BINS as usize, threshold));
+        }
+        if let Some(histogram) = histograms.last_mut() {
+            histogram.kept[bin as usize] = kept;
+            histogram.dropped[bin as usize] = dropped;
+        }
+    }
+    Ok(histograms)
+}
+
+fn samples(store: &Store) -> Result<Vec<SampleGroup>> {
+    let groups = [
+        (SampleOf::Best, "Best", "The kept pairs with the highest scores: these should all be right."),
+        (SampleOf::Borderline, "Borderline", "The kept pairs with the lowest scores: if many are wrong, raise the threshold."),
+        (SampleOf::Dropped, "Dropped", "The best pairs that each rule dropped: if many are right, the rule is too strict."),
+    ];
+    groups
+        .into_iter()
+        .map(|(which, title, explanation)| {
+            let pairs = store.sample_pairs(which, SAMPLES)?.into_iter().map(sample).collect();
+            Ok(SampleGroup { title: title.into(), explanation: explanation.into(), pairs })
+        })
+        .collect()
+}
+
+fn sample(judged: JudgedPair) -> SamplePair {
+    let JudgedPair { pair, drop, source_location, target_location } = judged;
+    SamplePair {
+        id: pair.id,
+        source: pair.source.text,
+        target: pair.target.text,
+        source_url: source_location,
+        target_url: target_location,
+        score: f64::from(pair.score),
+        similarity: pair.similarity.map(f64::from),
+        margin: pair.margin.map(f64::from),
+        origin: pair.origin,
+        reason: drop.map(|drop| format!("{}: {}", drop.reason.name(), drop.detail)),
+    }
+}
+
+fn sites(store: &Store) -> Result<Vec<SiteRow>> {
+    Ok(store
+        .site_counts()?
+        .into_iter()
+        .map(|counts| SiteRow {
+            site: counts.site,
+            languages: counts.languages,
+            pages: counts.urls,
+            articles: counts.articles,
+            not_modified: counts.not_modified,
+            errors: counts.errors,
+            documents: counts.documents,
+            document_pairs: counts.document_pairs,
+            sentences: counts.sentences,
+            pairs_kept: counts.pairs_kept,
+        })
+        .collect())
+}
+
+/// The newest measurement of the index, which may be of an earlier run.
+fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
+    let figure = |name: &str| store.latest_figure(Stage::Neighbours.name(), name);
+    let Some(seconds) = figure("seconds")? else { return Ok(None) };
+    let sample = figure("recall sample")?.unwrap_or(0.0);
+    let measured = pipeline.neighbours.index == Index::Hnsw && sample > 0.0;
+    Ok(Some(IndexReport {
+        kind: match pipeline.neighbours.index {
+            Index::Hnsw => "hnsw".into(),
+            Index::Exact => "exact".into(),
+        },
+        recall_at_k: if measured { figure("recall sum")?.map(|sum| sum / sample) } else { None },
+        k: pipeline.neighbours.k,
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        sample: sample as usize,
+        seconds,
+    }))
+}
+
+/// Names of the strict figures, which the gates look at.
+const STRICT_PRECISION: &str = "precision against gold, strict";
+const STRICT_RECALL: &str = "recall against gold, strict";
+
+fn evaluation(store: &Store) -> Result<Vec<Metric>> {
+    let figure = |name: &str| -> Result<Option<usize>> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        Ok(store.latest_figure(Stage::Evaluate.name(), name)?.map(|value| value as usize))
+    };
+    let rows = [
+        (STRICT_PRECISION, figures::RIGHT, figures::FOUND, "the same sentences on both sides"),
+        (STRICT_RECALL, figures::RIGHT, figures::GOLD, "the same sentences on both sides"),
+        ("precision against gold, lax", figures::LAX_RIGHT, figures::FOUND, "some sentence shared on both sides"),
+        ("recall against gold, lax", figures::LAX_FOUND, figures::GOLD, "some sentence shared on both sides"),
+        ("document pairs, precision", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_FOUND, ""),
+        ("document pairs, recall", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_GOLD, ""),
+    ];
+    let mut metrics = Vec::new();
+    for (name, right, of, meaning) in rows {
+        let (Some(right), Some(of)) = (figure(right)?, figure(of)?) else { continue };
+        let Some((low, high)) = wilson(right, of) else { continue };
+        let note = format!("{right} of {of}{}{meaning}", if meaning.is_empty() { "" } else { "; " });
+        metrics.push(Metric { name: name.into(), value: right as f64 / of as f64, low: Some(low), high: Some(high), note });
+    }
+    Ok(metrics)
+}
+
+/// The gate that is not met, in words.
+fn gate_failure(pipeline: &Pipeline, evaluation: &[Metric]) -> Option<String> {
+    let gates = [(STRICT_PRECISION, pipeline.evaluate.min_precision), (STRICT_RECALL, pipeline.evaluate.min_recall)];
+    gates.into_iter().find_map(|(name, floor)| {
+        let floor = floor?;
+        let value = evaluation.iter().find(|metric| metric.name == name)?.value;
+        (value < floor).then(|| format!("{name} is {value:.3}, its floor is {floor}"))
+    })
+}
+
+fn failures(store: &Store, gate: Option<String>) -> Result<Vec<Failure>> {
+    let gate = gate.map(|message| Failure { stage: "evaluate".into(), unit: "gold".into(), kind: "gate".into(), message });
+    let crawl = store.failed_urls()?.into_iter().map(|(url, message)| Failure {
+        stage: "crawl".into(),
+        unit: url,
+        kind: "network".into(),
+        message,
+    });
+    let units = store.failed_units()?.into_iter().map(|unit| Failure {
+        stage: unit.stage,
+        unit: unit.unit,
+        kind: unit.kind,
+        message: unit.message,
+    });
+    Ok(gate.into_iter().chain(crawl).chain(units).collect())
+}
+
+/// Files that are there, with the rows they hold: an export's fingerprint says how many.
+fn exports(pipeline: &Pipeline, store: &Store) -> Result<Vec<(String, u64)>> {
+    let folder = store.folder().join("export");
+    let mut exports = Vec::new();
+    for file in &pipeline.export.files {
+        let output = store.unit_output(Stage::Export.name(), &file.path)?;
+        if let Some(rows) = output.as_deref().and_then(export::rows_of) {
+            exports.push((folder.join(&file.path).display().to_string(), rows));
+        }
+    }
+    Ok(exports)
+}

@@ -1,0 +1,132 @@
+//! Alignment inside a pair of documents: `algo::align` over their sentences.
+//!
+//! A pair's score is the posterior of its bead: the share of all alignments' weight that contains it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use crate::algo::align::{self, Line};
+use crate::error::{Error, Result};
+use crate::model::ModelId;
+use crate::record::{BlockKind, DocumentId, Language, Origin, Pair, PairId, Sentence, SentenceId, Side, Vectors};
+use crate::text::numbers;
+
+/// Raised when the same sentences give other pairs.
+pub const VERSION: u32 = 1;
+
+/// What changes aligned pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// What the alignment may do, and the weights of evidence.
+    pub weights: align::Params,
+    /// Lattice cells past which a band along the diagonal is searched. 24 bytes each.
+    pub max_cells: usize,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { weights: align::Params::default(), max_cells: 4_000_000 }
+    }
+}
+
+/// Every pair of documents.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
+    let mut units = Vec::new();
+    for pair in look.store.document_pairs()? {
+        let sentences = |document: DocumentId| look.store.unit_output(Stage::Segment.name(), &document.to_string());
+        let (Some(source), Some(target)) = (sentences(pair.source)?, sentences(pair.target)?) else { continue };
+        units.push(Unit::new(format!("{}-{}", pair.source, pair.target), combined(&[&source, &target, &model.0])));
+    }
+    Ok(Listing::All(units))
+}
+
+/// The two documents that a unit's name holds.
+pub fn documents_of(unit: &str) -> Result<(DocumentId, DocumentId)> {
+    let (source, target) = unit.split_once('-').ok_or_else(|| Error::bug(format!("{unit:?} names no pair of documents")))?;
+    Ok((source.parse()?, target.parse()?))
+}
+
+/// One side, read.
+struct Half {
+    document: DocumentId,
+    sentences: Vec<Sentence>,
+    lines: Vec<Line>,
+    vectors: Vectors,
+}
+
+/// Reads sentences and vectors; the alignment runs on any thread.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -> Result<Work> {
+    let (source, target) = documents_of(&unit.name)?;
+    let source = half(look, model, source, look.languages.source)?;
+    let target = half(look, model, target, look.languages.target)?;
+    let (params, name) = (params.clone(), unit.name.clone());
+    Ok(Box::new(move || {
+        let beads = align::align((&source.lines, &source.vectors), (&target.lines, &target.vectors), &params.weights, params.max_cells);
+        let alone = beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
+        let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target)).collect();
+        let count = pairs.len() as f64;
+        let content = serde_json::json!(pairs);
+        Ok(Output::of(Records::Pairs { stage: Stage::Align, unit: name, pairs }, &content)?
+            .count("aligned pairs", count)
+            .count("sentences left alone", alone as f64))
+    }))
+}
+
+/// A document's sentences in its own language: a quotation in another has no counterpart to align with.
+fn half(look: &Look<'_>, model: &ModelId, document: DocumentId, language: Language) -> Result<Half> {
+    let blocks = look.store.document(document)?.ok_or_else(|| Error::bug(format!("the document {document} vanished")))?.blocks;
+    let mut sentences = look.store.sentences(document)?;
+    sentences.retain(|sentence| sentence.language == Some(language));
+    let lines = sentences
+        .iter()
+        .map(|sentence| Line {
+            chars: sentence.text.chars().count(),
+            block: sentence.block,
+            kind: blocks.get(sentence.block as usize).map_or(0, |block| kind_tag(block.kind)),
+            numbers: numbers::numbers(&sentence.text),
+        })
+        .collect();
+    let texts: Vec<_> = sentences.iter().map(|sentence| sentence.text_id).collect();
+    let vectors = look.store.vectors(&model.0).read(&texts)?;
+    Ok(Half { document, sentences, lines, vectors })
+}
+
+/// Kinds that translations share. Paragraphs, items and quotations are easily one for another.
+fn kind_tag(kind: BlockKind) -> u8 {
+    match kind {
+        BlockKind::Paragraph | BlockKind::Item | BlockKind::Quote | BlockKind::Table => 0,
+        BlockKind::Title => 1,
+        BlockKind::Heading => 2,
+        BlockKind::Exercise => 3,
+    }
+}
+
+fn pair(bead: &align::Bead, source: &Half, target: &Half) -> Option<Pair> {
+    if bead.source.is_empty() || bead.target.is_empty() {
+        return None;
+    }
+    let source = side(&source.sentences[bead.source.clone()], source.document);
+    let target = side(&target.sentences[bead.target.clone()], target.document);
+    #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
+    let score = bead.posterior as f32;
+    Some(Pair { id: pair_id(&source, &target), source, target, origin: Origin::Aligned, similarity: bead.similarity, margin: bead.margin, score })
+}
+
+/// A side made of neighbouring sentences.
+pub fn side(sentences: &[Sentence], document: DocumentId) -> Side {
+    let texts: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+    Side { document: Some(document), sentences: sentences.iter().map(|sentence| sentence.id).collect(), text: texts.join(" ") }
+}
+
+/// The id of a pair of sides.
+pub fn pair_id(source: &Side, target: &Side) -> PairId {
+    let bytes = |ids: &[SentenceId]| ids.iter().flat_map(|id| id.0.to_le_bytes()).collect::<Vec<u8>>();
+    PairId::of(&[&bytes(&source.sentences), &bytes(&target.sentences)])
+}

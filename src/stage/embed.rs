@@ -1,0 +1,137 @@
+//! Embedding: texts without a vector get one, batch by batch, into shards.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::lexical::{Lexical, LexicalParams};
+use crate::model::torch::{Options, TorchEncoder};
+use crate::model::{Encoder, ModelId};
+use crate::record::TextId;
+
+/// Raised when the same model gives other vectors.
+pub const VERSION: u32 = 1;
+
+/// Which encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// `lexical`, or a sentence-transformers folder relative to the pipeline file.
+    pub model: String,
+    /// The lexical encoder's settings.
+    pub lexical: LexicalParams,
+    /// What cannot change a vector.
+    pub limits: Limits,
+}
+
+/// What cannot change a vector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Texts of a unit, and rows of a shard.
+    pub batch: usize,
+    /// Tokens that go through the network at once.
+    pub batch_tokens: usize,
+    /// Threads of libtorch; 0: all cores.
+    pub threads: usize,
+    /// `auto` or `cpu`.
+    pub device: String,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { model: LEXICAL.into(), lexical: LexicalParams::default(), limits: Limits::default() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch: 4_096, batch_tokens: 4_096, threads: 0, device: "auto".into() }
+    }
+}
+
+/// The name of the encoder without weights.
+pub const LEXICAL: &str = "lexical";
+
+impl Params {
+    /// Whether the encoder is the lexical one.
+    pub fn is_lexical(&self) -> bool {
+        self.model == LEXICAL
+    }
+}
+
+/// Loads the encoder once a run, and answers what it is. `None`: it is fitted on texts, and there are none.
+///
+/// # Errors
+/// Kind `Model`.
+pub fn model_id(look: &Look<'_>, params: &Params, folder: &std::path::Path, session: &mut Session) -> Result<Option<ModelId>> {
+    if session.encoder.is_none() {
+        session.encoder = load(look, params, folder)?;
+    }
+    Ok(session.encoder.as_ref().map(|encoder| encoder.id().clone()))
+}
+
+fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Option<Box<dyn Encoder>>> {
+    if params.is_lexical() {
+        let Some(state) = look.store.artefact(super::fit::ARTEFACT)? else { return Ok(None) };
+        return Ok(Some(Box::new(Lexical::from_bytes(params.lexical, &state)?)));
+    }
+    let path: PathBuf = folder.join(&params.model);
+    if !path.is_dir() {
+        return Err(Error::new(
+            ErrorKind::Model,
+            format!(
+                "embed.model = {:?} is neither \"{LEXICAL}\" nor a folder ({}): put a sentence-transformers folder there",
+                params.model,
+                path.display()
+            ),
+        ));
+    }
+    let options = Options {
+        device: params.limits.device.clone(),
+        batch_tokens: params.limits.batch_tokens,
+        threads: params.limits.threads,
+    };
+    Ok(Some(Box::new(TorchEncoder::open(&path, &options)?)))
+}
+
+/// The next batch of texts without a vector.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>, params: &Params, model: &ModelId) -> Result<Listing> {
+    let texts = look.store.texts_without_vector(&model.0, look.languages.both(), params.limits.batch)?;
+    if texts.is_empty() {
+        return Ok(Listing::Next(None, 0));
+    }
+    let left = look.store.text_count(look.languages.both())?.saturating_sub(look.store.vector_count(&model.0)?);
+    let input = batch_name(&texts);
+    Ok(Listing::Next(Some(Unit::new(format!("{}:{input}", model.0), input)), left.max(texts.len() as u64)))
+}
+
+fn batch_name(texts: &[(TextId, String)]) -> String {
+    let ids: Vec<String> = texts.iter().map(|(id, _)| id.to_string()).collect();
+    combined(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Encodes a batch here (a model lives on one thread) and writes its shard's file.
+///
+/// # Errors
+/// Kind `Model` or `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, session: &mut Session) -> Result<Work> {
+    let encoder = session.encoder.as_mut().ok_or_else(|| Error::bug("embedding without an encoder"))?;
+    let model = encoder.id().0.clone();
+    let batch = look.store.texts_without_vector(&model, look.languages.both(), params.limits.batch)?;
+    let texts: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
+    let vectors = encoder.encode(&texts)?;
+    let name = batch_name(&batch);
+    let file = format!("{model}/{name}.f16");
+    look.store.write_shard_file(&file, &vectors)?;
+    let (dim, count) = (vectors.dim(), batch.len() as f64);
+    let texts = batch.into_iter().map(|(id, _)| id).collect();
+    Ok(Box::new(move || {
+        Ok(Output { records: Records::Shard { model, file, dim, texts }, fingerprint: name, counts: vec![("texts", count)] })
+    }))
+}

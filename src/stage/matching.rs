@@ -1,0 +1,325 @@
+//! Matching: which documents of a site say the same in two languages, and how we know.
+//!
+//! Evidence adds up: each kind has a weight (see [`weight`]), a pair needs [`Params::min_score`], and every document
+//! takes part in one pair at most, the one with the most evidence. All evidence is kept with the pair. Cost: a few hash
+//! look-ups a document; texts' vectors are compared only for documents that nothing else has paired.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Unit, Work, combined};
+use crate::error::Result;
+use crate::index::{Exact, VectorIndex as _, cosine};
+use crate::model::ModelId;
+use crate::record::{DocumentId, DocumentPair, Evidence, EvidenceKind, TwinKind, Vectors};
+use crate::store::documents::DocumentClaims;
+
+/// Raised when the same documents give other pairs.
+pub const VERSION: u32 = 1;
+
+/// What changes pairs of documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// The evidence that a pair needs, in the sum of its weights. 0.5: one strong piece, or two weak ones.
+    pub min_score: f32,
+    /// Publication times so near count as evidence, in minutes.
+    pub time_window_minutes: i64,
+    /// Pictures on more documents than this are decoration.
+    pub max_image_uses: usize,
+    /// How far the nearest document's cosine must lie above the second's to count.
+    pub vector_lead: f32,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { min_score: 0.5, time_window_minutes: 10, max_image_uses: 4, vector_lead: 0.05 }
+    }
+}
+
+/// How much a piece of evidence speaks for a pair, 0 to 1.
+pub fn weight(kind: EvidenceKind) -> f32 {
+    match kind {
+        EvidenceKind::HreflangMutual => 1.0,
+        EvidenceKind::Key => 0.9,
+        EvidenceKind::Switch => 0.8,
+        EvidenceKind::HreflangOneWay => 0.6,
+        EvidenceKind::Image | EvidenceKind::Vectors => 0.3,
+        EvidenceKind::Time => 0.2,
+    }
+}
+
+/// Every site.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>, model: Option<&ModelId>) -> Result<Listing> {
+    let model = model.map_or("", |model| model.0.as_str());
+    let sites = look.store.site_fingerprints()?;
+    Ok(Listing::All(sites.into_iter().map(|(name, input)| Unit::new(name, combined(&[&input, model]))).collect()))
+}
+
+/// Reads a site's claims and its documents' vectors.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, model: Option<&ModelId>, unit: &Unit) -> Result<Work> {
+    let claims = look.store.claims(&unit.name, look.languages.both())?;
+    let (sources, targets): (Vec<_>, Vec<_>) =
+        claims.into_iter().partition(|claims| claims.language == look.languages.source);
+    let strong = strong_evidence(&sources, &targets);
+    // Vectors are read only for documents whose twin nothing names.
+    let paired: HashSet<DocumentId> = strong.keys().flat_map(|(source, target)| [*source, *target]).collect();
+    let unpaired = |documents: &[DocumentClaims]| documents.iter().map(|d| d.id).filter(|id| !paired.contains(id)).collect::<Vec<_>>();
+    let vectors = |documents: Vec<DocumentId>| document_vectors(look, model, documents);
+    let (source_vectors, target_vectors) = (vectors(unpaired(&sources))?, vectors(unpaired(&targets))?);
+    let (site, params) = (unit.name.clone(), params.clone());
+    Ok(Box::new(move || {
+        let mut evidence = strong;
+        weak_evidence(&mut evidence, &sources, &targets, &params);
+        vector_evidence(&mut evidence, &source_vectors, &target_vectors, &params)?;
+        let pairs = choose(evidence, &params);
+        let count = pairs.len() as f64;
+        let content = serde_json::json!(pairs);
+        Ok(Output::of(Records::DocumentPairs { site, pairs }, &content)?.count("document pairs", count))
+    }))
+}
+
+/// Evidence by pair, in a stable order.
+type Found = BTreeMap<(DocumentId, DocumentId), Vec<Evidence>>;
+
+fn add(found: &mut Found, source: DocumentId, target: DocumentId, kind: EvidenceKind, detail: String) {
+    let list = found.entry((source, target)).or_default();
+    if !list.iter().any(|evidence| evidence.kind == kind) {
+        list.push(Evidence { kind, detail });
+    }
+}
+
+/// What pages say themselves: hreflang, language switch, a shared id.
+fn strong_evidence(sources: &[DocumentClaims], targets: &[DocumentClaims]) -> Found {
+    let by_url = |documents: &[DocumentClaims]| -> HashMap<String, DocumentId> {
+        documents.iter().map(|document| (document.location.clone(), document.id)).collect()
+    };
+    let (source_urls, target_urls) = (by_url(sources), by_url(targets));
+    let claims = |documents: &[DocumentClaims], others: &HashMap<String, DocumentId>, kind: TwinKind| {
+        let mut claimed: HashSet<(DocumentId, DocumentId)> = HashSet::new();
+        for document in documents {
+            for twin in document.twins.iter().filter(|twin| twin.kind == kind) {
+                if let Some(other) = others.get(&twin.url) {
+                    claimed.insert((document.id, *other));
+                }
+            }
+        }
+        claimed
+    };
+    let mut found = Found::new();
+    let forward = claims(sources, &target_urls, TwinKind::Hreflang);
+    let backward = claims(targets, &source_urls, TwinKind::Hreflang);
+    for (source, target) in &forward {
+        let (kind, detail) = if backward.contains(&(*target, *source)) {
+            (EvidenceKind::HreflangMutual, "each page names the other by hreflang")
+        } else {
+            (EvidenceKind::HreflangOneWay, "the source page names the target by hreflang")
+        };
+        add(&mut found, *source, *target, kind, detail.into());
+    }
+    for (target, source) in backward.iter().filter(|(target, source)| !forward.contains(&(*source, *target))) {
+        add(&mut found, *source, *target, EvidenceKind::HreflangOneWay, "the target page names the source by hreflang".into());
+    }
+    let mut by_key: HashMap<&str, Vec<DocumentId>> = HashMap::new();
+    for target in targets {
+        if let Some(key) = &target.twin_key {
+            by_key.entry(key).or_default().push(target.id);
+        }
+    }
+    for source in sources {
+        let Some(key) = &source.twin_key else { continue };
+        for target in by_key.get(key.as_str()).into_iter().flatten() {
+            add(&mut found, source.id, *target, EvidenceKind::Key, format!("both are {key}"));
+        }
+    }
+    for (source, target) in claims(sources, &target_urls, TwinKind::Switch) {
+        add(&mut found, source, target, EvidenceKind::Switch, "the source page's language switch leads to the target".into());
+    }
+    for (target, source) in claims(targets, &source_urls, TwinKind::Switch) {
+        add(&mut found, source, target, EvidenceKind::Switch, "the target page's language switch leads to the source".into());
+    }
+    found
+}
+
+/// A shared picture; and publication at the same time, for pairs that something else speaks for.
+fn weak_evidence(found: &mut Found, sources: &[DocumentClaims], targets: &[DocumentClaims], params: &Params) {
+    let mut uses: HashMap<&str, (Vec<DocumentId>, Vec<DocumentId>)> = HashMap::new();
+    for document in sources {
+        for image in &document.images {
+            uses.entry(image).or_default().0.push(document.id);
+        }
+    }
+    for document in targets {
+        for image in &document.images {
+            uses.entry(image).or_default().1.push(document.id);
+        }
+    }
+    for (image, (in_sources, in_targets)) in uses {
+        if in_sources.len() + in_targets.len() > params.max_image_uses {
+            continue;
+        }
+        for source in &in_sources {
+            for target in &in_targets {
+                add(found, *source, *target, EvidenceKind::Image, format!("both show {image}"));
+            }
+        }
+    }
+    let dates: HashMap<DocumentId, jiff::Timestamp> =
+        sources.iter().chain(targets).filter_map(|document| Some((document.id, document.date?))).collect();
+    for ((source, target), list) in found.iter_mut() {
+        let (Some(a), Some(b)) = (dates.get(source), dates.get(target)) else { continue };
+        let minutes = a.duration_since(*b).as_mins().abs();
+        if minutes <= params.time_window_minutes {
+            list.push(Evidence { kind: EvidenceKind::Time, detail: format!("published {minutes} min apart") });
+        }
+    }
+}
+
+/// Documents that are each other's nearest by a clear lead.
+fn vector_evidence(
+    found: &mut Found,
+    sources: &(Vec<DocumentId>, Vectors),
+    targets: &(Vec<DocumentId>, Vectors),
+    params: &Params,
+) -> Result<()> {
+    if sources.0.is_empty() || targets.0.is_empty() {
+        return Ok(());
+    }
+    let forward = Exact::new(&targets.1).search(&sources.1, 2)?;
+    let backward = Exact::new(&sources.1).search(&targets.1, 2)?;
+    let leads = |list: &[(usize, f32)]| list.len() < 2 || list[0].1 - list[1].1 >= params.vector_lead;
+    for (source, list) in forward.iter().enumerate().filter(|(_, list)| !list.is_empty() && leads(list)) {
+        let (target, similarity) = list[0];
+        if backward[target].first().is_some_and(|(back, _)| *back == source) && leads(&backward[target]) {
+            let detail = format!("each other's nearest text, cosine {similarity:.3}");
+            add(found, sources.0[source], targets.0[target], EvidenceKind::Vectors, detail);
+        }
+    }
+    Ok(())
+}
+
+/// The mean of a document's sentence vectors, as a unit vector.
+fn document_vectors(look: &Look<'_>, model: Option<&ModelId>, documents: Vec<DocumentId>) -> Result<(Vec<DocumentId>, Vectors)> {
+    let (mut ids, mut data, mut dim) = (Vec::new(), Vec::new(), 1);
+    let Some(model) = model else { return Ok((ids, Vectors::empty(1))) };
+    let mut reader = look.store.vectors(&model.0);
+    for document in documents {
+        let texts: Vec<_> = look
+            .store
+            .sentences(document)?
+            .into_iter()
+            .filter(|sentence| sentence.language.is_some_and(|language| look.languages.both().contains(&language)))
+            .map(|sentence| sentence.text_id)
+            .collect();
+        if texts.is_empty() {
+            continue;
+        }
+        let vectors = reader.read(&texts)?;
+        dim = vectors.dim();
+        let mut sum = vec![0.0_f32; dim];
+        vectors.iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
+        if cosine(&sum, &sum) > 0.0 {
+            ids.push(document);
+            data.extend(sum);
+        }
+    }
+    Ok((ids, Vectors::normalised(dim, data)?))
+}
+
+/// One pair a document, the most evidence first.
+fn choose(found: Found, params: &Params) -> Vec<DocumentPair> {
+    let mut pairs: Vec<DocumentPair> = found
+        .into_iter()
+        .map(|((source, target), mut evidence)| {
+            evidence.sort_by_key(|evidence| evidence.kind);
+            DocumentPair { source, target, score: evidence.iter().map(|evidence| weight(evidence.kind)).sum(), evidence }
+        })
+        .filter(|pair| pair.score >= params.min_score)
+        .collect();
+    pairs.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.source, a.target).cmp(&(b.source, b.target))));
+    let mut taken = HashSet::new();
+    pairs.retain(|pair| {
+        let free = !taken.contains(&pair.source) && !taken.contains(&pair.target);
+        if free {
+            taken.extend([pair.source, pair.target]);
+        }
+        free
+    });
+    pairs.sort_by_key(|pair| (pair.source, pair.target));
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Language, TwinLink};
+
+    fn claims(id: i64, language: Language, twin: Option<(TwinKind, &str)>) -> DocumentClaims {
+        DocumentClaims {
+            id: DocumentId(id),
+            location: format!("http://a.test/{id}"),
+            language,
+            date: None,
+            twins: twin.map(|(kind, url)| TwinLink { kind, language, url: url.into() }).into_iter().collect(),
+            images: Vec::new(),
+            twin_key: None,
+        }
+    }
+
+    fn kinds(found: &Found, source: i64, target: i64) -> Vec<EvidenceKind> {
+        found.get(&(DocumentId(source), DocumentId(target))).map(|list| list.iter().map(|e| e.kind).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn hreflang_both_ways_is_stronger_than_one_way() {
+        let sources = [
+            claims(1, Language::RUSSIAN, Some((TwinKind::Hreflang, "http://a.test/11"))),
+            claims(2, Language::RUSSIAN, Some((TwinKind::Hreflang, "http://a.test/12"))),
+        ];
+        let targets = [
+            claims(11, Language::TURKMEN, Some((TwinKind::Hreflang, "http://a.test/1"))),
+            claims(12, Language::TURKMEN, None),
+        ];
+        let found = strong_evidence(&sources, &targets);
+        assert_eq!(kinds(&found, 1, 11), [EvidenceKind::HreflangMutual]);
+        assert_eq!(kinds(&found, 2, 12), [EvidenceKind::HreflangOneWay]);
+        assert_eq!(choose(found, &Params::default()).len(), 2);
+    }
+
+    #[test]
+    fn a_document_takes_part_in_the_pair_with_the_most_evidence() {
+        let mut sources = vec![
+            claims(1, Language::RUSSIAN, Some((TwinKind::Switch, "http://a.test/11"))),
+            claims(2, Language::RUSSIAN, Some((TwinKind::Switch, "http://a.test/11"))),
+        ];
+        let mut targets = vec![claims(11, Language::TURKMEN, None)];
+        sources[1].twin_key = Some("7".into());
+        targets[0].twin_key = Some("7".into());
+        let pairs = choose(strong_evidence(&sources, &targets), &Params::default());
+        assert_eq!(pairs.iter().map(|pair| pair.source.0).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_shared_picture_alone_is_not_enough_and_with_the_same_hour_it_is() {
+        let mut source = claims(1, Language::RUSSIAN, None);
+        let mut target = claims(11, Language::TURKMEN, None);
+        source.images = vec!["http://a.test/park.jpg".into()];
+        target.images = source.images.clone();
+        let pairs = |source: &DocumentClaims, target: &DocumentClaims| {
+            let mut found = Found::new();
+            weak_evidence(&mut found, std::slice::from_ref(source), std::slice::from_ref(target), &Params::default());
+            choose(found, &Params::default())
+        };
+        assert!(pairs(&source, &target).is_empty());
+        source.date = Some("2026-03-01T10:00:00Z".parse().unwrap());
+        target.date = Some("2026-03-01T10:04:00Z".parse().unwrap());
+        assert_eq!(pairs(&source, &target)[0].evidence.len(), 2);
+    }
+}

@@ -1,0 +1,209 @@
+//! Mining: pairs among all sentences, in whatever order and document they stand.
+//!
+//! Sentences that alignment has paired surely are taken; the rest compete by margin over the neighbour lists. A margin
+//! means little by itself (it depends on the encoder and the texts), so it is turned into a probability: aligned
+//! documents say which candidates are right and which are wrong, and a logistic curve is fitted to that. This
+//! probability is a mined pair's score, on the same scale as an aligned pair's posterior.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, align, combined};
+use crate::algo::assign::one_to_one;
+use crate::algo::calibrate::Logistic;
+use crate::algo::margin::{self, Candidate, Margin, Retrieval};
+use crate::error::Result;
+use crate::model::ModelId;
+use crate::record::{Origin, Pair, SentenceId, TextId};
+use crate::store::Store;
+use crate::store::pairs::{Direction, NeighbourList};
+
+/// Raised when the same neighbours give other pairs.
+pub const VERSION: u32 = 1;
+
+/// What changes mined pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// Which margin.
+    pub margin: Margin,
+    /// From which side candidates are taken.
+    pub retrieval: Retrieval,
+    /// Candidates under this margin are not looked at.
+    pub min_margin: f32,
+    /// Candidates above it are suspicious (lists, repeated templates) and not taken.
+    pub max_margin: f32,
+    /// Mined pairs under this probability are not kept at all.
+    pub min_score: f32,
+    /// A sentence aligned with at least this score is taken.
+    pub taken_score: f32,
+    /// The margin that the curve's prior holds for even odds.
+    pub prior_margin: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            margin: Margin::Ratio,
+            retrieval: Retrieval::Intersect,
+            min_margin: 1.06,
+            max_margin: 10.0,
+            min_score: 0.2,
+            taken_score: 0.5,
+            prior_margin: 1.5,
+        }
+    }
+}
+
+/// The one pool.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>, model: &ModelId, neighbours_key: &str, session: &mut Session) -> Result<Listing> {
+    let pools = super::neighbours::pools(look, model, session)?;
+    if pools.sources.is_empty() || pools.targets.is_empty() {
+        return Ok(Listing::All(Vec::new()));
+    }
+    let aligned = look.store.stage_output(Stage::Align.name())?;
+    let input = combined(&[&pools.fingerprint, neighbours_key, &aligned]);
+    Ok(Listing::All(vec![Unit::new("pool", input)]))
+}
+
+/// Reads lists and aligned pairs; choosing runs on any thread.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, neighbours_key: &str, unit: &Unit) -> Result<Work> {
+    let forward = look.store.neighbour_lists(Direction::Forward, neighbours_key)?;
+    let backward = look.store.neighbour_lists(Direction::Backward, neighbours_key)?;
+    let aligned = Aligned::read(look.store, params.taken_score)?;
+    let candidates = Candidates::new(&forward, &backward, params);
+    let curve = aligned.curve(&candidates, params);
+    let chosen = candidates.chosen(params, &aligned);
+    // Only now are texts needed, and only those of the chosen.
+    let mut pairs = Vec::new();
+    for candidate in chosen {
+        #[expect(clippy::cast_possible_truncation, reason = "a probability")]
+        let score = curve.probability(f64::from(candidate.margin)) as f32;
+        if score < params.min_score {
+            continue;
+        }
+        pairs.extend(pair(look.store, candidates.sources[candidate.source], candidates.targets[candidate.target], &candidate, score)?);
+    }
+    let (name, evidence) = (unit.name.clone(), aligned.examples(&candidates).len() as f64);
+    Ok(Box::new(move || {
+        let count = pairs.len() as f64;
+        let content = serde_json::json!(pairs);
+        Ok(Output::of(Records::Pairs { stage: Stage::Mine, unit: name, pairs }, &content)?
+            .count("mined pairs", count)
+            .count("calibration examples", evidence))
+    }))
+}
+
+/// The pair of two texts, where each first stands.
+fn pair(store: &Store, source: TextId, target: TextId, candidate: &Candidate, score: f32) -> Result<Option<Pair>> {
+    let (Some(source), Some(target)) = (store.first_sentence(source)?, store.first_sentence(target)?) else { return Ok(None) };
+    let source = align::side(std::slice::from_ref(&source), source.document);
+    let target = align::side(std::slice::from_ref(&target), target.document);
+    let id = align::pair_id(&source, &target);
+    Ok(Some(Pair {
+        id,
+        source,
+        target,
+        origin: Origin::Mined,
+        similarity: Some(candidate.cosine),
+        margin: Some(candidate.margin),
+        score,
+    }))
+}
+
+/// Texts by row, and the candidates among them.
+struct Candidates {
+    sources: Vec<TextId>,
+    targets: Vec<TextId>,
+    all: Vec<Candidate>,
+}
+
+impl Candidates {
+    fn new(forward: &[NeighbourList], backward: &[NeighbourList], params: &Params) -> Self {
+        let ids = |lists: &[NeighbourList]| lists.iter().map(|(text, _)| *text).collect::<Vec<_>>();
+        let (sources, targets) = (ids(forward), ids(backward));
+        let rows = |texts: &[TextId]| texts.iter().enumerate().map(|(row, text)| (*text, row)).collect::<HashMap<_, _>>();
+        let (source_rows, target_rows) = (rows(&sources), rows(&targets));
+        let by_row = |lists: &[NeighbourList], others: &HashMap<TextId, usize>| -> Vec<Vec<(usize, f32)>> {
+            lists
+                .iter()
+                .map(|(_, list)| list.iter().filter_map(|(text, cosine)| Some((*others.get(text)?, *cosine))).collect())
+                .collect()
+        };
+        let all = margin::candidates(
+            &by_row(forward, &target_rows),
+            &by_row(backward, &source_rows),
+            params.margin,
+            params.retrieval,
+        );
+        Self { sources, targets, all }
+    }
+
+    /// One-to-one among texts that no sure pair has taken.
+    fn chosen(&self, params: &Params, aligned: &Aligned) -> Vec<Candidate> {
+        let free = self
+            .all
+            .iter()
+            .filter(|candidate| (params.min_margin..=params.max_margin).contains(&candidate.margin))
+            .filter(|candidate| {
+                !aligned.sources.contains_key(&self.sources[candidate.source])
+                    && !aligned.targets.contains(&self.targets[candidate.target])
+            })
+            .copied()
+            .collect();
+        one_to_one(free)
+    }
+}
+
+/// Texts that alignment has paired surely.
+struct Aligned {
+    /// Source text → the target texts of its beads.
+    sources: HashMap<TextId, HashSet<TextId>>,
+    targets: HashSet<TextId>,
+}
+
+impl Aligned {
+    fn read(store: &Store, score: f32) -> Result<Self> {
+        let texts: HashMap<SentenceId, TextId> = store.sentence_texts()?.into_iter().collect();
+        let of = |ids: &[SentenceId]| ids.iter().filter_map(|id| texts.get(id)).copied().collect::<Vec<_>>();
+        let mut aligned = Self { sources: HashMap::new(), targets: HashSet::new() };
+        for (sources, targets) in store.aligned_sentences(score)? {
+            let (sources, targets) = (of(&sources), of(&targets));
+            for source in sources {
+                aligned.sources.entry(source).or_default().extend(targets.iter().copied());
+            }
+            aligned.targets.extend(targets);
+        }
+        Ok(aligned)
+    }
+
+    /// Candidates that alignment can judge: both texts are surely paired, with each other or with others.
+    fn examples(&self, candidates: &Candidates) -> Vec<(f64, bool)> {
+        candidates
+            .all
+            .iter()
+            .filter_map(|candidate| {
+                let partners = self.sources.get(&candidates.sources[candidate.source])?;
+                let target = candidates.targets[candidate.target];
+                self.targets.contains(&target).then(|| (f64::from(candidate.margin), partners.contains(&target)))
+            })
+            .collect()
+    }
+
+    /// The curve from margins to probabilities. The prior counts for 20 examples.
+    fn curve(&self, candidates: &Candidates, params: &Params) -> Logistic {
+        let mut examples = self.examples(candidates);
+        // Texts outside paired documents have less often a translation at all. Each wrong candidate therefore counts
+        // twice: the odds are halved, which is the least that caution asks for.
+        let wrong: Vec<_> = examples.iter().filter(|(_, right)| !right).copied().collect();
+        examples.extend(wrong);
+        Logistic::through(params.prior_margin, 10.0).fitted(&examples, 20.0)
+    }
+}

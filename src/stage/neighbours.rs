@@ -1,0 +1,280 @@
+//! Neighbours: for each text the k nearest in the other language, kept in the store and mended as texts come and go.
+//!
+//! A night that adds 1 % of texts searches for those alone. Before that, one *refresh* mends the lists that exist:
+//! lists with a vanished neighbour are dropped (their texts search again), and new texts are offered to all others'
+//! lists, by exact comparison. With exact search the lists are those of a search from scratch, whatever the order of
+//! nights; with HNSW its recall against exact search is measured on a sample in every run that searches.
+//!
+//! Memory: both pools' vectors, 4 bytes a number, and the lists, 12 bytes a neighbour.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
+use crate::error::{Error, Result};
+use crate::index::{self, Exact, Hnsw, HnswParams, Neighbours, VectorIndex};
+use crate::model::ModelId;
+use crate::record::{TextId, Vectors};
+use crate::store::pairs::{Direction, NeighbourList};
+
+/// Raised when the same vectors give other lists.
+pub const VERSION: u32 = 1;
+
+/// Which index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Index {
+    /// Every text against every other.
+    Exact,
+    /// A navigable graph.
+    Hnsw,
+}
+
+/// What changes neighbour lists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// Neighbours of a text, in either direction.
+    pub k: usize,
+    /// Which index.
+    pub index: Index,
+    /// The graph's settings.
+    pub hnsw: HnswParams,
+    /// What cannot change a list.
+    pub limits: Limits,
+}
+
+/// What cannot change a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Texts of a unit.
+    pub batch: usize,
+    /// Texts of a batch whose neighbours are also looked for exactly, to measure recall.
+    pub recall_sample: usize,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { k: 8, index: Index::Hnsw, hnsw: HnswParams::default(), limits: Limits::default() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch: 4_096, recall_sample: 200 }
+    }
+}
+
+/// Both languages' texts with their vectors.
+#[derive(Debug)]
+pub struct Pools {
+    /// Source texts, by id.
+    pub sources: Vec<TextId>,
+    /// Target texts, by id.
+    pub targets: Vec<TextId>,
+    /// Fingerprint of both lists and the model.
+    pub fingerprint: String,
+    vectors: Option<(Arc<Vectors>, Arc<Vectors>)>,
+    /// The graph over the texts that are found, by direction.
+    graphs: HashMap<Direction, Hnsw>,
+}
+
+impl Pools {
+    fn list(look: &Look<'_>, model: &ModelId) -> Result<Self> {
+        let (sources, targets) = (look.store.pool(look.languages.source)?, look.store.pool(look.languages.target)?);
+        let mut hasher = blake3::Hasher::new();
+        for pool in [&sources, &targets] {
+            hasher.update(&(pool.len() as u64).to_le_bytes());
+            pool.iter().for_each(|text| {
+                hasher.update(&text.0.to_le_bytes());
+            });
+        }
+        let fingerprint = combined(&[hasher.finalize().to_hex().as_str(), &model.0]);
+        Ok(Self { sources, targets, fingerprint, vectors: None, graphs: HashMap::new() })
+    }
+
+    /// The texts that search, those that are found, and their vectors.
+    fn side(&self, direction: Direction) -> Result<(&[TextId], &[TextId], &Arc<Vectors>, &Arc<Vectors>)> {
+        let (source, target) = self.vectors.as_ref().ok_or_else(|| Error::bug("the pools' vectors are not loaded"))?;
+        Ok(match direction {
+            Direction::Forward => (&self.sources, &self.targets, source, target),
+            Direction::Backward => (&self.targets, &self.sources, target, source),
+        })
+    }
+}
+
+/// The fingerprint of both pools: what mining depends on.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn pools<'s>(look: &Look<'_>, model: &ModelId, session: &'s mut Session) -> Result<&'s Pools> {
+    if session.pools.is_none() {
+        session.pools = Some(Pools::list(look, model)?);
+    }
+    session.pools.as_ref().ok_or_else(|| Error::bug("the pools were just listed"))
+}
+
+/// First the refresh of the lists that exist, then batches of texts without a list.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session) -> Result<Listing> {
+    let pools = pools(look, model, session)?;
+    if pools.sources.is_empty() || pools.targets.is_empty() {
+        return Ok(Listing::Next(None, 0));
+    }
+    let refresh = Unit::new(REFRESH, pools.fingerprint.clone());
+    let done = look.store.units(Stage::Neighbours.name())?.remove(REFRESH).is_some_and(|row| row.done && row.key == look.key && row.input == refresh.input);
+    if !done {
+        return Ok(Listing::Next(Some(refresh), 0));
+    }
+    for direction in [Direction::Forward, Direction::Backward] {
+        let missing = missing(look, pools, direction)?;
+        if !missing.is_empty() {
+            let batch = &missing[..missing.len().min(params.limits.batch)];
+            let ids: Vec<String> = batch.iter().map(TextId::to_string).collect();
+            let input = combined(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+            return Ok(Listing::Next(Some(Unit::new(direction.name(), input)), missing.len() as u64));
+        }
+    }
+    Ok(Listing::Next(None, 0))
+}
+
+const REFRESH: &str = "refresh";
+
+/// Texts of a direction without a list under the current key, by id.
+fn missing(look: &Look<'_>, pools: &Pools, direction: Direction) -> Result<Vec<TextId>> {
+    let have: HashSet<TextId> = look.store.listed_texts(direction, look.key)?.into_iter().collect();
+    let texts = match direction {
+        Direction::Forward => &pools.sources,
+        Direction::Backward => &pools.targets,
+    };
+    Ok(texts.iter().filter(|text| !have.contains(text)).copied().collect())
+}
+
+/// Runs a unit here: the index is built once a run, and its search uses all threads by itself.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session, unit: &Unit) -> Result<Work> {
+    let pools = session.pools.as_mut().ok_or_else(|| Error::bug("neighbours without pools"))?;
+    if pools.vectors.is_none() {
+        let mut reader = look.store.vectors(&model.0);
+        pools.vectors = Some((Arc::new(reader.read(&pools.sources)?), Arc::new(reader.read(&pools.targets)?)));
+    }
+    let output = if unit.name == REFRESH { refresh(look, params, pools)? } else { search(look, params, pools, unit)? };
+    Ok(Box::new(move || Ok(output)))
+}
+
+/// Mends the lists that exist.
+fn refresh(look: &Look<'_>, params: &Params, pools: &Pools) -> Result<Output> {
+    let (mut put, mut delete, mut mended) = (Vec::new(), Vec::new(), 0_usize);
+    let mut lists = HashMap::new();
+    for direction in [Direction::Forward, Direction::Backward] {
+        lists.insert(direction, look.store.neighbour_lists(direction, look.key)?);
+    }
+    for direction in [Direction::Forward, Direction::Backward] {
+        let (own, others, own_vectors, other_vectors) = pools.side(direction)?;
+        let own_rows: HashMap<TextId, usize> = own.iter().enumerate().map(|(row, text)| (*text, row)).collect();
+        let alive: HashSet<TextId> = others.iter().copied().collect();
+        let (kept, gone): (Vec<&NeighbourList>, Vec<&NeighbourList>) = lists[&direction]
+            .iter()
+            .partition(|(text, list)| own_rows.contains_key(text) && list.iter().all(|(other, _)| alive.contains(other)));
+        let mut gone: Vec<TextId> = gone.iter().map(|(text, _)| *text).collect();
+        // Lists of another key are of no use any more.
+        gone.extend(look.store.stale_lists(direction, look.key)?);
+        let known: HashSet<TextId> = lists[&direction.reversed()].iter().map(|(text, _)| *text).collect();
+        let new: Vec<usize> = (0..others.len()).filter(|row| !known.contains(&others[*row])).collect();
+        let changed = if kept.is_empty() || new.is_empty() {
+            Vec::new()
+        } else {
+            offer(&kept, &own_rows, own_vectors, others, other_vectors, &new, params.k)?
+        };
+        mended += changed.len() + gone.len();
+        put.push((direction, changed));
+        delete.push((direction, gone));
+    }
+    let records = Records::Neighbours { key: look.key.to_owned(), put, delete };
+    Ok(Output { records, fingerprint: pools.fingerprint.clone(), counts: vec![("lists mended", mended as f64)] })
+}
+
+/// Lists that change when new texts are offered to them.
+fn offer(
+    lists: &[&NeighbourList],
+    own_rows: &HashMap<TextId, usize>,
+    own_vectors: &Vectors,
+    others: &[TextId],
+    other_vectors: &Vectors,
+    new: &[usize],
+    k: usize,
+) -> Result<Vec<NeighbourList>> {
+    let mut new_vectors = Vectors::empty(other_vectors.dim());
+    new.iter().for_each(|row| new_vectors.push_unit(other_vectors.row(*row)));
+    let mut queries = Vectors::empty(own_vectors.dim());
+    lists.iter().for_each(|(text, _)| queries.push_unit(own_vectors.row(own_rows[text])));
+    let found = Exact::new(&new_vectors).search(&queries, k)?;
+    Ok(lists
+        .iter()
+        .zip(found)
+        .filter_map(|((text, old), found)| {
+            let mut list = old.clone();
+            let added = found.into_iter().map(|(row, cosine)| (others[new[row]], cosine));
+            list.extend(added.filter(|(other, _)| !old.iter().any(|(known, _)| known == other)));
+            // The order of an exact search: cosine, then id, since pools are sorted by id.
+            list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            list.truncate(k);
+            (list != *old).then_some((*text, list))
+        })
+        .collect())
+}
+
+/// Searches for a batch of texts.
+fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> Result<Output> {
+    let direction = if unit.name == Direction::Forward.name() { Direction::Forward } else { Direction::Backward };
+    let mut batch = missing(look, pools, direction)?;
+    batch.truncate(params.limits.batch);
+    if params.index == Index::Hnsw && !pools.graphs.contains_key(&direction) {
+        let rows = Arc::clone(pools.side(direction)?.3);
+        pools.graphs.insert(direction, Hnsw::build(rows, params.hnsw));
+    }
+    let (own, others, own_vectors, other_vectors) = pools.side(direction)?;
+    let mut queries = Vectors::empty(own_vectors.dim());
+    for text in &batch {
+        let row = own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")))?;
+        queries.push_unit(own_vectors.row(row));
+    }
+    let mut counts = vec![("searched", batch.len() as f64)];
+    let found = match pools.graphs.get(&direction) {
+        None => Exact::new(other_vectors).search(&queries, params.k)?,
+        Some(graph) => {
+            let found = graph.search(&queries, params.k)?;
+            counts.extend(measured_recall(params, &queries, other_vectors, &found)?);
+            found
+        }
+    };
+    let lists: Vec<NeighbourList> = batch
+        .into_iter()
+        .zip(found)
+        .map(|(text, list)| (text, list.into_iter().map(|(row, cosine)| (others[row], cosine)).collect()))
+        .collect();
+    let records = Records::Neighbours { key: look.key.to_owned(), put: vec![(direction, lists)], delete: Vec::new() };
+    Ok(Output { records, fingerprint: unit.input.clone(), counts })
+}
+
+/// Recall on an even sample of a batch, as sums that add up over batches.
+fn measured_recall(params: &Params, queries: &Vectors, rows: &Vectors, found: &Neighbours) -> Result<Vec<(&'static str, f64)>> {
+    let sample = params.limits.recall_sample.min(queries.rows());
+    if sample == 0 {
+        return Ok(Vec::new());
+    }
+    let picked: Vec<usize> = (0..sample).map(|i| i * queries.rows() / sample).collect();
+    let mut some = Vectors::empty(queries.dim());
+    picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
+    let exact = Exact::new(rows).search(&some, params.k)?;
+    let found: Neighbours = picked.iter().map(|row| found[*row].clone()).collect();
+    let recall = index::recall(&found, &exact).unwrap_or(1.0);
+    Ok(vec![("recall sample", sample as f64), ("recall sum", recall * sample as f64)])
+}

@@ -1,0 +1,144 @@
+//! Segmentation: a document's blocks become sentences with byte offsets; no sentence crosses a block's end.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Unit, Work};
+use crate::error::{Error, Result};
+use crate::record::{Document, DocumentId, Language, Sentence, SentenceId, TextId};
+use crate::text::{language, sentences};
+
+/// Raised when the same document gives other sentences.
+pub const VERSION: u32 = 1;
+
+/// What changes sentences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// A sentence counts as written in another language than its document only from this confidence on, 0 to 1.
+    pub off_language_confidence: f32,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { off_language_confidence: 0.8 }
+    }
+}
+
+/// Every document.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>) -> Result<Listing> {
+    let documents = look.store.document_fingerprints()?;
+    Ok(Listing::All(documents.into_iter().map(|(id, input)| Unit::new(id.to_string(), input)).collect()))
+}
+
+/// Reads a document; splitting runs on any thread.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
+    let id: DocumentId = unit.name.parse()?;
+    let document =
+        look.store.document(id)?.ok_or_else(|| Error::bug(format!("the document {id} vanished while it was worked on")))?;
+    let (params, candidates) = (params.clone(), candidates.to_vec());
+    Ok(Box::new(move || {
+        let sentences = split(&document, &params, &candidates);
+        let content: Vec<_> = sentences.iter().map(|s| (s.id, s.block, s.start, s.end, s.text_id)).collect();
+        let kinds: Vec<_> = document.blocks.iter().map(|block| block.kind).collect();
+        let count = sentences.len() as f64;
+        let records = Records::Sentences { document: document.id, sentences, fallback: document.language };
+        Ok(Output::of(records, &(content, kinds, document.language))?.count("sentences", count))
+    }))
+}
+
+/// The sentences of a document, in order.
+fn split(document: &Document, params: &Params, candidates: &[Language]) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    let mut seen: HashMap<&str, u32> = HashMap::new();
+    for (block_index, block) in document.blocks.iter().enumerate() {
+        let block_text = document.block_text(block);
+        for range in sentences::split(block_text, document.language) {
+            let text = &block_text[range.clone()];
+            let repetition = seen.entry(text).and_modify(|count| *count += 1).or_insert(0);
+            // A short sentence is easily mistaken for a sister language: the document's word counts unless the
+            // sentence is sure.
+            let guess = language::identify(text, candidates);
+            let own = guess.filter(|guess| {
+                Some(guess.language) == document.language || guess.confidence >= params.off_language_confidence
+            });
+            let language = own.map(|guess| guess.language).or(document.language);
+            let code = language.map_or("", Language::code);
+            sentences.push(Sentence {
+                id: SentenceId::of(&[&document.id.0.to_le_bytes(), text.as_bytes(), &repetition.to_le_bytes()]),
+                document: document.id,
+                ordinal: number(sentences.len()),
+                block: number(block_index),
+                start: block.start + number(range.start),
+                end: block.start + number(range.end),
+                text: text.to_owned(),
+                text_id: TextId::of(&[code.as_bytes(), text.as_bytes()]),
+                language,
+                language_confidence: own.map_or(document.language_confidence, |guess| guess.confidence),
+            });
+        }
+    }
+    sentences
+}
+
+/// Offsets and counts inside a document fit 32 bits: documents are limited to 200 MB.
+fn number(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::document::TextBuilder;
+    use crate::record::{BlockKind, DocumentKind};
+
+    fn document(blocks: &[&str]) -> Document {
+        let mut builder = TextBuilder::default();
+        blocks.iter().for_each(|text| builder.push(BlockKind::Paragraph, text, None));
+        let (text, blocks) = builder.finish();
+        Document {
+            id: DocumentId(1),
+            location: "test".into(),
+            site: "test".into(),
+            kind: DocumentKind::Html,
+            content_hash: String::new(),
+            language: Some(Language::RUSSIAN),
+            language_confidence: 1.0,
+            declared_language: None,
+            title: None,
+            date: None,
+            text,
+            blocks,
+            twins: Vec::new(),
+            images: Vec::new(),
+            twin_key: None,
+        }
+    }
+
+    #[test]
+    fn offsets_slice_the_document_and_blocks_are_never_crossed() {
+        let document = document(&["Заголовок без точки", "Первое предложение. Второе предложение!", "Да. Да."]);
+        let sentences = split(&document, &Params::default(), &[]);
+        let texts: Vec<_> = sentences.iter().map(|s| s.text.as_str()).collect();
+        assert_eq!(texts, ["Заголовок без точки", "Первое предложение.", "Второе предложение!", "Да.", "Да."]);
+        for sentence in &sentences {
+            assert_eq!(&document.text[sentence.start as usize..sentence.end as usize], sentence.text);
+        }
+        assert_ne!(sentences[3].id, sentences[4].id, "a repeated sentence is a sentence of its own");
+        assert_eq!(sentences[3].text_id, sentences[4].text_id, "and has the same vector");
+    }
+
+    #[test]
+    fn a_sentence_keeps_its_id_when_the_page_changes_elsewhere() {
+        let before = split(&document(&["Один. Два."]), &Params::default(), &[]);
+        let after = split(&document(&["Новое. Один. Два."]), &Params::default(), &[]);
+        assert_eq!(before[1].id, after[2].id);
+    }
+}
