@@ -1,1 +1,20 @@
-//! text
+//! Text as text: one spelling, one alphabet, sentences, languages, numbers. Pure functions, no I/O.
+//!
+//! * [`normalise`](normalise()) is what every text of the store has gone through; [`fold`] is what duplicates share.
+//! * [`to_latin`] and [`respell`] bring the two sides of a pair to one alphabet, for matching;
+//!   [`turkmen_cyrillic_to_latin`] and [`turkmen_latin_to_cyrillic`] are the official alphabets, for reading.
+//! * [`split`](sentences::split) finds the sentences of a block, [`identify`] the language of a text.
+//! * [`numbers`](numbers()) and [`disagreement`] compare the numbers that two sentences name.
+
+mod abbreviations;
+pub mod language;
+pub mod normalise;
+pub mod numbers;
+mod profiles;
+pub mod sentences;
+pub mod transliterate;
+
+pub use language::{Guess, identify};
+pub use normalise::{fold, normalise};
+pub use numbers::{disagreement, numbers};
+pub use transliterate::{respell, skeleton, to_latin, turkmen_cyrillic_to_latin, turkmen_latin_to_cyrillic};

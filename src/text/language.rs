@@ -1,0 +1,282 @@
+//! Which language a text is in: letters first, then function words, then trigrams.
+//!
+//! The scripts of the text choose the candidates. Each candidate then collects evidence, in units of log-odds: letters
+//! that its alphabet lacks speak against it, its function words for it, and so does the guess of whatlang's trigrams,
+//! which knows no Cyrillic Turkic language and no short text. Candidates that the caller does not allow compete too,
+//! under a handicap, so that an English sentence is not called Turkmen for want of anything better.
+
+use whatlang::{Detector, Lang};
+
+use super::normalise::is_apostrophe;
+use super::profiles::{self, Bits, PROFILES};
+use crate::record::Language;
+use crate::record::language::Script;
+
+/// A language and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guess {
+    /// The language.
+    pub language: Language,
+    /// Estimated probability of being right, 0 to 1; higher is surer.
+    pub confidence: f32,
+}
+
+/// Log-odds against a candidate for each word that holds a letter outside its alphabet, up to a share of all words
+/// (names and quotations are no evidence against a long sentence).
+const FOREIGN_LETTER: f32 = 2.5;
+/// Weight of the log-likelihood of words that hold no letter that marks the language, or are no function word of it. It is
+/// under 1 since words of one sentence hang together.
+const MISSING: f32 = 0.5;
+/// Log-odds for a candidate for each of its function words.
+const FUNCTION_WORD: f32 = 1.6;
+/// Log-odds for the candidate of the trigram model when it is fully confident.
+const TRIGRAMS: f32 = 3.0;
+/// A lead, in log-odds, that the trigram model could not turn; it is not asked then, since it costs most of the time.
+const DECIDED: f32 = 8.0;
+/// Log-odds against a candidate that the caller does not expect.
+const UNEXPECTED: f32 = 2.5;
+/// Words beyond this number add nothing.
+const ENOUGH_WORDS: usize = 400;
+/// A guess under this confidence is none.
+const UNCLEAR: f32 = 0.5;
+
+/// The language of a text among `allowed` (all that the program knows, if empty), or `None`: too short (fewer than
+/// three letters), unclear, in a script of none of them, or rather in a language that is not among them.
+///
+/// Made for sentences and longer texts; single words and names are often unclear. Confidence grows with length and
+/// evidence.
+pub fn identify(text: &str, allowed: &[Language]) -> Option<Guess> {
+    let script = main_script(text)?;
+    let is_allowed = |language: Language| allowed.is_empty() || allowed.contains(&language);
+    let candidates: Vec<usize> =
+        (0..PROFILES.len()).filter(|&place| PROFILES[place].language.script() == script).collect();
+    if candidates.is_empty() {
+        return only_language_of(script).filter(|guess| is_allowed(guess.language));
+    }
+    if !candidates.iter().any(|&place| is_allowed(PROFILES[place].language)) {
+        return None;
+    }
+    let evidence = Evidence::read(text, script);
+    let language_at = |place: usize| PROFILES[place].language;
+    let handicap = |language| if is_allowed(language) { 0.0 } else { UNEXPECTED };
+    let mut scores: Vec<f32> =
+        candidates.iter().map(|&place| evidence.of_words(place) - handicap(language_at(place))).collect();
+    if lead(&scores) < DECIDED {
+        let among = candidates.iter().map(|&place| language_at(place)).filter(|&language| is_allowed(language));
+        if let Some((guess, weight)) = evidence.trigrams(text, among)
+            && let Some(at) = candidates.iter().position(|&place| language_at(place) == guess)
+        {
+            scores[at] += weight;
+        }
+    }
+    let (best, confidence) = best_of(&scores)?;
+    let language = language_at(candidates[best]);
+    let confidence = confidence.min(evidence.ceiling());
+    (is_allowed(language) && confidence >= UNCLEAR).then_some(Guess { language, confidence })
+}
+
+/// The language of a script in which the program knows no other.
+///
+/// Its confidence is a constant: nothing but the script spoke.
+fn only_language_of(script: Script) -> Option<Guess> {
+    let mut of_script = Language::all().filter(|language| language.script() == script);
+    let language = of_script.next()?;
+    of_script.next().is_none().then_some(Guess { language, confidence: 0.9 })
+}
+
+/// How far the highest score lies over the second.
+fn lead(scores: &[f32]) -> f32 {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    match sorted.as_slice() {
+        [first, second, ..] => first - second,
+        _ => f32::INFINITY,
+    }
+}
+
+/// The place of the highest score and its share of the softmax of all.
+fn best_of(scores: &[f32]) -> Option<(usize, f32)> {
+    let (best, top) = scores.iter().copied().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let sum: f32 = scores.iter().map(|score| (score - top).exp()).sum();
+    Some((best, 1.0 / sum))
+}
+
+/// The script of most letters, if it has at least three and more than half of them.
+fn main_script(text: &str) -> Option<Script> {
+    const SCRIPTS: [Script; 5] = [Script::Latin, Script::Cyrillic, Script::Devanagari, Script::Arabic, Script::Han];
+    let mut counts = [0; SCRIPTS.len()];
+    let mut letters = 0;
+    for c in text.chars().filter(|c| c.is_alphabetic()) {
+        letters += 1;
+        if let Some(place) = SCRIPTS.iter().position(|&script| script_of(c) == Some(script)) {
+            counts[place] += 1;
+        }
+    }
+    let (script, count) = SCRIPTS.into_iter().zip(counts).max_by_key(|(_, count)| *count)?;
+    // Chinese writes a word in one or two signs.
+    let enough = if script == Script::Han { 2 } else { 3 };
+    (count >= enough && 2 * count > letters).then_some(script)
+}
+
+/// Whether a small Latin letter is a vowel beside which `y` is a consonant.
+fn is_vowel(c: char) -> bool {
+    matches!(c, 'a' | 'ä' | 'e' | 'ə' | 'i' | 'ı' | 'o' | 'ö' | 'u' | 'ü')
+}
+
+/// The script of a letter, of those that the program knows.
+fn script_of(letter: char) -> Option<Script> {
+    match letter as u32 {
+        0x41..=0x24F | 0x1E00..=0x1EFF => Some(Script::Latin),
+        0x400..=0x52F => Some(Script::Cyrillic),
+        0x900..=0x97F => Some(Script::Devanagari),
+        0x600..=0x6FF | 0x750..=0x77F => Some(Script::Arabic),
+        0x3400..=0x4DBF | 0x4E00..=0x9FFF => Some(Script::Han),
+        _ => None,
+    }
+}
+
+/// What a text shows, read once for all candidates.
+struct Evidence {
+    /// For each profile, how many words hold a letter that its alphabet lacks.
+    foreign: Vec<u16>,
+    /// For each profile, how many words are function words of it.
+    function: Vec<u16>,
+    /// Words.
+    words: u16,
+    /// For each profile, how many words hold none of the letters that mark it.
+    unmarked: Vec<u16>,
+    /// Letters in the main script.
+    letters: usize,
+}
+
+impl Evidence {
+    fn read(text: &str, script: Script) -> Self {
+        let none = vec![0; PROFILES.len()];
+        let mut evidence = Self { foreign: none.clone(), function: none.clone(), words: 0, unmarked: none, letters: 0 };
+        let is_inner = |c: char| c.is_alphabetic() || is_apostrophe(c) || c == '\u{307}';
+        let mut small = String::new();
+        for word in text
+            .split(|c: char| !is_inner(c))
+            .filter(|word| word.starts_with(|c| script_of(c) == Some(script)))
+            .take(ENOUGH_WORDS)
+        {
+            small.clear();
+            small.extend(word.chars().flat_map(char::to_lowercase).map(|c| if is_apostrophe(c) { '\'' } else { c }));
+            let small = small.trim_end_matches('\'');
+            let function = profiles::with_word(small);
+            let (mut known, mut marked) = (Bits::MAX, 0);
+            let mut before = None;
+            let mut chars = small.chars().peekable();
+            while let Some(c) = chars.next() {
+                let is_vowel =
+                    c == 'y' && before.is_some_and(|c| !is_vowel(c)) && !chars.peek().is_some_and(|&c| is_vowel(c));
+                let letter = profiles::letter(if is_vowel { profiles::VOWEL_Y } else { c });
+                known &= letter.known;
+                marked |= letter.marks;
+                before = Some(c);
+            }
+            for place in 0..PROFILES.len() {
+                let count = |bits: Bits| u16::from(bits >> place & 1 == 1);
+                evidence.foreign[place] += count(!known);
+                evidence.function[place] += count(function);
+                evidence.unmarked[place] += count(!marked);
+            }
+            evidence.words += 1;
+            evidence.letters += small.chars().count();
+        }
+        evidence
+    }
+
+    /// Log-odds for the profile at a place, up to a constant common to all.
+    fn of_words(&self, place: usize) -> f32 {
+        let profile = &PROFILES[place];
+        let (foreign, function) = (f32::from(self.foreign[place]), f32::from(self.function[place]));
+        let missing = f32::from(self.unmarked[place]) * (1.0 - profile.marked).ln()
+            + (f32::from(self.words) - function) * (1.0 - profile.function).ln();
+        FUNCTION_WORD * function - FOREIGN_LETTER * foreign + MISSING * missing
+    }
+
+    /// The guess of the trigram model among some languages, and its weight in log-odds.
+    fn trigrams(&self, text: &str, among: impl Iterator<Item = Language> + Clone) -> Option<(Language, f32)> {
+        let code = |language: Language| PROFILES.iter().find(|profile| profile.language == language)?.trigrams;
+        let known: Vec<Lang> = among.clone().filter_map(code).collect();
+        if known.len() < 2 {
+            return None;
+        }
+        let info = Detector::with_allowlist(known).detect(text)?;
+        let language = among.into_iter().find(|&language| code(language) == Some(info.lang()))?;
+        let sure = (info.confidence() as f32).max(0.2) * (self.letters as f32 / 30.0).min(1.0);
+        Some((language, TRIGRAMS * sure))
+    }
+
+    /// What a text of this length can be sure of at most.
+    fn ceiling(&self) -> f32 {
+        1.0 - 0.5 * (-(self.letters as f32) / 10.0).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(text: &str, allowed: &[Language]) -> &'static str {
+        identify(text, allowed).map_or("none", |guess| guess.language.code())
+    }
+
+    #[test]
+    fn sentences_among_all_languages() {
+        for (expected, text) in [
+            ("tk", "Biz şu gün Aşgabada gitdik we dostlarymyz bilen duşuşdyk."),
+            ("tk", "Ol gyzyl alma aldy."),
+            ("tr", "Bugün arkadaşlarımızla birlikte okula gittik."),
+            ("az", "Biz bu gün dostlarımızla məktəbə getdik."),
+            ("uz", "Biz bugun do'stlarimiz bilan maktabga bordik."),
+            ("en", "We went to school with our friends today."),
+            ("de", "Wir sind heute mit unseren Freunden in die Schule gegangen."),
+            ("ru", "Сегодня мы пошли в школу вместе с друзьями."),
+            ("tk-Cyrl", "Биз шу гүн достларымыз билен мекдебе гитдик."),
+            ("kk", "Біз бүгін достарымызбен бірге мектепке бардық."),
+            ("ky", "Биз бүгүн досторубуз менен мектепке бардык."),
+            ("uz-Cyrl", "Биз бугун дўстларимиз билан мактабга бордик."),
+            ("uk", "Сьогодні ми пішли до школи разом із друзями."),
+            ("hi", "आज हम अपने दोस्तों के साथ स्कूल गए।"),
+        ] {
+            assert_eq!(code(text, &[]), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_language_that_is_not_allowed_is_none() {
+        let pair = [Language::TURKMEN, Language::RUSSIAN];
+        assert_eq!(code("We went to school with our friends today.", &pair), "none");
+        assert_eq!(code("Bugün arkadaşlarımızla birlikte okula gittik.", &pair), "none");
+        assert_eq!(code("Біз бүгін достарымызбен бірге мектепке бардық.", &pair), "none");
+        assert_eq!(code("आज हम स्कूल गए।", &pair), "none");
+        // A name of another alphabet makes no other language.
+        assert_eq!(code("Газета «Қазақстан» вышла сегодня утром в новом виде.", &pair), "ru");
+        assert_eq!(code("«Washington Post» gazetiniň habaryna görä, ol şu gün geldi.", &pair), "tk");
+    }
+
+    #[test]
+    fn too_short_or_no_letters() {
+        for text in ["", "12 000", "—", "ok", "№ 5"] {
+            assert_eq!(identify(text, &[]), None, "{text:?}");
+        }
+        let short = identify("Ýok.", &[Language::TURKMEN]).map(|guess| guess.confidence);
+        let long = identify("Ýok, men bu gün öýe gitjek däl.", &[Language::TURKMEN]).map(|guess| guess.confidence);
+        assert!(short < long, "{short:?} {long:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn guesses_are_allowed_and_confidence_is_a_probability(text in "[a-zýňşçа-яәңқ' .]{0,60}") {
+            let allowed = [Language::TURKMEN, Language::RUSSIAN, Language::KAZAKH];
+            if let Some(guess) = identify(&text, &allowed) {
+                prop_assert!(allowed.contains(&guess.language));
+                prop_assert!((UNCLEAR..=1.0).contains(&guess.confidence));
+            }
+        }
+    }
+}
