@@ -1,1 +1,27 @@
-//! report
+//! What a run tells people: progress while it runs, a summary on the terminal or in the log when it ends, and a
+//! self-contained HTML report to keep and to pass on.
+//!
+//! ```text
+//! driver ─ stage, advance, failed_unit ─▶ progress ─▶ stderr
+//! store ──▶ summary::Summary ─┬▶ terminal ─▶ text
+//!                             └▶ html ─────▶ one file (chart and tables draw its parts, escape guards it)
+//! ```
+//!
+//! [`summary::Summary`] is plain data: nothing here reads the store, so a report can be drawn from any run, and tested
+//! from values written by hand.
+
+pub mod format;
+pub mod html;
+pub mod progress;
+pub mod summary;
+pub mod terminal;
+
+mod chart;
+mod escape;
+mod tables;
+
+#[cfg(test)]
+mod sample;
+
+pub use progress::Progress;
+pub use summary::Summary;
