@@ -1,1 +1,157 @@
-//! cli
+//! The command line. Data goes to standard output, everything else to standard error.
+
+mod config;
+mod data;
+mod extract;
+mod look;
+mod run;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, ErrorKind, Result, exit};
+use crate::pipeline::Pipeline;
+
+/// Mines parallel sentences from bilingual sites and schoolbooks, and keeps them curated.
+#[derive(Debug, Parser)]
+#[command(name = "kopri", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  kopri run pipelines/demo.toml                        the nightly job, from crawling to export
+  kopri plan pipelines/demo.toml                       what the next run would do, and why
+  kopri status pipelines/demo.toml                     what is there, and what failed
+  kopri show pipelines/demo.toml p3f2a9c0d1e4b5768     everything about one pair
+  kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
+  kopri extract page.html                              the text of a page or a PDF
+
+Exit codes:
+  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed
+  4 quality gate under its floor · 5 workspace · 6 model or libtorch · 130 interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pipeline: crawl, extract, embed, align, mine, filter, export, report.
+    Run(run::RunArgs),
+    /// Only crawl.
+    Crawl(Common),
+    /// Run one stage on what is there, without crawling.
+    Stage(run::StageArgs),
+    /// Say what a run would do, stage by stage, and why.
+    Plan(look::PlanArgs),
+    /// Say what the workspace holds, how the last runs ended and what failed.
+    Status(look::StatusArgs),
+    /// Show everything about one URL (u…), document (d…), sentence (s…) or pair (p…).
+    Show(look::ShowArgs),
+    /// Write pairs to standard output.
+    Export(data::ExportArgs),
+    /// Bring in Label Studio annotations, or pairs from TSV, JSON lines or TMX.
+    Import(data::ImportArgs),
+    /// Write the HTML report of the workspace's present state.
+    Report(look::ReportArgs),
+    /// Extract the text of HTML or PDF files, for people.
+    Extract(extract::ExtractArgs),
+    /// Show the configuration.
+    Config(config::ConfigArgs),
+}
+
+/// What every command that works on a pipeline takes.
+#[derive(Debug, Clone, Args)]
+struct Common {
+    /// The pipeline file.
+    #[arg(value_name = "PIPELINE.toml")]
+    pipeline: PathBuf,
+    /// Lay a value over the file's: `--set mine.min-margin=1.2`. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Keep the workspace elsewhere than the file says.
+    #[arg(long, value_name = "FOLDER", env = "KOPRI_WORKSPACE")]
+    workspace: Option<PathBuf>,
+    /// Show no progress.
+    #[arg(long, short)]
+    quiet: bool,
+    /// Write events or results as JSON lines to standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Common {
+    fn load(&self) -> Result<Pipeline> {
+        let mut pipeline = Pipeline::load(&self.pipeline, &self.set)?;
+        if let Some(workspace) = &self.workspace {
+            let absolute = std::path::absolute(workspace).map_err(|error| {
+                Error::with_source(ErrorKind::Usage, format!("the workspace {}", workspace.display()), error)
+            })?;
+            pipeline.workspace = absolute;
+        }
+        Ok(pipeline)
+    }
+}
+
+/// Parses, runs, and turns an error into one line and an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Nothing is left to do when even standard error is closed.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Crawl(common) => run::crawl(&common),
+        Command::Stage(arguments) => run::stage(&arguments),
+        Command::Plan(arguments) => look::plan(&arguments),
+        Command::Status(arguments) => look::status(&arguments),
+        Command::Show(arguments) => look::show(&arguments),
+        Command::Export(arguments) => data::export(&arguments),
+        Command::Import(arguments) => data::import(&arguments),
+        Command::Report(arguments) => look::report(&arguments),
+        Command::Extract(arguments) => extract::extract(&arguments),
+        Command::Config(arguments) => config::config(&arguments),
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::with_source(ErrorKind::Store, "writing to standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says something on standard error.
+fn say(text: &str) {
+    // Nothing is left to do when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Pretty JSON with a line end.
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| Error::bug(error.to_string()))
+}
+
+fn displayed(path: &Path) -> String {
+    // `pipelines/../workspaces/demo` reads better without the detour.
+    std::fs::canonicalize(path)
+        .ok()
+        .and_then(|full| Some(full.strip_prefix(std::env::current_dir().ok()?.canonicalize().ok()?).ok()?.display().to_string()))
+        .unwrap_or_else(|| path.display().to_string())
+}
+
+const DONE: u8 = exit::DONE;

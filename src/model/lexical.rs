@@ -168,7 +168,7 @@ impl Encoder for Lexical {
 
 /// Calls `each` with the hash of every n-gram of every word.
 fn for_each_gram(text: &str, params: LexicalParams, mut each: impl FnMut(u64)) {
-    let latin = text::transliterate::to_latin(text);
+    let latin = text::respell(&text::to_latin(text));
     let mut word: Vec<char> = Vec::new();
     for piece in latin.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()) {
         word.clear();

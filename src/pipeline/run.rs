@@ -26,6 +26,8 @@ use crate::store::units::UnitRow;
 pub struct RunOptions {
     /// Stages to run; all when `None`. Crawling belongs to the whole run and to [`Only::Crawl`].
     pub only: Option<Only>,
+    /// Work on the pages that are archived.
+    pub no_crawl: bool,
     /// Stop, as if killed, after so many units (visits included). For tests of resuming.
     pub stop_after: Option<u64>,
 }
@@ -141,7 +143,7 @@ type Everything = (Option<crawl::Tally>, Vec<(Stage, StageTally)>);
 impl Driver<'_> {
     fn everything(&mut self, store: &mut Store) -> Result<Everything> {
         let crawl = match self.options.only {
-            None | Some(Only::Crawl) if !self.pipeline.site.is_empty() => Some(self.crawl(store)?),
+            None | Some(Only::Crawl) if !self.pipeline.site.is_empty() && !self.options.no_crawl => Some(self.crawl(store)?),
             _ => None,
         };
         let mut stages = Vec::new();

@@ -7,9 +7,10 @@
 //!                             └▶ html ─────▶ one file (chart and tables draw its parts, escape guards it)
 //! ```
 //!
-//! [`summary::Summary`] is plain data: nothing here reads the store, so a report can be drawn from any run, and tested
+//! [`summary::Summary`] is plain data which [`collect`] alone fills from the store, so everything that draws it is tested
 //! from values written by hand.
 
+pub mod collect;
 pub mod format;
 pub mod html;
 pub mod progress;

@@ -13,6 +13,7 @@ pub mod numbers;
 mod profiles;
 pub mod sentences;
 pub mod transliterate;
+pub mod url_pattern;
 
 pub use language::{Guess, identify};
 pub use normalise::{fold, normalise};

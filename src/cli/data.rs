@@ -1,0 +1,151 @@
+//! `export`, `import`: pairs and annotations in and out.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+use super::{Common, DONE, say};
+use crate::error::{Error, ErrorKind, Result, exit};
+use crate::files;
+use crate::stage::export::{self, File, Which};
+use crate::stage::formats::Format;
+use crate::stage::{Look, annotate, fingerprint};
+use crate::store::Store;
+use crate::store::open::Access;
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  kopri export pipelines/demo.toml tsv > pairs.tsv\n  kopri export pipelines/demo.toml label-studio --pairs uncertain --limit 200 > tasks.json")]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The format.
+    #[arg(value_enum)]
+    format: FormatName,
+    /// Which pairs.
+    #[arg(long, value_enum, default_value = "kept")]
+    pairs: WhichName,
+    /// The most pairs to write.
+    #[arg(long)]
+    limit: Option<u64>,
+}
+
+/// `Format` for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatName {
+    Tsv,
+    Jsonl,
+    Tmx,
+    LabelStudio,
+}
+
+/// `Which` for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WhichName {
+    Kept,
+    Dropped,
+    All,
+    Uncertain,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+#[command(after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them.\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml tmx old-memory.tmx")]
+pub(super) struct ImportArgs {
+    #[command(flatten)]
+    common: Common,
+    /// What the file is: Label Studio's JSON export, or pairs.
+    #[arg(value_enum)]
+    format: FormatName,
+    /// The file.
+    file: PathBuf,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Tsv => Self::Tsv,
+            FormatName::Jsonl => Self::Jsonl,
+            FormatName::Tmx => Self::Tmx,
+            FormatName::LabelStudio => Self::LabelStudio,
+        }
+    }
+}
+
+impl From<WhichName> for Which {
+    fn from(name: WhichName) -> Self {
+        match name {
+            WhichName::Kept => Self::Kept,
+            WhichName::Dropped => Self::Dropped,
+            WhichName::All => Self::All,
+            WhichName::Uncertain => Self::Uncertain,
+        }
+    }
+}
+
+pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
+    let pipeline = arguments.common.load()?;
+    let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let look = Look { store: &store, languages: pipeline.languages(), key: "" };
+    let file = File { format: arguments.format.into(), path: String::new(), pairs: arguments.pairs.into(), limit: arguments.limit };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = export::write_to(&look, &file, &mut out).and_then(|rows| {
+        std::io::Write::flush(&mut out).map_err(|error| Error::with_source(ErrorKind::Store, "writing pairs", error))?;
+        Ok(rows)
+    });
+    match written {
+        Ok(rows) => say(&format!("{rows} pairs written as {}", file.format.name())),
+        // `| head` has seen enough.
+        Err(error) if error.to_string().contains("Broken pipe") => {}
+        Err(error) => return Err(error),
+    }
+    Ok(DONE)
+}
+
+pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
+    let pipeline = arguments.common.load()?;
+    let mut store = Store::open(&pipeline.workspace_folder(), Access::Write)?;
+    let path = &arguments.file;
+    match Format::from(arguments.format) {
+        Format::LabelStudio => annotations(&mut store, path),
+        Format::Tsv => pairs(&mut store, path, &pipeline.name, annotate::read_tsv(path)?),
+        Format::Jsonl => pairs(&mut store, path, &pipeline.name, annotate::read_jsonl(path)?),
+        Format::Tmx => {
+            let memory = crate::extract::tmx::read(&files::read(path)?, pipeline.source, pipeline.target)
+                .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
+            memory.problems.iter().for_each(|problem| say(&format!("left out: {problem}")));
+            let read = memory.pairs.iter().map(|(source, target)| annotate::imported(source, target)).collect::<Result<_>>()?;
+            pairs(&mut store, path, &pipeline.name, read)
+        }
+    }
+}
+
+/// Takes annotations in; a second import of the same file changes nothing.
+fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
+    let pulled = annotate::read_label_studio(path)?;
+    let writer = store.writer()?;
+    let mut changed = 0;
+    for annotation in &pulled.annotations {
+        changed += u64::from(writer.put_annotation(annotation)?);
+    }
+    writer.commit()?;
+    pulled.problems.iter().for_each(|problem| say(&format!("left out: {problem}")));
+    say(&format!("{} annotations read, {changed} new or changed", pulled.annotations.len()));
+    Ok(if pulled.problems.is_empty() { DONE } else { exit::SOME_FAILED })
+}
+
+/// Takes pairs in, as the work of a unit named after the file: importing it again replaces them.
+fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, pairs: Vec<crate::record::Pair>) -> Result<u8> {
+    let unit = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let now = Timestamp::now();
+    let output = fingerprint(&serde_json::json!(pairs))?;
+    let writer = store.writer()?;
+    let run = writer.begin_run(now, pipeline, &serde_json::json!({ "import": unit }))?;
+    writer.put_pairs("import", &unit, &pairs)?;
+    writer.unit_done("import", &unit, "", &output, &output, run, now)?;
+    writer.finish_run(run, now, "done")?;
+    writer.commit()?;
+    say(&format!("{} pairs imported from {}", pairs.len(), path.display()));
+    Ok(DONE)
+}

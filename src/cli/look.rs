@@ -1,0 +1,243 @@
+//! `plan`, `status`, `show`, `report`: look at a workspace; they never write to its store.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+
+use super::{Common, DONE, print, say, to_json};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::plan;
+use crate::pipeline::run::RunReport;
+use crate::record::{DocumentId, PageId, PairId, SentenceId};
+use crate::report::collect;
+use crate::store::Store;
+use crate::store::open::Access;
+use crate::store::pairs::JudgedPair;
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Ids come from exports, reports and `kopri status`. A URL may be given as it is.")]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    common: Common,
+    /// u…, d…, s… or p… and 16 hexadecimal digits, or a URL.
+    id: String,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
+    let pipeline = arguments.common.load()?;
+    let store = match Store::open(&pipeline.workspace_folder(), Access::Read) {
+        Err(error) if error.kind() == ErrorKind::Usage => {
+            say("there is no workspace yet: a run will begin with the crawl, and everything is to do");
+            return Ok(DONE);
+        }
+        other => other?,
+    };
+    let plans = plan::plan(&pipeline, &store)?;
+    if arguments.common.json {
+        print(&to_json(&plans)?)?;
+        return Ok(DONE);
+    }
+    let mut text = format!("{:<12}{:>10}{:>10}{:>8}   {}\n", "stage", "done", "pending", "gone", "counted in");
+    for plan in plans {
+        let _ = writeln!(text, "{:<12}{:>10}{:>10}{:>8}   {}", plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_word);
+        for reason in plan.because {
+            let _ = writeln!(text, "{:<12}stale because {reason}", "");
+        }
+    }
+    let _ = writeln!(text, "\nPending counts what is there now: stages above may add to those below. {} URLs wait for the crawl.", store.due_count()?);
+    print(&text)?;
+    Ok(DONE)
+}
+
+pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
+    let pipeline = arguments.common.load()?;
+    let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
+    let (failed_units, failed_urls, verdicts) = (store.failed_units()?, store.failed_urls()?, store.verdict_counts()?);
+    if arguments.common.json {
+        let volumes: serde_json::Map<_, _> = volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+        let kept = verdicts.get(&None);
+        print(&to_json(&serde_json::json!({
+            "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
+        }))?)?;
+        return Ok(DONE);
+    }
+    let mut text = String::new();
+    for run in &runs {
+        let outcome = run.outcome.as_deref().unwrap_or("not finished: running, or killed");
+        let _ = writeln!(text, "run {:<4} {}  {outcome}", run.id, run.started_at.strftime("%Y-%m-%d %H:%M"));
+    }
+    text.push('\n');
+    for (name, count) in volumes {
+        let _ = writeln!(text, "{name:<18}{count:>10}");
+    }
+    let _ = writeln!(text, "{:<18}{:>10}", "pairs kept", verdicts.get(&None).copied().unwrap_or(0));
+    text.push('\n');
+    for (stage, (done, failed)) in units {
+        let _ = writeln!(text, "{stage:<12}{done:>8} units done{}", if failed > 0 { format!(", {failed} failed") } else { String::new() });
+    }
+    for (url, error) in &failed_urls {
+        let _ = writeln!(text, "\nfailed: {url}\n  {error}");
+    }
+    for unit in &failed_units {
+        let _ = writeln!(text, "\nfailed: {} of {} ({} tries)\n  {}", unit.stage, unit.unit, unit.attempts, unit.message);
+    }
+    print(&text)?;
+    Ok(DONE)
+}
+
+pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
+    let pipeline = arguments.common.load()?;
+    let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let id = arguments.id.as_str();
+    let text = if id.starts_with("http://") || id.starts_with("https://") {
+        let url = url::Url::parse(id).map_err(|error| Error::with_source(ErrorKind::Usage, format!("reading {id:?}"), error))?;
+        let mut text = show_url(&store, PageId::of(&[url.as_str().as_bytes()]))?;
+        let document = DocumentId::of(&[url.as_str().as_bytes()]);
+        if store.document(document)?.is_some() {
+            text += &format!("\n{}", show_document(&store, document)?);
+        }
+        text
+    } else {
+        match id.chars().next() {
+            Some(PageId::LETTER) => show_url(&store, id.parse()?)?,
+            Some(DocumentId::LETTER) => show_document(&store, id.parse()?)?,
+            Some(SentenceId::LETTER) => show_sentence(&store, id.parse()?)?,
+            Some(PairId::LETTER) => show_pair(&store, id.parse()?)?,
+            _ => return Err(Error::new(ErrorKind::Usage, format!("{id:?} is no id: ids begin with u, d, s or p"))),
+        }
+    };
+    print(&text)?;
+    Ok(DONE)
+}
+
+fn unknown(what: &str, id: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Usage, format!("the workspace has no {what} {id}"))
+}
+
+fn show_url(store: &Store, id: PageId) -> Result<String> {
+    let details = store.url_details(id)?.ok_or_else(|| unknown("URL", id))?;
+    Ok(details.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name:<15}{value}\n")).collect())
+}
+
+fn show_document(store: &Store, id: DocumentId) -> Result<String> {
+    let document = store.document(id)?.ok_or_else(|| unknown("document", id))?;
+    let optional = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
+    let mut text = format!(
+        "document       {id}\nlocation       {}\nsite           {}\nlanguage       {} ({:.2})\ndeclared       {}\ntitle          {}\ndate           {}\n",
+        document.location,
+        document.site,
+        optional(document.language.map(|language| language.to_string())),
+        document.language_confidence,
+        optional(document.declared_language.map(|language| language.to_string())),
+        optional(document.title.clone()),
+        optional(document.date.map(|date| date.to_string())),
+    );
+    for pair in store.document_pairs()?.iter().filter(|pair| pair.source == id || pair.target == id) {
+        let other = if pair.source == id { pair.target } else { pair.source };
+        let _ = writeln!(text, "twin           {other} {} (score {:.2})", optional(store.location(other)?), pair.score);
+        for evidence in &pair.evidence {
+            let _ = writeln!(text, "               {}: {}", evidence.kind.name(), evidence.detail);
+        }
+    }
+    text.push('\n');
+    for sentence in store.sentences(id)? {
+        let language = sentence.language.map_or("?", crate::record::Language::code);
+        let _ = writeln!(text, "{} {language:<3} [{}..{}] {}", sentence.id, sentence.start, sentence.end, sentence.text);
+    }
+    Ok(text)
+}
+
+fn show_sentence(store: &Store, id: SentenceId) -> Result<String> {
+    let sentence = store.sentence(id)?.ok_or_else(|| unknown("sentence", id))?;
+    let location = store.location(sentence.document)?.unwrap_or_default();
+    let page = store
+        .document(sentence.document)?
+        .and_then(|document| document.blocks.get(sentence.block as usize)?.page)
+        .map(|page| format!("\npage           {page}"))
+        .unwrap_or_default();
+    Ok(format!(
+        "sentence       {id}\ntext           {}\nlanguage       {} ({:.2})\ndocument       {} {location}{page}\nplace          sentence {} of the document, block {}, bytes {}..{}\n",
+        sentence.text,
+        sentence.language.map_or("unknown", crate::record::Language::code),
+        sentence.language_confidence,
+        sentence.document,
+        sentence.ordinal + 1,
+        sentence.block + 1,
+        sentence.start,
+        sentence.end
+    ))
+}
+
+fn show_pair(store: &Store, id: PairId) -> Result<String> {
+    let JudgedPair { pair, drop, source_location, target_location } = store.judged_pair(id)?.ok_or_else(|| unknown("pair", id))?;
+    let number = |number: Option<f32>| number.map_or_else(|| "none".to_owned(), |number| format!("{number:.4}"));
+    let ids = |ids: &[SentenceId]| ids.iter().map(SentenceId::to_string).collect::<Vec<_>>().join(" ");
+    let mut text = format!(
+        "pair           {id}\nsource         {}\ntarget         {}\norigin         {}\nscore          {:.4}\nsimilarity     {}\nmargin         {}\nverdict        {}\n",
+        pair.source.text,
+        pair.target.text,
+        pair.origin.name(),
+        pair.score,
+        number(pair.similarity),
+        number(pair.margin),
+        drop.map_or_else(|| "kept".to_owned(), |drop| format!("dropped, {}: {}", drop.reason.name(), drop.detail)),
+    );
+    for (name, side, location) in [("source", &pair.source, source_location), ("target", &pair.target, target_location)] {
+        if let Some(document) = side.document {
+            let _ = writeln!(text, "{name:<15}{document} {} {}", location.unwrap_or_default(), ids(&side.sentences));
+        }
+    }
+    for annotation in store.annotations(id)? {
+        let _ = writeln!(
+            text,
+            "annotation     {} said {}{}",
+            annotation.annotator,
+            annotation.verdict.as_deref().unwrap_or("nothing (skipped)"),
+            if annotation.problems.is_empty() { String::new() } else { format!(" ({})", annotation.problems.join(", ")) }
+        );
+    }
+    Ok(text)
+}
+
+pub(super) fn report(arguments: &ReportArgs) -> Result<u8> {
+    let pipeline = arguments.common.load()?;
+    let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let run = store.runs(1)?.into_iter().next().ok_or_else(|| Error::new(ErrorKind::Usage, "no run has been made in this workspace yet"))?;
+    let past = RunReport {
+        run: run.id,
+        started_at: run.started_at,
+        finished_at: run.finished_at.unwrap_or(run.started_at),
+        crawl: None,
+        stages: Vec::new(),
+    };
+    let mut summary = collect::summary(&pipeline, &store, &past)?;
+    if arguments.common.json {
+        print(&to_json(&summary)?)?;
+        return Ok(DONE);
+    }
+    print(&format!("{}\n", super::run::write_report(&store, &mut summary)?))?;
+    Ok(DONE)
+}

@@ -1,0 +1,164 @@
+//! `run`, `crawl`, `stage`: work on a pipeline, with progress, a summary and a report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use super::{Common, displayed, print, say};
+use crate::error::{Error, ErrorKind, Result, exit};
+use crate::files;
+use crate::pipeline::run::Only;
+use crate::pipeline::{Event, Observer, Pipeline, RunOptions, RunReport};
+use crate::report::progress::{Progress, View};
+use crate::report::summary::Outcome;
+use crate::report::{Summary, collect, html, terminal};
+use crate::stage::Stage;
+use crate::store::Store;
+use crate::store::open::Access;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Do not crawl: work on the pages that are archived.
+    #[arg(long)]
+    no_crawl: bool,
+}
+
+/// Arguments of `stage`.
+#[derive(Debug, Args)]
+pub(super) struct StageArgs {
+    /// Which stage.
+    #[arg(value_parser = Stage::ALL.map(Stage::name))]
+    stage: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run(arguments: &RunArgs) -> Result<u8> {
+    let options = RunOptions { no_crawl: arguments.no_crawl, ..RunOptions::default() };
+    work(&arguments.common, &arguments.common.load()?, options)
+}
+
+pub(super) fn crawl(common: &Common) -> Result<u8> {
+    work(common, &common.load()?, RunOptions { only: Some(Only::Crawl), ..RunOptions::default() })
+}
+
+pub(super) fn stage(arguments: &StageArgs) -> Result<u8> {
+    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == arguments.stage);
+    let stage = stage.ok_or_else(|| Error::new(ErrorKind::Usage, format!("there is no stage {:?}", arguments.stage)))?;
+    work(&arguments.common, &arguments.common.load()?, RunOptions { only: Some(Only::Stage(stage)), ..RunOptions::default() })
+}
+
+fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions) -> Result<u8> {
+    // For scripts that try resuming: stop, as if killed, after so many units.
+    if let Some(units) = std::env::var_os("KOPRI_STOP_AFTER_UNITS") {
+        options.stop_after = units.to_str().and_then(|units| units.parse().ok());
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second interrupt ends the process at once; the store is safe whenever that is.
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::abort();
+        }
+        say("\nstopping after the unit in hand; interrupt again to stop at once");
+    })
+    .map_err(|error| Error::with_source(ErrorKind::Bug, "listening for interrupts", error))?;
+
+    let mut listener = Listener { progress: Progress::new(View::of_stderr(common.quiet)), json: common.json, interrupted, crawl_total: None };
+    let report = crate::pipeline::run(pipeline, options, &mut listener)?;
+    conclude(common, pipeline, &report, options)
+}
+
+/// The summary, the HTML report and the exit code.
+fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: RunOptions) -> Result<u8> {
+    let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let mut summary = collect::summary(pipeline, &store, report)?;
+    let code = match summary.outcome {
+        Outcome::GateFailed => exit::GATE,
+        Outcome::SomeFailed => exit::SOME_FAILED,
+        _ => exit::DONE,
+    };
+    if options.only.is_some() {
+        return Ok(code);
+    }
+    let path = write_report(&store, &mut summary)?;
+    if common.quiet || common.json {
+        return Ok(code);
+    }
+    if report.is_nothing_new() {
+        let requests = report.crawl.map_or(0, |crawl| crawl.requests);
+        say(&format!(
+            "nothing new: {requests} URLs asked, every page as it was, every stage up to date ({:.1} s)\nreport: {path}",
+            report.finished_at.duration_since(report.started_at).as_secs_f64()
+        ));
+    } else {
+        use std::io::IsTerminal as _;
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        say(&terminal::summary(&summary, 100, colour));
+    }
+    Ok(code)
+}
+
+/// Writes the run's HTML page and `latest.html`; answers the path to show.
+pub(super) fn write_report(store: &Store, summary: &mut Summary) -> Result<String> {
+    let folder = store.folder().join("report");
+    let page = html::render(summary);
+    files::write_atomically(&folder.join(format!("run-{:05}.html", summary.run)), |out| out.write_all(page.as_bytes()))?;
+    let latest = folder.join("latest.html");
+    files::write_atomically(&latest, |out| out.write_all(page.as_bytes()))?;
+    let shown = displayed(&latest);
+    summary.report = Some(shown.clone());
+    summary.workspace = displayed(store.folder());
+    for (path, _) in &mut summary.exports {
+        *path = displayed(std::path::Path::new(path));
+    }
+    Ok(shown)
+}
+
+/// Turns events into progress or JSON lines.
+struct Listener {
+    progress: Progress,
+    json: bool,
+    interrupted: Arc<AtomicBool>,
+    /// The crawl's total grows as links are found.
+    crawl_total: Option<u64>,
+}
+
+impl Observer for Listener {
+    fn event(&mut self, event: &Event<'_>) {
+        if self.json {
+            if let Ok(line) = serde_json::to_string(event) {
+                // A closed pipe shows again, and as an error, where results are written.
+                let _ = print(&(line + "\n"));
+            }
+            return;
+        }
+        match event {
+            Event::StageBegins { stage, total, unit_word } => {
+                self.crawl_total = *total;
+                self.progress.stage(stage, *total, unit_word);
+            }
+            Event::Advanced { done, added, what } => {
+                if let Some(total) = self.crawl_total.as_mut().filter(|_| *added > 0) {
+                    *total += added;
+                    self.progress.total(*total);
+                }
+                self.progress.advance(*done);
+                self.progress.message(what);
+            }
+            Event::UnitFailed { stage, unit, error } => {
+                self.progress.failed_unit(stage, unit, &Error::input(*error));
+            }
+            Event::StageEnds { note, .. } => self.progress.finish(note),
+            Event::RunBegins { .. } | Event::RunEnds { .. } => {}
+        }
+    }
+
+    fn must_stop(&mut self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+}
