@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::lexical::{Lexical, LexicalParams};
-use crate::model::torch::{Options, TorchEncoder};
+use crate::model::torch::{Device, Options, TorchEncoder};
 use crate::model::{Encoder, ModelId};
 use crate::record::TextId;
 
@@ -20,6 +20,8 @@ pub const VERSION: u32 = 1;
 pub struct Params {
     /// `lexical`, or a sentence-transformers folder relative to the pipeline file.
     pub model: String,
+    /// Put before every text (multilingual-e5 wants `query: `); absent: what the folder names, if anything.
+    pub prompt: Option<String>,
     /// The lexical encoder's settings.
     pub lexical: LexicalParams,
     /// What cannot change a vector.
@@ -37,18 +39,18 @@ pub struct Limits {
     /// Threads of libtorch; 0: all cores.
     pub threads: usize,
     /// `auto` or `cpu`.
-    pub device: String,
+    pub device: Device,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { model: LEXICAL.into(), lexical: LexicalParams::default(), limits: Limits::default() }
+        Self { model: LEXICAL.into(), prompt: None, lexical: LexicalParams::default(), limits: Limits::default() }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch: 4_096, batch_tokens: 4_096, threads: 0, device: "auto".into() }
+        Self { batch: 4_096, batch_tokens: 512, threads: 0, device: Device::Auto }
     }
 }
 
@@ -89,10 +91,12 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
             ),
         ));
     }
+    let limits = &params.limits;
     let options = Options {
-        device: params.limits.device.clone(),
-        batch_tokens: params.limits.batch_tokens,
-        threads: params.limits.threads,
+        device: limits.device,
+        batch_tokens: limits.batch_tokens,
+        threads: (limits.threads > 0).then_some(limits.threads),
+        prompt: params.prompt.clone(),
     };
     Ok(Some(Box::new(TorchEncoder::open(&path, &options)?)))
 }

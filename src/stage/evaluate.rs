@@ -16,7 +16,7 @@ use crate::text::normalise::normalise;
 pub const VERSION: u32 = 1;
 
 /// What to compare with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Params {
     /// TSV with the columns source_url, target_url, source_text, target_text; relative to the pipeline file.

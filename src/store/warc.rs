@@ -157,6 +157,11 @@ impl WarcWriter {
         self.file.sync_data().context(ErrorKind::Store, || format!("syncing {}", self.path.display()))
     }
 
+    /// Its name inside the folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The file's length in bytes: what to open it with, once a row names all that was appended.
     #[expect(clippy::len_without_is_empty, reason = "a file that is open has at least its warcinfo record")]
     pub fn len(&self) -> u64 {

@@ -311,5 +311,5 @@ fn delay_after(crawl: &Crawl, host: &Host, response: &Response) -> Span {
     let crawl_delay = host.robots.as_ref().and_then(Robots::crawl_delay);
     // 304 is an answer as good as 200: it must not freeze the delay.
     let status = if response.status == 304 { 200 } else { response.status };
-    crate::net::next_delay(&politeness, crawl_delay, Span::from_millis(host.row.delay_ms), response.elapsed, status)
+    crate::net::next_delay(&politeness, crawl_delay, Span::from_millis(host.row.delay_ms), response.latency, status)
 }

@@ -63,7 +63,7 @@ pub(super) fn commit(
             tally.found += added;
             let next_visit_at = now.checked_add(Span::from_secs(interval)).unwrap_or(Timestamp::MAX);
             writer.visited(visit.id, status, &visited, interval, now, next_visit_at)?;
-            writer.set_warc_length(archive.file_name(), archive.len())?;
+            writer.set_warc_length(archive.name(), archive.len())?;
             writer.set_host(&job.host, &host.row)?;
             writer.commit()?;
             watch.visited(&visit.url, outcome(&visited), added);
@@ -176,7 +176,7 @@ fn exchange<'a>(job: &'a Job, response: &'a Response, at: Timestamp) -> Exchange
         response_headers: &response.headers,
         body: &response.body,
         request_headers: &response.request_headers,
-        ip: None,
+        ip: response.address,
     }
 }
 
