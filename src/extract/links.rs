@@ -1,0 +1,110 @@
+//! Where a page leads.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use scraper::{Html, Selector};
+use url::Url;
+
+use super::dom;
+
+/// A link of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Absolute `http` or `https` address, without fragment.
+    pub url: Url,
+    /// What it is called, white space folded. Empty for pictures and for `<link>`.
+    pub text: String,
+    /// Whether it leads to the next page of a list (`rel=next`).
+    pub rel_next: bool,
+    /// Whether the page asks robots not to follow it, by the link's `rel` or for all its links.
+    pub nofollow: bool,
+}
+
+/// All links of a page in document order, each address once.
+///
+/// Relative addresses start from the page's `<base href>`, or else from `base`, the address it was fetched from. An
+/// address that is linked more than once gets its first text that is not empty, is `rel_next` if one of the links is,
+/// and `nofollow` only if all of them are.
+pub fn links(html: &str, base: &Url) -> Vec<Link> {
+    static LINK: LazyLock<Selector> = LazyLock::new(|| dom::css("a[href], area[href], link[rel][href]"));
+    let page = dom::parse(html);
+    let base = dom::base(&page, base);
+    let page_nofollow = asks_not_to_follow(&page);
+    let mut links: Vec<Link> = Vec::new();
+    let mut places: HashMap<Url, usize> = HashMap::new();
+    for element in page.select(&LINK) {
+        let rel_next = dom::has_word(element, "rel", "next");
+        if element.value().name() == "link" && !rel_next {
+            continue;
+        }
+        let Some(url) = element.attr("href").and_then(|href| dom::resolve(&base, href)) else { continue };
+        let nofollow = page_nofollow || dom::has_word(element, "rel", "nofollow");
+        let text = dom::text(element);
+        if let Some(&place) = places.get(&url) {
+            let known: &mut Link = &mut links[place];
+            known.rel_next |= rel_next;
+            known.nofollow &= nofollow;
+            if known.text.is_empty() {
+                known.text = text;
+            }
+        } else {
+            places.insert(url.clone(), links.len());
+            links.push(Link { url, text, rel_next, nofollow });
+        }
+    }
+    links
+}
+
+/// `<meta name=robots content=nofollow>`; `none` is short for `noindex, nofollow`.
+fn asks_not_to_follow(page: &Html) -> bool {
+    static META: LazyLock<Selector> = LazyLock::new(|| dom::css("meta[name][content]"));
+    page.select(&META)
+        .filter(|meta| meta.attr("name").is_some_and(|name| name.trim().eq_ignore_ascii_case("robots")))
+        .filter_map(|meta| meta.attr("content"))
+        .flat_map(|content| content.split(','))
+        .any(|word| matches!(&*word.trim().to_ascii_lowercase(), "nofollow" | "none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(html: &str) -> Vec<Link> {
+        links(html, &Url::parse("https://a.tm/ru/news?page=1").unwrap())
+    }
+
+    #[test]
+    fn addresses_are_absolute_and_come_once_in_order() {
+        let html = "<a href='#top'><img></a><a href='/ru/news/2'>\n Второй  <b>мост</b></a><a href='?page=1'>here</a>
+            <a href='news/3?a=1&amp;b=2#c'></a><a href='javascript:x()'>no</a><a name=x>no</a><a href='http://['>no</a>
+            <a rel=nofollow href='/ru/news/2#d'>again</a>";
+        let found = found(html);
+        let seen: Vec<_> = found.iter().map(|link| (link.url.as_str(), link.text.as_str(), link.nofollow)).collect();
+        let expected = [
+            ("https://a.tm/ru/news?page=1", "here", false),
+            ("https://a.tm/ru/news/2", "Второй мост", false),
+            ("https://a.tm/ru/news/3?a=1&b=2", "", false),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn base_next_and_nofollow() {
+        let html = "<base href='https://b.tm/x/'><link rel=next href='p2'><link rel=stylesheet href='s.css'>
+            <a rel='NoFollow noopener' href='ad'>ad</a>";
+        let found = found(html);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].url.as_str(), found[0].rel_next), ("https://b.tm/x/p2", true));
+        assert_eq!((found[1].url.as_str(), found[1].nofollow), ("https://b.tm/x/ad", true));
+    }
+
+    #[test]
+    fn the_page_can_ask_for_all_its_links() {
+        for content in ["noindex, NOFOLLOW", "none"] {
+            let html = format!("<meta name=Robots content='{content}'><a href=/x>x</a>");
+            assert!(found(&html)[0].nofollow, "{content}");
+        }
+        assert!(!found("<meta name=robots content='index,follow'><a href=/x>x</a>")[0].nofollow);
+    }
+}
