@@ -1,4 +1,5 @@
 //! Tells the linker where libtorch lies, so that the binary finds it again when it starts.
+#![expect(clippy::print_stdout, reason = "a build script talks to cargo by printing")]
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");

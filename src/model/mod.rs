@@ -1,1 +1,36 @@
-//! model
+//! Models: texts to vectors. Each encoder names what its vectors depend on, so that they are never compared with those
+//! of another.
+
+use std::fmt;
+
+use crate::error::Result;
+use crate::record::Vectors;
+
+pub mod sentence_transformers;
+pub mod torch;
+
+/// What a model's vectors depend on, in one name: a readable part and a hash.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelId(pub String);
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Texts to unit vectors.
+pub trait Encoder: Send {
+    /// What identifies its vectors: architecture, weights' hash, pooling, length limit, prompt. It is part of every key
+    /// of what is computed from them.
+    fn id(&self) -> &ModelId;
+
+    /// Numbers in a vector.
+    fn dim(&self) -> usize;
+
+    /// One row of [`Self::dim`] numbers a text, in the order of the texts.
+    ///
+    /// # Errors
+    /// Kind `Model`; a text without any token is one, and the message names its index.
+    fn encode(&mut self, texts: &[&str]) -> Result<Vectors>;
+}

@@ -1,0 +1,398 @@
+//! The folder form of sentence-transformers: which transformer, how its tokens become one vector, how long a text may
+//! be.
+//!
+//! Read as plain data; no numbers are computed here. Both forms of the files are read: the one of releases up to 5 and
+//! the one that release 6 writes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::files;
+
+/// A model folder, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFolder {
+    /// The folder of config.json, the weights and tokenizer.json.
+    pub transformer: PathBuf,
+    /// The length limit in tokens, special tokens included; `None` when the folder names none.
+    pub max_seq_length: Option<usize>,
+    /// Whether texts are lower-cased before the tokenizer sees them.
+    pub lower_case: bool,
+    /// Whether a text over the limit loses its beginning rather than its end.
+    pub truncate_left: bool,
+    /// How tokens become one vector.
+    pub pooling: Pooling,
+    /// What follows, in order.
+    pub head: Vec<HeadModule>,
+    /// Named texts to put before what is encoded (`query: `).
+    pub prompts: BTreeMap<String, String>,
+    /// Which of them to use when nobody chooses.
+    pub default_prompt_name: Option<String>,
+    /// Only this many first numbers of a vector are meant to be used.
+    pub truncate_dim: Option<usize>,
+}
+
+/// How tokens become one vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pooling {
+    /// One part of the vector each, joined in this order. Never empty.
+    pub modes: Vec<PoolingMode>,
+    /// Whether the prompt's tokens count.
+    pub include_prompt: bool,
+}
+
+/// One way to make one vector of the tokens' vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolingMode {
+    /// The first token's.
+    Cls,
+    /// The largest number of each column.
+    Max,
+    /// The mean.
+    Mean,
+    /// The sum over the square root of the number of tokens.
+    #[serde(rename = "mean_sqrt_len_tokens")]
+    MeanSqrt,
+    /// The mean, the k-th token weighing k.
+    WeightedMean,
+    /// The last token's.
+    LastToken,
+}
+
+impl PoolingMode {
+    /// Its name in the new form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cls => "cls",
+            Self::Max => "max",
+            Self::Mean => "mean",
+            Self::MeanSqrt => "mean_sqrt_len_tokens",
+            Self::WeightedMean => "weightedmean",
+            Self::LastToken => "lasttoken",
+        }
+    }
+}
+
+/// What may follow the pooling.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeadModule {
+    /// A matrix and an activation.
+    Dense(Dense),
+    /// Scaling to unit length.
+    Normalize,
+}
+
+/// A matrix and an activation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// The folder of its config.json and weights.
+    pub folder: PathBuf,
+    /// Width before.
+    pub in_features: usize,
+    /// Width after.
+    pub out_features: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+    /// The last part of the activation's class name: `Tanh`, `Identity`.
+    pub activation: String,
+}
+
+/// An entry of modules.json.
+#[derive(Debug, Deserialize)]
+struct ModuleEntry {
+    path: String,
+    #[serde(rename = "type")]
+    class: String,
+}
+
+impl ModuleEntry {
+    /// `Pooling` of `sentence_transformers.models.Pooling` and of
+    /// `sentence_transformers.sentence_transformer.modules.pooling.Pooling`.
+    fn name(&self) -> &str {
+        last_part(&self.class)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ModelSettings {
+    prompts: BTreeMap<String, Option<String>>,
+    default_prompt_name: Option<String>,
+    truncate_dim: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TransformerSettings {
+    max_seq_length: Option<usize>,
+    do_lower_case: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TokenizerSettings {
+    /// A huge number, beyond 64 bits, where there is no limit.
+    model_max_length: Option<Value>,
+    truncation_side: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DenseSettings {
+    in_features: usize,
+    out_features: usize,
+    #[serde(default = "yes")]
+    bias: bool,
+    #[serde(default = "tanh")]
+    activation_function: String,
+    #[serde(default)]
+    use_residual: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn tanh() -> String {
+    "Tanh".to_owned()
+}
+
+impl ModelFolder {
+    /// Reads a model folder.
+    ///
+    /// # Errors
+    /// Kind `Model`, with the file: one that cannot be read, a module that is not known, or modules in an order that is
+    /// not (transformer, pooling, then any of Dense and Normalize).
+    pub fn read(folder: &Path) -> Result<Self> {
+        let index = folder.join("modules.json");
+        if !index.is_file() {
+            return Err(model_error(format!(
+                "{} has no modules.json, so nothing says how a text's tokens become one vector: give the folder of a \
+                 sentence-transformers model",
+                folder.display()
+            )));
+        }
+        let entries: Vec<ModuleEntry> = read_json(&index)?;
+        let names: Vec<_> = entries.iter().map(ModuleEntry::name).collect();
+        let [first, second, rest @ ..] = entries.as_slice() else {
+            return Err(wrong_modules(&index, &names));
+        };
+        if first.name() != "Transformer" || second.name() != "Pooling" {
+            return Err(wrong_modules(&index, &names));
+        }
+        let transformer = folder.join(&first.path);
+        let pooling = read_pooling(&folder.join(&second.path))?;
+        let mut head = Vec::new();
+        for entry in rest {
+            head.push(match entry.name() {
+                "Dense" => HeadModule::Dense(read_dense(&folder.join(&entry.path))?),
+                "Normalize" => HeadModule::Normalize,
+                _ => return Err(wrong_modules(&index, &names)),
+            });
+        }
+
+        let model: ModelSettings = read_json_or_default(&folder.join("config_sentence_transformers.json"))?;
+        let settings: TransformerSettings = read_json_or_default(&transformer.join("sentence_bert_config.json"))?;
+        let tokenizer: TokenizerSettings = read_json_or_default(&transformer.join("tokenizer_config.json"))?;
+        Ok(Self {
+            max_seq_length: settings.max_seq_length.or_else(|| token_limit(tokenizer.model_max_length.as_ref())),
+            lower_case: settings.do_lower_case,
+            truncate_left: tokenizer.truncation_side.as_deref() == Some("left"),
+            transformer,
+            pooling,
+            head,
+            prompts: model.prompts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            default_prompt_name: model.default_prompt_name,
+            truncate_dim: model.truncate_dim,
+        })
+    }
+
+    /// The prompt to use when nobody chooses one: empty, or the one that the folder names.
+    ///
+    /// # Errors
+    /// Kind `Model`: the folder names a prompt that it does not hold.
+    pub fn default_prompt(&self) -> Result<&str> {
+        let Some(name) = &self.default_prompt_name else {
+            return Ok("");
+        };
+        self.prompts.get(name).map(String::as_str).ok_or_else(|| {
+            let known: Vec<_> = self.prompts.keys().map(String::as_str).collect();
+            model_error(format!("the default prompt {name:?} is not among the model's prompts ({})", known.join(", ")))
+        })
+    }
+}
+
+/// The pooling of `folder/config.json`: `pooling_mode` (a name or a list), or else one boolean a mode.
+fn read_pooling(folder: &Path) -> Result<Pooling> {
+    /// In the order in which sentence-transformers joins them.
+    const BOOLEANS: [(&str, PoolingMode); 6] = [
+        ("pooling_mode_cls_token", PoolingMode::Cls),
+        ("pooling_mode_max_tokens", PoolingMode::Max),
+        ("pooling_mode_mean_tokens", PoolingMode::Mean),
+        ("pooling_mode_mean_sqrt_len_tokens", PoolingMode::MeanSqrt),
+        ("pooling_mode_weightedmean_tokens", PoolingMode::WeightedMean),
+        ("pooling_mode_lasttoken", PoolingMode::LastToken),
+    ];
+
+    let path = folder.join("config.json");
+    let settings: BTreeMap<String, Value> = read_json(&path)?;
+    let modes: Vec<PoolingMode> = match settings.get("pooling_mode") {
+        Some(Value::Array(names)) => names.iter().map(|name| pooling_mode(name, &path)).collect::<Result<_>>()?,
+        Some(name) => vec![pooling_mode(name, &path)?],
+        None => BOOLEANS
+            .into_iter()
+            .filter(|(key, _)| settings.get(*key) == Some(&Value::Bool(true)))
+            .map(|(_, mode)| mode)
+            .collect(),
+    };
+    if modes.is_empty() {
+        return Err(model_error(format!("{} names no way of pooling", path.display())));
+    }
+    let include_prompt = settings.get("include_prompt") != Some(&Value::Bool(false));
+    Ok(Pooling { modes, include_prompt })
+}
+
+fn pooling_mode(name: &Value, path: &Path) -> Result<PoolingMode> {
+    PoolingMode::deserialize(name)
+        .context(ErrorKind::Model, || format!("the pooling mode {name} of {}", path.display()))
+}
+
+fn read_dense(folder: &Path) -> Result<Dense> {
+    let path = folder.join("config.json");
+    let settings: DenseSettings = read_json(&path)?;
+    if settings.use_residual {
+        return Err(model_error(format!("{}: use_residual is not supported", path.display())));
+    }
+    Ok(Dense {
+        folder: folder.to_path_buf(),
+        in_features: settings.in_features,
+        out_features: settings.out_features,
+        bias: settings.bias,
+        activation: last_part(&settings.activation_function).to_owned(),
+    })
+}
+
+/// A tokenizer's limit, unless it is the huge number that stands for none.
+fn token_limit(value: Option<&Value>) -> Option<usize> {
+    value.and_then(Value::as_u64).filter(|&limit| limit <= 1 << 32).and_then(|limit| usize::try_from(limit).ok())
+}
+
+fn last_part(dotted: &str) -> &str {
+    dotted.rsplit('.').next().unwrap_or(dotted)
+}
+
+fn wrong_modules(index: &Path, names: &[&str]) -> Error {
+    model_error(format!(
+        "{} lists the modules {}; supported are Transformer, Pooling, then any of Dense and Normalize",
+        index.display(),
+        names.join(", ")
+    ))
+}
+
+fn model_error(message: String) -> Error {
+    Error::new(ErrorKind::Model, message)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let doing = || format!("reading the model file {}", path.display());
+    let text = files::read_text(path).context(ErrorKind::Model, doing)?;
+    serde_json::from_str(&text).context(ErrorKind::Model, doing)
+}
+
+fn read_json_or_default<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
+    if path.is_file() { read_json(path) } else { Ok(T::default()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn golden(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    }
+
+    #[test]
+    fn the_form_of_older_releases() {
+        let folder = golden("bert-cls-dense");
+        let model = ModelFolder::read(&folder).unwrap();
+        assert_eq!(model.pooling, Pooling { modes: vec![PoolingMode::Cls], include_prompt: true });
+        assert_eq!(model.max_seq_length, Some(24));
+        let dense = HeadModule::Dense(Dense {
+            folder: folder.join("2_Dense"),
+            in_features: 32,
+            out_features: 24,
+            bias: true,
+            activation: "Tanh".to_owned(),
+        });
+        assert_eq!(model.head, [dense, HeadModule::Normalize]);
+        assert_eq!(model.default_prompt().unwrap(), "");
+    }
+
+    #[test]
+    fn the_form_of_release_6() {
+        let model = ModelFolder::read(&golden("xlmr-mean")).unwrap();
+        assert_eq!(model.pooling, Pooling { modes: vec![PoolingMode::Mean], include_prompt: true });
+        assert_eq!(model.max_seq_length, Some(40), "from tokenizer_config.json");
+        assert_eq!(model.head, []);
+        assert_eq!(model.prompts["passage"], "passage: ");
+        assert_eq!(model.default_prompt().unwrap(), "query: ");
+    }
+
+    /// A folder of the files that decide, for tests of what they say.
+    fn folder(modules: &[&str], pooling: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let entries: Vec<_> = modules
+            .iter()
+            .map(|name| {
+                let path = if *name == "Pooling" { "1_Pooling" } else { "" };
+                serde_json::json!({"path": path, "type": format!("x.y.{name}")})
+            })
+            .collect();
+        std::fs::write(folder.path().join("modules.json"), Value::Array(entries).to_string()).unwrap();
+        std::fs::create_dir(folder.path().join("1_Pooling")).unwrap();
+        std::fs::write(folder.path().join("1_Pooling/config.json"), pooling).unwrap();
+        folder
+    }
+
+    #[test]
+    fn several_poolings_join_in_the_order_of_the_list_or_of_the_library() {
+        let new =
+            folder(&["Transformer", "Pooling"], r#"{"pooling_mode": ["mean", "lasttoken"], "include_prompt": false}"#);
+        let pooling = ModelFolder::read(new.path()).unwrap().pooling;
+        assert_eq!(pooling, Pooling { modes: vec![PoolingMode::Mean, PoolingMode::LastToken], include_prompt: false });
+        let old = folder(
+            &["Transformer", "Pooling"],
+            r#"{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true}"#,
+        );
+        assert_eq!(ModelFolder::read(old.path()).unwrap().pooling.modes, [PoolingMode::Cls, PoolingMode::Mean]);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_named() {
+        let error = |modules: &[&str], pooling: &str| {
+            let error = ModelFolder::read(folder(modules, pooling).path()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Model);
+            error.to_string()
+        };
+        let message = error(&["Transformer", "Pooling", "LSTM"], r#"{"pooling_mode": "mean"}"#);
+        assert!(message.contains("Transformer, Pooling, LSTM; supported are"), "{message}");
+        assert!(error(&["StaticEmbedding"], "{}").contains("lists the modules StaticEmbedding"));
+        assert!(error(&["Transformer", "Pooling"], r#"{"pooling_mode": "median"}"#).contains("median"));
+        assert!(error(&["Transformer", "Pooling"], "{}").contains("names no way of pooling"));
+        assert!(error(&["Transformer", "Pooling"], "{").contains("1_Pooling/config.json"));
+        let empty = tempfile::tempdir().unwrap();
+        assert!(ModelFolder::read(empty.path()).unwrap_err().to_string().contains("has no modules.json"));
+    }
+
+    #[test]
+    fn a_huge_tokenizer_limit_is_none() {
+        assert_eq!(token_limit(Some(&serde_json::from_str("1000000000000000019884624838656").unwrap())), None);
+        assert_eq!(token_limit(Some(&Value::from(512))), Some(512));
+        assert_eq!(token_limit(None), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! The layers that all encoders are made of.
+
+use tch::Tensor;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// y = x·Wᵀ + b.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Tensor,
+    /// `[out]`.
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// `[…, in]` → `[…, out]`.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+}
+
+/// (x − mean) / √(variance + eps) · w + b over the last dimension.
+#[derive(Debug)]
+pub struct LayerNorm {
+    /// `[d]`.
+    pub weight: Tensor,
+    /// `[d]`.
+    pub bias: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// `[…, d]` → `[…, d]`.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, false)?)
+    }
+}
+
+/// What stands between two matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x.
+    Identity,
+    /// tanh x.
+    Tanh,
+    /// max(x, 0).
+    Relu,
+    /// x·Φ(x), with the exact normal distribution function (Hendrycks & Gimpel 2016).
+    Gelu,
+    /// Their approximation of it by tanh.
+    GeluTanh,
+}
+
+impl Activation {
+    /// Reads a name of transformers (`gelu_new`) or the last part of a class name of torch (`GELU`).
+    ///
+    /// # Errors
+    /// Kind `Model`, with the name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Ok(match name {
+            "Identity" | "linear" => Self::Identity,
+            "Tanh" | "tanh" => Self::Tanh,
+            "ReLU" | "relu" => Self::Relu,
+            "GELU" | "gelu" => Self::Gelu,
+            "gelu_new" | "gelu_pytorch_tanh" => Self::GeluTanh,
+            _ => {
+                let known = "Identity, Tanh, ReLU, GELU, gelu, gelu_new, gelu_pytorch_tanh, relu, tanh, linear";
+                return Err(Error::new(
+                    ErrorKind::Model,
+                    format!("the activation {name:?} is not supported (known are {known})"),
+                ));
+            }
+        })
+    }
+
+    /// The same shape.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn forward(self, x: Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Identity => x,
+            Self::Tanh => x.f_tanh()?,
+            Self::Relu => x.f_relu()?,
+            Self::Gelu => x.f_gelu("none")?,
+            Self::GeluTanh => x.f_gelu("tanh")?,
+        })
+    }
+}
