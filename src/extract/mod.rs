@@ -22,5 +22,7 @@ pub mod links;
 mod measure;
 mod metadata;
 mod nesting;
+pub mod pdf;
 pub mod profile;
+pub mod tmx;
 mod twins;

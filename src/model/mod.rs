@@ -6,6 +6,7 @@ use std::fmt;
 use crate::error::Result;
 use crate::record::Vectors;
 
+pub mod lexical;
 pub mod sentence_transformers;
 pub mod torch;
 

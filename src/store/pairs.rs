@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::{Store, Writer, json, parsed_option, to_json};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::record::{Annotation, DocumentId, Drop, DropReason, Language, Origin, Pair, PairId, Side, TextId};
+use crate::record::{Annotation, DocumentId, Drop, DropReason, Origin, Pair, PairId, Side, TextId};
 
 const COLUMNS: &str = "pair.id, origin, source_document, target_document, source_sentences, target_sentences, source_text,
     target_text, similarity, margin, score";

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, GetRequest, Politeness, Response, Robots, Verdict};
 use crate::record::{Bytes, Duration};
 use crate::store::Store;
-use crate::store::frontier::{Found, HostRow, Role, Visit, Visited};
+use crate::store::frontier::{HostRow, Visit, Visited};
 use crate::store::warc::WarcWriter;
 pub use discover::Scope;
 use visit::Answer;
