@@ -198,10 +198,17 @@ CREATE INDEX pair_unit ON pair (stage, unit);
 CREATE TABLE verdict (
     pair   INTEGER PRIMARY KEY REFERENCES pair (id) ON DELETE CASCADE,
     fold   INTEGER NOT NULL,                -- hash of both sides without case and punctuation
-    reason TEXT,                            -- NULL: kept
-    detail TEXT NOT NULL
+    reason TEXT,                            -- the rule that objects; NULL: none does
+    detail TEXT NOT NULL,
+    duplicate_of INTEGER                    -- the better pair that says the same; kept by another stage than the rules
 ) STRICT;
-CREATE INDEX verdict_fold ON verdict (fold);
+
+-- Rules and duplicates in one: reason is NULL for a pair that is kept.
+CREATE VIEW judgement AS
+SELECT pair, fold,
+       CASE WHEN reason IS NULL AND duplicate_of IS NOT NULL THEN 'duplicate' ELSE reason END AS reason,
+       CASE WHEN reason IS NULL AND duplicate_of IS NOT NULL THEN printf('same text as p%016x', duplicate_of) ELSE detail END AS detail
+FROM verdict;
 
 -- Judgements outlive the pairs they judge: a page may come back.
 CREATE TABLE annotation (

@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn the_chain_reads_outermost_first() {
         let inner = std::io::Error::other("disk full");
-        let error = Error::with_source(ErrorKind::Store, "writing a shard", inner).while_doing("embedding 12 sentences");
+        let error =
+            Error::with_source(ErrorKind::Store, "writing a shard", inner).while_doing("embedding 12 sentences");
         assert_eq!(error.to_string(), "embedding 12 sentences: writing a shard: disk full");
         assert_eq!(error.kind().exit_code(), exit::STORE);
     }

@@ -70,7 +70,10 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn std::io::Write)
 ///
 /// # Errors
 /// Kind `Store`, with the path.
-#[expect(unsafe_code, reason = "memory maps are unsafe only if the file shrinks under them; ours are written once and renamed into place")]
+#[expect(
+    unsafe_code,
+    reason = "memory maps are unsafe only if the file shrinks under them; ours are written once and renamed into place"
+)]
 pub fn map(path: &Path) -> Result<memmap2::Mmap> {
     let file = fs::File::open(path).context(ErrorKind::Store, || format!("opening {}", path.display()))?;
     // SAFETY: see the reason above.

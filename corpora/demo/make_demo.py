@@ -457,6 +457,13 @@ def jpeg(name):
 
 BOOK_UI = {"ru": ("Учебник для {}-го класса", "Учебное издание", "Отпечатано для пробного корпуса. Ашхабад, 2025"),
            "tm": ("{} synp üçin okuw kitaby", "Okuw neşiri", "Synag korpusy üçin çap edildi. Aşgabat, 2025")}
+def title_page(doc, lang):
+    """What a title page says beside the title: edition, class, imprint."""
+    class_line, edition, imprint = BOOK_UI[lang]
+    grade = doc.head["grade"]
+    grade += "" if lang == "ru" else "-njy" if grade in ("6", "9", "10") else "-nji"
+    return edition, class_line.format(grade), imprint
+
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 148, 210, 18, 16, 24, 190      # millimetres
 
 def hyphen_points(word, lang, russian):
@@ -551,11 +558,10 @@ class BookPdf:
 
     def make(self):
         doc, lang, pdf, last = self.doc, self.lang, self.pdf, ""
-        (class_line, edition, imprint), grade = BOOK_UI[lang], doc.head["grade"]
-        grade += "" if lang == "ru" else "-njy" if grade in ("6", "9", "10") else "-nji"
+        edition, class_line, imprint = title_page(doc, lang)
         pdf.add_page()
         for self.y, text, size, style in ((30, edition, 9, ""), (75, doc.title(lang), 18, "B"),
-                                          (115, class_line.format(grade), 11, ""), (185, imprint, 8, "")):
+                                          (115, class_line, 11, ""), (185, imprint, 8, "")):
             self.block(text, size, style, center=True)
         self.chapter = doc.title(lang)
         if doc.blocks[lang][0][0] != "chapter":
@@ -606,6 +612,11 @@ def make_gold(articles, books, files):
                 [SITES[doc.head["site"]]["base"] + doc.url(lang) for lang in LANGS])
         pairs.append("\t".join(urls))
         rows.append("\t".join([*urls, doc.title("ru"), doc.title("tm"), "title"]))
+        if "book" in doc.head:
+            for sides in zip(*(title_page(doc, lang) for lang in LANGS)):
+                # The imprint is two sentences on either side.
+                for pair in zip(*(re.split(r"(?<=\.) ", side) for side in sides)):
+                    rows.append("\t".join([*urls, *pair, "sentence"]))
         for bead in doc.beads:
             if all(bead.sides.values()):
                 kind = ("heading" if bead.kind == "chapter" else bead.kind) + ("+free" if bead.free else "")

@@ -61,7 +61,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { max_bead: 3, skip: -1.5, merge: -2.5, similarity: 1.0, neutral: 1.0 }
+        Self { max_bead: 3, skip: -1.5, merge: -1.0, similarity: 0.7, neutral: 1.0 }
     }
 }
 
@@ -72,12 +72,7 @@ const SIMILARITY_CAP: f64 = 7.0;
 ///
 /// Answers the beads in order; every line is in exactly one. Deterministic. Cells past `max_cells` are given up for a
 /// band along the diagonal.
-pub fn align(
-    source: (&[Line], &Vectors),
-    target: (&[Line], &Vectors),
-    params: &Params,
-    max_cells: usize,
-) -> Vec<Bead> {
+pub fn align(source: (&[Line], &Vectors), target: (&[Line], &Vectors), params: &Params, max_cells: usize) -> Vec<Bead> {
     let (n, m) = (source.0.len(), target.0.len());
     if n == 0 || m == 0 {
         return alone(n, m);
@@ -111,10 +106,8 @@ impl<'a> Lattice<'a> {
         let similarities = Similarities::new(source, target, &band);
         let mut shapes = vec![(1, 1), (1, 0), (0, 1)];
         for run in 2..=params.max_bead {
+            // No 2:2 beads: where they fit, two 1:1 beads nearly always say more.
             shapes.extend([(run, 1), (1, run)]);
-        }
-        if params.max_bead >= 2 {
-            shapes.push((2, 2));
         }
         // A document that lacks half of the other still has sentences of the usual length.
         let length_ratio = (total(target.0) / m as f64) / (total(source.0) / n as f64);
@@ -135,7 +128,13 @@ impl<'a> Lattice<'a> {
         let similarity =
             (self.params.similarity * (deviations - self.params.neutral)).clamp(-SIMILARITY_CAP, SIMILARITY_CAP);
         let merged = (shape.0 + shape.1 - 2) as f64 * self.params.merge;
-        Some(similarity + merged + length_weight(source, target, self.length_ratio) + number_weight(source, target) + layout_weight(source, target, self.starts(from_i, from_j)))
+        Some(
+            similarity
+                + merged
+                + length_weight(source, target, self.length_ratio)
+                + number_weight(source, target)
+                + layout_weight(source, target, self.starts(from_i, from_j)),
+        )
     }
 
     /// Whether the lines (i, j) begin a block of their document.
@@ -321,7 +320,9 @@ impl Similarities {
             target_sums[j].0 += cosine;
             target_sums[j].1 += 1;
         }
-        let means = |sums: Vec<(f64, usize)>| sums.into_iter().map(|(sum, count)| sum / count.max(1) as f64).collect();
+        let means = |sums: Vec<(f64, usize)>| {
+            sums.into_iter().map(|(sum, count)| if count == 0 { 0.0 } else { sum / count as f64 }).collect()
+        };
         let (source_means, target_means): (Vec<f64>, Vec<f64>) = (means(source_sums), means(target_sums));
         // The spread of the background: the lower half of the deviations, mirrored, so that true pairs do not widen it.
         let (mut square, mut count) = (0.0, 0_usize);
@@ -332,7 +333,7 @@ impl Similarities {
                 count += 1;
             }
         }
-        let deviation = (square / count.max(1) as f64).sqrt().max(0.01);
+        let deviation = if count == 0 { 0.01 } else { (square / count as f64).sqrt().max(0.01) };
         Self {
             band,
             cosines,
@@ -539,7 +540,12 @@ mod tests {
         source[1].numbers = vec!["1975".into()];
         target[2].numbers = vec!["1975".into()];
         let same = Vectors::normalised(2, vec![1.0; 4]).unwrap();
-        let beads = align((&source, &same), (&target, &Vectors::normalised(2, vec![1.0; 6]).unwrap()), &Params::default(), 1 << 20);
+        let beads = align(
+            (&source, &same),
+            (&target, &Vectors::normalised(2, vec![1.0; 6]).unwrap()),
+            &Params::default(),
+            1 << 20,
+        );
         let last = beads.last().unwrap();
         assert!(last.source.contains(&1) && last.target.contains(&2), "{beads:?}");
     }

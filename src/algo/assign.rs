@@ -7,9 +7,8 @@ use super::margin::Candidate;
 /// Takes candidates best first, each row of either side at most once. Ties fall to the lower rows, so the result does
 /// not depend on the order given. `O(n log n)`.
 pub fn one_to_one(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-    candidates.sort_by(|a, b| {
-        b.margin.total_cmp(&a.margin).then(a.source.cmp(&b.source)).then(a.target.cmp(&b.target))
-    });
+    candidates
+        .sort_by(|a, b| b.margin.total_cmp(&a.margin).then(a.source.cmp(&b.source)).then(a.target.cmp(&b.target)));
     let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
     candidates.retain(|candidate| {
         let free = !sources.contains(&candidate.source) && !targets.contains(&candidate.target);
@@ -32,7 +31,8 @@ mod tests {
 
     #[test]
     fn the_best_free_pair_wins() {
-        let chosen = one_to_one(vec![candidate(0, 0, 1.0), candidate(0, 1, 1.2), candidate(1, 1, 1.1), candidate(1, 0, 0.9)]);
+        let chosen =
+            one_to_one(vec![candidate(0, 0, 1.0), candidate(0, 1, 1.2), candidate(1, 1, 1.1), candidate(1, 0, 0.9)]);
         assert_eq!(chosen.iter().map(|c| (c.source, c.target)).collect::<Vec<_>>(), [(0, 1), (1, 0)]);
     }
 

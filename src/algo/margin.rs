@@ -116,10 +116,15 @@ fn best(candidates: Vec<Candidate>) -> Option<Candidate> {
 mod tests {
     use super::*;
 
+    type Lists = Vec<Vec<(usize, f32)>>;
+
     /// Two sources, two targets: s0–t0 .8, s0–t1 .4, s1–t0 .6, s1–t1 .6.
     /// Means: s0 .6, s1 .6, t0 .7, t1 .5. Ratios: s0t0 .8/.65, s0t1 .4/.55, s1t0 .6/.65, s1t1 .6/.55.
-    fn lists() -> (Vec<Vec<(usize, f32)>>, Vec<Vec<(usize, f32)>>) {
-        (vec![vec![(0, 0.8), (1, 0.4)], vec![(0, 0.6), (1, 0.6)]], vec![vec![(0, 0.8), (1, 0.6)], vec![(1, 0.6), (0, 0.4)]])
+    fn lists() -> (Lists, Lists) {
+        (
+            vec![vec![(0, 0.8), (1, 0.4)], vec![(0, 0.6), (1, 0.6)]],
+            vec![vec![(0, 0.8), (1, 0.6)], vec![(1, 0.6), (0, 0.4)]],
+        )
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::store::open::Access;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kopri export pipelines/demo.toml tsv > pairs.tsv\n  kopri export pipelines/demo.toml label-studio --pairs uncertain --limit 200 > tasks.json")]
+#[command(
+    after_help = "Examples:\n  kopri export pipelines/demo.toml tsv > pairs.tsv\n  kopri export pipelines/demo.toml label-studio --pairs uncertain --limit 200 > tasks.json"
+)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     common: Common,
@@ -51,7 +53,9 @@ enum WhichName {
 
 /// Arguments of `import`.
 #[derive(Debug, Args)]
-#[command(after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them.\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml tmx old-memory.tmx")]
+#[command(
+    after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them.\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml tmx old-memory.tmx"
+)]
 pub(super) struct ImportArgs {
     #[command(flatten)]
     common: Common,
@@ -88,10 +92,16 @@ pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let look = Look { store: &store, languages: pipeline.languages(), key: "" };
-    let file = File { format: arguments.format.into(), path: String::new(), pairs: arguments.pairs.into(), limit: arguments.limit };
+    let file = File {
+        format: arguments.format.into(),
+        path: String::new(),
+        pairs: arguments.pairs.into(),
+        limit: arguments.limit,
+    };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let written = export::write_to(&look, &file, &mut out).and_then(|rows| {
-        std::io::Write::flush(&mut out).map_err(|error| Error::with_source(ErrorKind::Store, "writing pairs", error))?;
+        std::io::Write::flush(&mut out)
+            .map_err(|error| Error::with_source(ErrorKind::Store, "writing pairs", error))?;
         Ok(rows)
     });
     match written {
@@ -115,7 +125,11 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
             let memory = crate::extract::tmx::read(&files::read(path)?, pipeline.source, pipeline.target)
                 .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
             memory.problems.iter().for_each(|problem| say(&format!("left out: {problem}")));
-            let read = memory.pairs.iter().map(|(source, target)| annotate::imported(source, target)).collect::<Result<_>>()?;
+            let read = memory
+                .pairs
+                .iter()
+                .map(|(source, target)| annotate::imported(&annotate::unit_name(path), source, target))
+                .collect::<Result<_>>()?;
             pairs(&mut store, path, &pipeline.name, read)
         }
     }
@@ -136,8 +150,11 @@ fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
 }
 
 /// Takes pairs in, as the work of a unit named after the file: importing it again replaces them.
-fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, pairs: Vec<crate::record::Pair>) -> Result<u8> {
-    let unit = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, mut pairs: Vec<crate::record::Pair>) -> Result<u8> {
+    let unit = annotate::unit_name(path);
+    // A file may hold a pair twice.
+    let mut seen = std::collections::HashSet::new();
+    pairs.retain(|pair| seen.insert(pair.id));
     let now = Timestamp::now();
     let output = fingerprint(&serde_json::json!(pairs))?;
     let writer = store.writer()?;

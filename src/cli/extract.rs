@@ -42,17 +42,25 @@ type Block = (BlockKind, Option<u32>, String);
 fn blocks(path: &Path) -> Result<Vec<Block>> {
     let bytes = files::read(path)?;
     if bytes.starts_with(b"%PDF") {
-        let book = pdf::extract(&bytes, &pdf::Limits::default()).map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
+        let book = pdf::extract(&bytes, &pdf::Limits::default())
+            .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
         for page in &book.pages {
             if matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned) {
-                say(&format!("{}: page {} is left out, {:?}: {}", path.display(), page.number, page.state, page.evidence));
+                say(&format!(
+                    "{}: page {} is left out, {:?}: {}",
+                    path.display(),
+                    page.number,
+                    page.state,
+                    page.evidence
+                ));
             }
         }
         return Ok(book.blocks.into_iter().map(|block| (block.kind, Some(block.page), block.text)).collect());
     }
     let decoded = charset::decode(&bytes, None);
     // Links of a file have nowhere to lead to; the text does not need them.
-    let base = url::Url::parse("http://localhost/").map_err(|error| Error::with_source(ErrorKind::Bug, "a fixed URL", error))?;
+    let base = url::Url::parse("http://localhost/")
+        .map_err(|error| Error::with_source(ErrorKind::Bug, "a fixed URL", error))?;
     let extracted = html::extract(&decoded.text, &base, None);
     let title = extracted.title.map(|title| (BlockKind::Title, None, title));
     Ok(title.into_iter().chain(extracted.blocks.into_iter().map(|(kind, text)| (kind, None, text))).collect())
@@ -62,7 +70,8 @@ fn render(path: &Path, blocks: &[Block], json: bool) -> Result<String> {
     let mut out = String::new();
     for (kind, page, text) in blocks {
         if json {
-            let line = serde_json::json!({ "file": path.display().to_string(), "kind": kind, "page": page, "text": text });
+            let line =
+                serde_json::json!({ "file": path.display().to_string(), "kind": kind, "page": page, "text": text });
             let _ = writeln!(out, "{line}");
         } else {
             let _ = writeln!(out, "{text}\n");

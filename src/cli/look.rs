@@ -61,12 +61,20 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
     }
     let mut text = format!("{:<12}{:>10}{:>10}{:>8}   {}\n", "stage", "done", "pending", "gone", "counted in");
     for plan in plans {
-        let _ = writeln!(text, "{:<12}{:>10}{:>10}{:>8}   {}", plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_word);
+        let _ = writeln!(
+            text,
+            "{:<12}{:>10}{:>10}{:>8}   {}",
+            plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_word
+        );
         for reason in plan.because {
             let _ = writeln!(text, "{:<12}stale because {reason}", "");
         }
     }
-    let _ = writeln!(text, "\nPending counts what is there now: stages above may add to those below. {} URLs wait for the crawl.", store.due_count()?);
+    let _ = writeln!(
+        text,
+        "\nPending counts what is there now: stages above may add to those below. {} URLs wait for the crawl.",
+        store.due_count()?
+    );
     print(&text)?;
     Ok(DONE)
 }
@@ -77,7 +85,8 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
     let (failed_units, failed_urls, verdicts) = (store.failed_units()?, store.failed_urls()?, store.verdict_counts()?);
     if arguments.common.json {
-        let volumes: serde_json::Map<_, _> = volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+        let volumes: serde_json::Map<_, _> =
+            volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
         let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
             "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
@@ -96,13 +105,18 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let _ = writeln!(text, "{:<18}{:>10}", "pairs kept", verdicts.get(&None).copied().unwrap_or(0));
     text.push('\n');
     for (stage, (done, failed)) in units {
-        let _ = writeln!(text, "{stage:<12}{done:>8} units done{}", if failed > 0 { format!(", {failed} failed") } else { String::new() });
+        let _ = writeln!(
+            text,
+            "{stage:<12}{done:>8} units done{}",
+            if failed > 0 { format!(", {failed} failed") } else { String::new() }
+        );
     }
     for (url, error) in &failed_urls {
         let _ = writeln!(text, "\nfailed: {url}\n  {error}");
     }
     for unit in &failed_units {
-        let _ = writeln!(text, "\nfailed: {} of {} ({} tries)\n  {}", unit.stage, unit.unit, unit.attempts, unit.message);
+        let _ =
+            writeln!(text, "\nfailed: {} of {} ({} tries)\n  {}", unit.stage, unit.unit, unit.attempts, unit.message);
     }
     print(&text)?;
     Ok(DONE)
@@ -113,7 +127,8 @@ pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let id = arguments.id.as_str();
     let text = if id.starts_with("http://") || id.starts_with("https://") {
-        let url = url::Url::parse(id).map_err(|error| Error::with_source(ErrorKind::Usage, format!("reading {id:?}"), error))?;
+        let url = url::Url::parse(id)
+            .map_err(|error| Error::with_source(ErrorKind::Usage, format!("reading {id:?}"), error))?;
         let mut text = show_url(&store, PageId::of(&[url.as_str().as_bytes()]))?;
         let document = DocumentId::of(&[url.as_str().as_bytes()]);
         if store.document(document)?.is_some() {
@@ -139,7 +154,11 @@ fn unknown(what: &str, id: impl std::fmt::Display) -> Error {
 
 fn show_url(store: &Store, id: PageId) -> Result<String> {
     let details = store.url_details(id)?.ok_or_else(|| unknown("URL", id))?;
-    Ok(details.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name:<15}{value}\n")).collect())
+    Ok(details
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name:<15}{value}\n"))
+        .collect())
 }
 
 fn show_document(store: &Store, id: DocumentId) -> Result<String> {
@@ -165,7 +184,8 @@ fn show_document(store: &Store, id: DocumentId) -> Result<String> {
     text.push('\n');
     for sentence in store.sentences(id)? {
         let language = sentence.language.map_or("?", crate::record::Language::code);
-        let _ = writeln!(text, "{} {language:<3} [{}..{}] {}", sentence.id, sentence.start, sentence.end, sentence.text);
+        let _ =
+            writeln!(text, "{} {language:<3} [{}..{}] {}", sentence.id, sentence.start, sentence.end, sentence.text);
     }
     Ok(text)
 }
@@ -192,7 +212,8 @@ fn show_sentence(store: &Store, id: SentenceId) -> Result<String> {
 }
 
 fn show_pair(store: &Store, id: PairId) -> Result<String> {
-    let JudgedPair { pair, drop, source_location, target_location } = store.judged_pair(id)?.ok_or_else(|| unknown("pair", id))?;
+    let JudgedPair { pair, drop, source_location, target_location } =
+        store.judged_pair(id)?.ok_or_else(|| unknown("pair", id))?;
     let number = |number: Option<f32>| number.map_or_else(|| "none".to_owned(), |number| format!("{number:.4}"));
     let ids = |ids: &[SentenceId]| ids.iter().map(SentenceId::to_string).collect::<Vec<_>>().join(" ");
     let mut text = format!(
@@ -205,7 +226,8 @@ fn show_pair(store: &Store, id: PairId) -> Result<String> {
         number(pair.margin),
         drop.map_or_else(|| "kept".to_owned(), |drop| format!("dropped, {}: {}", drop.reason.name(), drop.detail)),
     );
-    for (name, side, location) in [("source", &pair.source, source_location), ("target", &pair.target, target_location)] {
+    for (name, side, location) in [("source", &pair.source, source_location), ("target", &pair.target, target_location)]
+    {
         if let Some(document) = side.document {
             let _ = writeln!(text, "{name:<15}{document} {} {}", location.unwrap_or_default(), ids(&side.sentences));
         }
@@ -216,7 +238,11 @@ fn show_pair(store: &Store, id: PairId) -> Result<String> {
             "annotation     {} said {}{}",
             annotation.annotator,
             annotation.verdict.as_deref().unwrap_or("nothing (skipped)"),
-            if annotation.problems.is_empty() { String::new() } else { format!(" ({})", annotation.problems.join(", ")) }
+            if annotation.problems.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", annotation.problems.join(", "))
+            }
         );
     }
     Ok(text)
@@ -225,7 +251,11 @@ fn show_pair(store: &Store, id: PairId) -> Result<String> {
 pub(super) fn report(arguments: &ReportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
-    let run = store.runs(1)?.into_iter().next().ok_or_else(|| Error::new(ErrorKind::Usage, "no run has been made in this workspace yet"))?;
+    let run = store
+        .runs(1)?
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::Usage, "no run has been made in this workspace yet"))?;
     let past = RunReport {
         run: run.id,
         started_at: run.started_at,

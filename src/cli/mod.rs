@@ -150,7 +150,9 @@ fn displayed(path: &Path) -> String {
     // `pipelines/../workspaces/demo` reads better without the detour.
     std::fs::canonicalize(path)
         .ok()
-        .and_then(|full| Some(full.strip_prefix(std::env::current_dir().ok()?.canonicalize().ok()?).ok()?.display().to_string()))
+        .and_then(|full| {
+            Some(full.strip_prefix(std::env::current_dir().ok()?.canonicalize().ok()?).ok()?.display().to_string())
+        })
         .unwrap_or_else(|| path.display().to_string())
 }
 

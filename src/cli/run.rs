@@ -48,8 +48,13 @@ pub(super) fn crawl(common: &Common) -> Result<u8> {
 
 pub(super) fn stage(arguments: &StageArgs) -> Result<u8> {
     let stage = Stage::ALL.into_iter().find(|stage| stage.name() == arguments.stage);
-    let stage = stage.ok_or_else(|| Error::new(ErrorKind::Usage, format!("there is no stage {:?}", arguments.stage)))?;
-    work(&arguments.common, &arguments.common.load()?, RunOptions { only: Some(Only::Stage(stage)), ..RunOptions::default() })
+    let stage =
+        stage.ok_or_else(|| Error::new(ErrorKind::Usage, format!("there is no stage {:?}", arguments.stage)))?;
+    work(
+        &arguments.common,
+        &arguments.common.load()?,
+        RunOptions { only: Some(Only::Stage(stage)), ..RunOptions::default() },
+    )
 }
 
 fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions) -> Result<u8> {
@@ -68,7 +73,12 @@ fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions) -> Result
     })
     .map_err(|error| Error::with_source(ErrorKind::Bug, "listening for interrupts", error))?;
 
-    let mut listener = Listener { progress: Progress::new(View::of_stderr(common.quiet)), json: common.json, interrupted, crawl_total: None };
+    let mut listener = Listener {
+        progress: Progress::new(View::of_stderr(common.quiet)),
+        json: common.json,
+        interrupted,
+        crawl_total: None,
+    };
     let report = crate::pipeline::run(pipeline, options, &mut listener)?;
     conclude(common, pipeline, &report, options)
 }
@@ -107,7 +117,9 @@ fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: R
 pub(super) fn write_report(store: &Store, summary: &mut Summary) -> Result<String> {
     let folder = store.folder().join("report");
     let page = html::render(summary);
-    files::write_atomically(&folder.join(format!("run-{:05}.html", summary.run)), |out| out.write_all(page.as_bytes()))?;
+    files::write_atomically(&folder.join(format!("run-{:05}.html", summary.run)), |out| {
+        out.write_all(page.as_bytes())
+    })?;
     let latest = folder.join("latest.html");
     files::write_atomically(&latest, |out| out.write_all(page.as_bytes()))?;
     let shown = displayed(&latest);

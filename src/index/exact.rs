@@ -29,7 +29,11 @@ impl<'a> Exact<'a> {
 impl VectorIndex for Exact<'_> {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
         if queries.rows() > 0 && self.rows.rows() > 0 && queries.dim() != self.rows.dim() {
-            return Err(Error::bug(format!("queries have {} dimensions, the index {}", queries.dim(), self.rows.dim())));
+            return Err(Error::bug(format!(
+                "queries have {} dimensions, the index {}",
+                queries.dim(),
+                self.rows.dim()
+            )));
         }
         let chunks: Vec<usize> = (0..queries.rows()).step_by(QUERIES).collect();
         let found: Vec<Neighbours> = chunks
@@ -66,7 +70,9 @@ impl Top {
     }
 
     pub(super) fn offer(&mut self, row: usize, cosine: f32) {
-        if self.entries.len() == self.k && self.entries.last().is_none_or(|(last_row, last)| !better((row, cosine), (*last_row, *last))) {
+        if self.entries.len() == self.k
+            && self.entries.last().is_none_or(|(last_row, last)| !better((row, cosine), (*last_row, *last)))
+        {
             return;
         }
         let at = self.entries.partition_point(|entry| better(*entry, (row, cosine)));

@@ -58,7 +58,8 @@ impl std::fmt::Debug for Hnsw {
 impl Hnsw {
     /// Builds the graph. Memory: the rows once more, and about `links × 16` bytes a row.
     pub fn build(rows: Arc<Vectors>, params: HnswParams) -> Self {
-        let graph = hnsw_rs::hnsw::Hnsw::new(params.links, rows.rows().max(1), 16, params.ef_construction, OneMinusCosine);
+        let graph =
+            hnsw_rs::hnsw::Hnsw::new(params.links, rows.rows().max(1), 16, params.ef_construction, OneMinusCosine);
         for (row, vector) in rows.iter().enumerate() {
             graph.insert((vector, row));
         }
@@ -69,7 +70,11 @@ impl Hnsw {
 impl VectorIndex for Hnsw {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
         if queries.rows() > 0 && self.rows.rows() > 0 && queries.dim() != self.rows.dim() {
-            return Err(Error::bug(format!("queries have {} dimensions, the index {}", queries.dim(), self.rows.dim())));
+            return Err(Error::bug(format!(
+                "queries have {} dimensions, the index {}",
+                queries.dim(),
+                self.rows.dim()
+            )));
         }
         if self.rows.rows() == 0 || k == 0 {
             return Ok(vec![Vec::new(); queries.rows()]);

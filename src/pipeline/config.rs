@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::record::Language;
 use crate::stage::site::{Shelf, Site};
-use crate::stage::{Languages, align, crawl, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment};
+use crate::stage::{
+    Languages, align, crawl, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment,
+};
 
 /// A whole pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,8 +127,12 @@ impl Pipeline {
         if self.source == self.target {
             return wrong(format!("source and target are both {}", self.source));
         }
-        let mut names: Vec<&str> =
-            self.site.iter().map(|site| site.name.as_str()).chain(self.shelf.iter().map(|shelf| shelf.name.as_str())).collect();
+        let mut names: Vec<&str> = self
+            .site
+            .iter()
+            .map(|site| site.name.as_str())
+            .chain(self.shelf.iter().map(|shelf| shelf.name.as_str()))
+            .collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return wrong(format!("the name {:?} belongs to two sites or shelves", twice[0]));
@@ -148,7 +154,8 @@ impl Pipeline {
 
     /// Whether a host is served by the pipeline itself, or allowed to be private.
     fn is_local(&self, host: &str) -> bool {
-        self.serve.iter().any(|serve| serve.host == host) || self.crawl.allow_private.iter().any(|allowed| host.split(':').next() == Some(allowed))
+        self.serve.iter().any(|serve| serve.host == host)
+            || self.crawl.allow_private.iter().any(|allowed| host.split(':').next() == Some(allowed))
     }
 
     /// The workspace's folder.
@@ -190,10 +197,15 @@ fn flat(table: &toml::Table) -> Vec<(String, String)> {
     fn walk(prefix: &str, value: &toml::Value, leaves: &mut Vec<(String, String)>) {
         match value {
             toml::Value::Table(table) => {
-                table.iter().for_each(|(key, value)| walk(&if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") }, value, leaves));
+                table.iter().for_each(|(key, value)| {
+                    walk(&if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") }, value, leaves)
+                });
             }
             toml::Value::Array(entries) if entries.iter().any(toml::Value::is_table) => {
-                entries.iter().enumerate().for_each(|(index, value)| walk(&format!("{prefix}[{index}]"), value, leaves));
+                entries
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, value)| walk(&format!("{prefix}[{index}]"), value, leaves));
             }
             leaf => leaves.push((prefix.to_owned(), leaf.to_string())),
         }
@@ -207,7 +219,12 @@ fn flat(table: &toml::Table) -> Vec<(String, String)> {
 fn layered(text: &str, name: &str, sets: &[String]) -> Result<toml::Table> {
     let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error, name))?;
     for set in sets {
-        let wrong = || Error::new(crate::error::ErrorKind::Usage, format!("--set {set:?}: expected key=value, such as --set mine.min-margin=1.2"));
+        let wrong = || {
+            Error::new(
+                crate::error::ErrorKind::Usage,
+                format!("--set {set:?}: expected key=value, such as --set mine.min-margin=1.2"),
+            )
+        };
         let (key, value) = set.split_once('=').ok_or_else(wrong)?;
         // A bare word is text: `--set embed.model=lexical` needs no quotes.
         let value: toml::Value = toml::from_str::<toml::Table>(&format!("v = {value}"))
@@ -238,7 +255,9 @@ fn explain(error: &toml::de::Error, name: &str) -> Error {
 /// serde lists what it expected between backticks, after what it found.
 fn nearest_hint(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let Some((found, expected)) = names.split_first().filter(|_| message.contains("unknown")) else { return String::new() };
+    let Some((found, expected)) = names.split_first().filter(|_| message.contains("unknown")) else {
+        return String::new();
+    };
     expected
         .iter()
         .map(|name| (strsim::damerau_levenshtein(found, name), *name))
@@ -288,14 +307,19 @@ mod tests {
         let pipeline = parse("[mine]\nmin-margin = 1.1\n", &["mine.min-margin=1.3", "embed.model=models/x"]).unwrap();
         assert!((pipeline.mine.min_margin - 1.3).abs() < 1e-6);
         assert_eq!(pipeline.embed.model, "models/x");
-        let origins = pipeline.origins(&format!("{SMALL}[mine]\nmin-margin = 1.1\n"), &["mine.min-margin=1.3".into()]).unwrap();
+        let origins =
+            pipeline.origins(&format!("{SMALL}[mine]\nmin-margin = 1.1\n"), &["mine.min-margin=1.3".into()]).unwrap();
         let layer = |key: &str| origins.iter().find(|(other, ..)| other == key).map(|(.., layer)| *layer);
-        assert_eq!((layer("mine.min-margin"), layer("name"), layer("mine.margin")), (Some("--set"), Some("file"), Some("default")));
+        assert_eq!(
+            (layer("mine.min-margin"), layer("name"), layer("mine.margin")),
+            (Some("--set"), Some("file"), Some("default"))
+        );
     }
 
     #[test]
     fn the_real_web_needs_a_contact_and_a_served_folder_does_not() {
-        let site = "[[site]]\nname = \"a\"\nhosts = [\"a.test\"]\nseeds = [\"http://a.test/\"]\narticles = [\"/{id}\"]\n";
+        let site =
+            "[[site]]\nname = \"a\"\nhosts = [\"a.test\"]\nseeds = [\"http://a.test/\"]\narticles = [\"/{id}\"]\n";
         let error = parse(site, &[]).unwrap_err().to_string();
         assert!(error.contains("crawl.contact"), "{error}");
         parse(&format!("{site}[[serve]]\nhost = \"a.test\"\nfolder = \"x\"\n"), &[]).unwrap();
@@ -310,7 +334,11 @@ mod tests {
 
     #[test]
     fn printing_and_reading_gives_the_same_pipeline() {
-        let pipeline = parse("[[shelf]]\nname = \"b\"\nfolder = \"/abs\"\n[export]\nfiles = [{ format = \"tmx\", path = \"a.tmx\" }]\n", &[]).unwrap();
+        let pipeline = parse(
+            "[[shelf]]\nname = \"b\"\nfolder = \"/abs\"\n[export]\nfiles = [{ format = \"tmx\", path = \"a.tmx\" }]\n",
+            &[],
+        )
+        .unwrap();
         let printed = toml::to_string(&pipeline).unwrap();
         assert_eq!(Pipeline::parse(&printed, "again", PathBuf::from("pipelines"), &[]).unwrap(), pipeline);
     }

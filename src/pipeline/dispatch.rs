@@ -5,8 +5,8 @@ use super::key::{StageKey, stage_key};
 use crate::error::{Error, Result};
 use crate::stage::extract::Origins;
 use crate::stage::{
-    Listing, Look, Session, Stage, Unit, Work, align, dedup, embed, evaluate, export, extract, filter, fit, matching, mine,
-    neighbours, segment,
+    Listing, Look, Session, Stage, Unit, Work, align, dedup, embed, evaluate, export, extract, filter, fit, matching,
+    mine, neighbours, segment,
 };
 use crate::store::Store;
 

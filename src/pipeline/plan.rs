@@ -34,13 +34,17 @@ pub fn plan(pipeline: &Pipeline, store: &Store) -> Result<Vec<StagePlan>> {
 }
 
 fn stage_plan(pipeline: &Pipeline, store: &Store, stage: Stage, session: &mut Session) -> Result<StagePlan> {
-    let mut plan =
-        StagePlan { stage: stage.name(), unit_word: stage.unit_word(), done: 0, pending: 0, retracted: 0, because: Vec::new() };
+    let mut plan = StagePlan {
+        stage: stage.name(),
+        unit_word: stage.unit_word(),
+        done: 0,
+        pending: 0,
+        retracted: 0,
+        because: Vec::new(),
+    };
     let (key, listing) = dispatch::listing(pipeline, store, stage, session)?;
-    if let Some((old, parts)) = store.stage_key(stage.name())? {
-        if old != key.key {
-            plan.because = differences(&parts, &key.parts);
-        }
+    if let Some((_, parts)) = store.stage_key(stage.name())?.filter(|(old, _)| *old != key.key) {
+        plan.because = differences(&parts, &key.parts);
     }
     let Some(listing) = listing else { return Ok(plan) };
     let mut ledger = store.units(stage.name())?;

@@ -58,6 +58,18 @@ pub struct StageTally {
     pub counts: BTreeMap<&'static str, f64>,
 }
 
+impl StageTally {
+    /// What was counted, in words. The sums behind a ratio tell nothing by themselves.
+    pub fn note(&self) -> String {
+        let counts = self.counts.iter().filter(|(name, count)| !name.starts_with("recall") && **count > 0.0);
+        let mut parts: Vec<String> = counts.map(|(name, count)| format!("{count} {name}")).collect();
+        if self.retracted > 0 {
+            parts.push(format!("{} retracted", self.retracted));
+        }
+        parts.join(", ")
+    }
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
@@ -102,11 +114,24 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
     let run = writer.begin_run(started_at, &pipeline.name, &config)?;
     writer.commit()?;
     observer.event(&Event::RunBegins { run, pipeline: &pipeline.name });
-    let mut driver =
-        Driver { pipeline, options, observer, run, units_left: options.stop_after, session: Session::default(), keys: BTreeMap::new() };
+    let mut driver = Driver {
+        pipeline,
+        options,
+        observer,
+        run,
+        units_left: options.stop_after,
+        session: Session::default(),
+        keys: BTreeMap::new(),
+    };
     let outcome = driver.everything(&mut store);
     let finished_at = Timestamp::now();
-    let report = outcome.as_ref().ok().map(|(crawl, stages)| RunReport { run, started_at, finished_at, crawl: *crawl, stages: stages.clone() });
+    let report = outcome.as_ref().ok().map(|(crawl, stages)| RunReport {
+        run,
+        started_at,
+        finished_at,
+        crawl: *crawl,
+        stages: stages.clone(),
+    });
     let word = match (&outcome, &report) {
         (Err(error), _) if error.kind() == ErrorKind::Interrupted => "interrupted",
         (Err(_), _) => "failed",
@@ -143,7 +168,9 @@ type Everything = (Option<crawl::Tally>, Vec<(Stage, StageTally)>);
 impl Driver<'_> {
     fn everything(&mut self, store: &mut Store) -> Result<Everything> {
         let crawl = match self.options.only {
-            None | Some(Only::Crawl) if !self.pipeline.site.is_empty() && !self.options.no_crawl => Some(self.crawl(store)?),
+            None | Some(Only::Crawl) if !self.pipeline.site.is_empty() && !self.options.no_crawl => {
+                Some(self.crawl(store)?)
+            }
             _ => None,
         };
         let mut stages = Vec::new();
@@ -168,7 +195,7 @@ impl Driver<'_> {
             ..Settings::new(pipeline.crawl.agent())
         };
         let client = Client::new(&settings)?;
-        self.observer.event(&Event::StageBegins { stage: "crawl", total: Some(store.due_count()?), unit_word: "URLs" });
+        self.observer.event(&Event::StageBegins { stage: "crawl", total: Some(store.due_count()?), unit_word: "URL" });
         let mut watch = CrawlWatch { observer: self.observer, units_left: &mut self.units_left };
         let tally = crawl::run(store, &pipeline.crawl, &pipeline.site, &client, &mut watch)?;
         let note = format!(
@@ -221,7 +248,7 @@ impl Driver<'_> {
                 break;
             }
             if !announced {
-                let word = if again { "texts" } else { stage.unit_word() };
+                let word = if again { "text" } else { stage.unit_word() };
                 self.observer.event(&Event::StageBegins { stage: stage.name(), total: Some(total), unit_word: word });
                 announced = true;
             }
@@ -237,7 +264,7 @@ impl Driver<'_> {
         }
         tally.time = began.elapsed();
         if announced {
-            let note = tally.counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ");
+            let note = tally.note();
             self.observer.event(&Event::StageEnds { stage: stage.name(), note: &note });
             let writer = store.writer()?;
             writer.set_figure(self.run, stage.name(), "seconds", tally.time.as_secs_f64())?;
@@ -254,7 +281,13 @@ impl Driver<'_> {
     }
 
     /// Pending units; retracts those whose input is gone.
-    fn compare(&mut self, store: &mut Store, stage: Stage, units: Vec<Unit>, tally: &mut StageTally) -> Result<Vec<Unit>> {
+    fn compare(
+        &mut self,
+        store: &mut Store,
+        stage: Stage,
+        units: Vec<Unit>,
+        tally: &mut StageTally,
+    ) -> Result<Vec<Unit>> {
         let key = self.key(stage)?.key.clone();
         let mut ledger = store.units(stage.name())?;
         let mut pending = Vec::new();
@@ -294,7 +327,15 @@ impl Driver<'_> {
                 Ok(output) => {
                     let writer = store.writer()?;
                     output.records.write(&writer)?;
-                    writer.unit_done(stage.name(), &unit.name, &key, &unit.input, &output.fingerprint, self.run, now)?;
+                    writer.unit_done(
+                        stage.name(),
+                        &unit.name,
+                        &key,
+                        &unit.input,
+                        &output.fingerprint,
+                        self.run,
+                        now,
+                    )?;
                     self.note_figures(&writer, stage, &output)?;
                     writer.commit()?;
                     self.after(stage);
@@ -375,7 +416,8 @@ pub(super) fn is_pending(unit: &Unit, row: Option<&UnitRow>, key: &str) -> bool 
 
 /// How much of what the progress counts a unit was.
 fn advance(stage: Stage, output: &Output) -> u64 {
-    let counted = |wanted: &str| output.counts.iter().find(|(name, _)| *name == wanted).map_or(0.0, |(_, count)| *count);
+    let counted =
+        |wanted: &str| output.counts.iter().find(|(name, _)| *name == wanted).map_or(0.0, |(_, count)| *count);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     match stage {
         Stage::Embed => counted("texts") as u64,
@@ -409,7 +451,11 @@ impl crawl::Watch for CrawlWatch<'_, '_> {
         }
         self.observer.event(&Event::Advanced { done: 1, added, what: url });
         if outcome == "failed" {
-            self.observer.event(&Event::UnitFailed { stage: "crawl", unit: url, error: "see `kopri show` of this URL" });
+            self.observer.event(&Event::UnitFailed {
+                stage: "crawl",
+                unit: url,
+                error: "see `kopri show` of this URL",
+            });
         }
     }
 

@@ -98,7 +98,7 @@ id_type! {
     TextId, 't'
 }
 id_type! {
-    /// A pair: hash of the sentences of both sides.
+    /// A pair: hash of how it was found and of the sentences of both sides.
     PairId, 'p'
 }
 

@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn tags_of_the_wild() {
-        for (tag, code) in [("ru-RU", "ru"), ("tk-TM", "tk"), ("TM", "tk"), ("rus_Cyrl", "ru"), ("tk-Cyrl", "tk-Cyrl"), ("tuk", "tk")] {
+        for (tag, code) in
+            [("ru-RU", "ru"), ("tk-TM", "tk"), ("TM", "tk"), ("rus_Cyrl", "ru"), ("tk-Cyrl", "tk-Cyrl"), ("tuk", "tk")]
+        {
             assert_eq!(Language::guess_from_tag(tag).map(Language::code), Some(code), "{tag}");
         }
         assert_eq!(Language::guess_from_tag("x-default"), None);

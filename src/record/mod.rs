@@ -10,13 +10,15 @@
 pub mod document;
 pub mod id;
 pub mod language;
-pub mod pair;
 pub mod page;
+pub mod pair;
 pub mod quantity;
 pub mod sentence;
 pub mod vectors;
 
-pub use document::{Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink};
+pub use document::{
+    Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
+};
 pub use id::{DocumentId, PageId, PairId, SentenceId, TextId, UnitKey};
 pub use language::Language;
 pub use page::{Page, WarcRef};

@@ -46,7 +46,7 @@ pub struct Side {
 /// A pair of translations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
-    /// Hash of both sides' sentences.
+    /// Hash of the origin and both sides' sentences.
     pub id: PairId,
     /// The side in the source language.
     pub source: Side,

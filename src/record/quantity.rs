@@ -27,7 +27,10 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 fn parse(text: &str, units: &[(&str, u64)], what: &str, example: &str) -> Result<u64, Error> {
     let wrong = || {
         let names: Vec<_> = units.iter().map(|(name, _)| *name).collect();
-        Error::config(format!("{text:?} is no {what}: expected a whole number and a unit ({}), such as {example:?}", names.join(", ")))
+        Error::config(format!(
+            "{text:?} is no {what}: expected a whole number and a unit ({}), such as {example:?}",
+            names.join(", ")
+        ))
     };
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = text[digits.len()..].trim();
@@ -37,7 +40,10 @@ fn parse(text: &str, units: &[(&str, u64)], what: &str, example: &str) -> Result
 
 /// The largest unit that divides the value.
 fn print(value: u64, units: &[(&str, u64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let best = units.iter().filter(|(_, factor)| value % factor == 0 && value >= *factor).max_by_key(|(_, factor)| *factor);
+    let best = units
+        .iter()
+        .filter(|(_, factor)| value.is_multiple_of(*factor) && value >= *factor)
+        .max_by_key(|(_, factor)| *factor);
     match best {
         Some((name, factor)) => write!(f, "{}{name}", value / factor),
         None => write!(f, "{value}{}", units[0].0),

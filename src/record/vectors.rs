@@ -21,7 +21,7 @@ impl Vectors {
     /// Kind `Model` when the length is no multiple of `dim`, or a row is not finite or is all zero: such a vector
     /// would travel far before it did harm.
     pub fn normalised(dim: usize, mut data: Vec<f32>) -> Result<Self> {
-        if dim == 0 || data.len() % dim != 0 {
+        if dim == 0 || !data.len().is_multiple_of(dim) {
             return Err(Error::bug(format!("{} numbers do not make rows of {dim}", data.len())));
         }
         for (row, vector) in data.chunks_exact_mut(dim).enumerate() {

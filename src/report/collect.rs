@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::metric::pairs::wilson;
-use crate::pipeline::run::{RunReport, StageTally};
 use crate::pipeline::Pipeline;
+use crate::pipeline::run::{RunReport, StageTally};
 use crate::record::DropReason;
 use crate::stage::evaluate::figures;
 use crate::stage::neighbours::Index;
@@ -12,7 +12,8 @@ use crate::store::Store;
 use crate::store::pairs::{JudgedPair, SampleOf};
 
 use super::summary::{
-    Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary, WaterfallRow, WaterfallStep,
+    Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
+    WaterfallRow, WaterfallStep,
 };
 
 /// Bins of the score histograms.
@@ -74,23 +75,9 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
         failed: tally.failed,
         skipped_unchanged: tally.unchanged,
         seconds: seconds(tally),
-        note: note(tally),
+        note: tally.note(),
     });
     crawl.into_iter().chain(rest).collect()
-}
-
-/// What a stage counted, in words. Sums behind a ratio tell nothing by themselves.
-fn note(tally: &StageTally) -> String {
-    let mut parts: Vec<String> = tally
-        .counts
-        .iter()
-        .filter(|(name, count)| !name.starts_with("recall") && **count > 0.0)
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
-    if tally.retracted > 0 {
-        parts.push(format!("{} retracted", tally.retracted));
-    }
-    parts.join(", ")
 }
 
 fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
@@ -149,8 +136,16 @@ fn histograms(pipeline: &Pipeline, store: &Store) -> Result<Vec<Histogram>> {
 fn samples(store: &Store) -> Result<Vec<SampleGroup>> {
     let groups = [
         (SampleOf::Best, "Best", "The kept pairs with the highest scores: these should all be right."),
-        (SampleOf::Borderline, "Borderline", "The kept pairs with the lowest scores: if many are wrong, raise the threshold."),
-        (SampleOf::Dropped, "Dropped", "The best pairs that each rule dropped: if many are right, the rule is too strict."),
+        (
+            SampleOf::Borderline,
+            "Borderline",
+            "The kept pairs with the lowest scores: if many are wrong, raise the threshold.",
+        ),
+        (
+            SampleOf::Dropped,
+            "Dropped",
+            "The best pairs that each rule dropped: if many are right, the rule is too strict.",
+        ),
     ];
     groups
         .into_iter()
@@ -237,7 +232,13 @@ fn evaluation(store: &Store) -> Result<Vec<Metric>> {
         let (Some(right), Some(of)) = (figure(right)?, figure(of)?) else { continue };
         let Some((low, high)) = wilson(right, of) else { continue };
         let note = format!("{right} of {of}{}{meaning}", if meaning.is_empty() { "" } else { "; " });
-        metrics.push(Metric { name: name.into(), value: right as f64 / of as f64, low: Some(low), high: Some(high), note });
+        metrics.push(Metric {
+            name: name.into(),
+            value: right as f64 / of as f64,
+            low: Some(low),
+            high: Some(high),
+            note,
+        });
     }
     Ok(metrics)
 }
@@ -253,7 +254,8 @@ fn gate_failure(pipeline: &Pipeline, evaluation: &[Metric]) -> Option<String> {
 }
 
 fn failures(store: &Store, gate: Option<String>) -> Result<Vec<Failure>> {
-    let gate = gate.map(|message| Failure { stage: "evaluate".into(), unit: "gold".into(), kind: "gate".into(), message });
+    let gate =
+        gate.map(|message| Failure { stage: "evaluate".into(), unit: "gold".into(), kind: "gate".into(), message });
     let crawl = store.failed_urls()?.into_iter().map(|(url, message)| Failure {
         stage: "crawl".into(),
         unit: url,

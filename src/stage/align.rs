@@ -46,7 +46,8 @@ pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
 
 /// The two documents that a unit's name holds.
 pub fn documents_of(unit: &str) -> Result<(DocumentId, DocumentId)> {
-    let (source, target) = unit.split_once('-').ok_or_else(|| Error::bug(format!("{unit:?} names no pair of documents")))?;
+    let (source, target) =
+        unit.split_once('-').ok_or_else(|| Error::bug(format!("{unit:?} names no pair of documents")))?;
     Ok((source.parse()?, target.parse()?))
 }
 
@@ -68,7 +69,12 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
     let target = half(look, model, target, look.languages.target)?;
     let (params, name) = (params.clone(), unit.name.clone());
     Ok(Box::new(move || {
-        let beads = align::align((&source.lines, &source.vectors), (&target.lines, &target.vectors), &params.weights, params.max_cells);
+        let beads = align::align(
+            (&source.lines, &source.vectors),
+            (&target.lines, &target.vectors),
+            &params.weights,
+            params.max_cells,
+        );
         let alone = beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
         let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target)).collect();
         let count = pairs.len() as f64;
@@ -81,7 +87,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
 
 /// A document's sentences in its own language: a quotation in another has no counterpart to align with.
 fn half(look: &Look<'_>, model: &ModelId, document: DocumentId, language: Language) -> Result<Half> {
-    let blocks = look.store.document(document)?.ok_or_else(|| Error::bug(format!("the document {document} vanished")))?.blocks;
+    let blocks =
+        look.store.document(document)?.ok_or_else(|| Error::bug(format!("the document {document} vanished")))?.blocks;
     let mut sentences = look.store.sentences(document)?;
     sentences.retain(|sentence| sentence.language == Some(language));
     let lines = sentences
@@ -116,17 +123,30 @@ fn pair(bead: &align::Bead, source: &Half, target: &Half) -> Option<Pair> {
     let target = side(&target.sentences[bead.target.clone()], target.document);
     #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
     let score = bead.posterior as f32;
-    Some(Pair { id: pair_id(&source, &target), source, target, origin: Origin::Aligned, similarity: bead.similarity, margin: bead.margin, score })
+    Some(Pair {
+        id: pair_id(Origin::Aligned, &source, &target),
+        source,
+        target,
+        origin: Origin::Aligned,
+        similarity: bead.similarity,
+        margin: bead.margin,
+        score,
+    })
 }
 
 /// A side made of neighbouring sentences.
 pub fn side(sentences: &[Sentence], document: DocumentId) -> Side {
     let texts: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
-    Side { document: Some(document), sentences: sentences.iter().map(|sentence| sentence.id).collect(), text: texts.join(" ") }
+    Side {
+        document: Some(document),
+        sentences: sentences.iter().map(|sentence| sentence.id).collect(),
+        text: texts.join(" "),
+    }
 }
 
-/// The id of a pair of sides.
-pub fn pair_id(source: &Side, target: &Side) -> PairId {
+/// The id of a pair: its sentences, and how it was found. (The same sentences found in two ways are two pairs, of which
+/// the better one outlives the search for duplicates.)
+pub fn pair_id(origin: Origin, source: &Side, target: &Side) -> PairId {
     let bytes = |ids: &[SentenceId]| ids.iter().flat_map(|id| id.0.to_le_bytes()).collect::<Vec<u8>>();
-    PairId::of(&[&bytes(&source.sentences), &bytes(&target.sentences)])
+    PairId::of(&[origin.name().as_bytes(), &bytes(&source.sentences), &bytes(&target.sentences)])
 }

@@ -114,9 +114,10 @@ fn annotation(pair: PairId, raw: RawAnnotation) -> Result<Annotation, String> {
         Some(_) => return Err("the sts rating is not between 0 and 5".into()),
     };
     let annotator = match &raw.completed_by {
-        serde_json::Value::Object(person) => {
-            person.get("email").and_then(|email| email.as_str()).map_or_else(|| format!("user {}", person["id"]), str::to_owned)
-        }
+        serde_json::Value::Object(person) => person
+            .get("email")
+            .and_then(|email| email.as_str())
+            .map_or_else(|| format!("user {}", person["id"]), str::to_owned),
         serde_json::Value::Number(id) => format!("user {id}"),
         _ => return Err("it does not say who made it (completed_by)".into()),
     };
@@ -145,14 +146,16 @@ pub fn read_tsv(path: &Path) -> Result<Vec<Pair>> {
         source: String,
         target: String,
     }
-    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(files::open(path)?);
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).from_reader(files::open(path)?);
     reader
         .deserialize()
         .map(|row| {
             let row: Row = row.context(ErrorKind::Input, || {
                 format!("reading {}: expected a header line with the columns source and target", path.display())
             })?;
-            imported(&row.source, &row.target).map_err(|error| error.while_doing(format!("reading {}", path.display())))
+            imported(&unit_name(path), &row.source, &row.target)
+                .map_err(|error| error.while_doing(format!("reading {}", path.display())))
         })
         .collect()
 }
@@ -170,22 +173,27 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<Pair>> {
             continue;
         }
         let line: PairLine = serde_json::from_str(&line).context(ErrorKind::Input, doing)?;
-        pairs.push(imported(&line.source, &line.target).map_err(|error| error.while_doing(doing()))?);
+        pairs.push(imported(&unit_name(path), &line.source, &line.target).map_err(|error| error.while_doing(doing()))?);
     }
     Ok(pairs)
 }
 
-/// A pair that came as bare text. Its id is that of its texts.
+/// The unit that an imported file is: its name.
+pub fn unit_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A pair that came as bare text. Its id is that of its texts and of the file that brought it.
 ///
 /// # Errors
 /// Kind `Input` when a side is empty.
-pub fn imported(source: &str, target: &str) -> Result<Pair> {
+pub fn imported(file: &str, source: &str, target: &str) -> Result<Pair> {
     if source.trim().is_empty() || target.trim().is_empty() {
         return Err(Error::input(format!("a pair has an empty side: {source:?} and {target:?}")));
     }
     let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
     Ok(Pair {
-        id: PairId::of(&[b"imported", source.as_bytes(), target.as_bytes()]),
+        id: PairId::of(&[Origin::Imported.name().as_bytes(), file.as_bytes(), source.as_bytes(), target.as_bytes()]),
         source: side(source),
         target: side(target),
         origin: Origin::Imported,
@@ -219,8 +227,14 @@ mod tests {
         .unwrap();
         let annotation = &pulled.annotations[0];
         assert_eq!(annotation.pair, PairId(7));
-        assert_eq!((annotation.annotator.as_str(), annotation.verdict.as_deref(), annotation.sts), ("ayna@example.org", Some("partly"), Some(3)));
-        assert_eq!((annotation.problems.len(), annotation.target_fix.as_deref(), annotation.ground_truth), (2, Some("ýaşyl"), true));
+        assert_eq!(
+            (annotation.annotator.as_str(), annotation.verdict.as_deref(), annotation.sts),
+            ("ayna@example.org", Some("partly"), Some(3))
+        );
+        assert_eq!(
+            (annotation.problems.len(), annotation.target_fix.as_deref(), annotation.ground_truth),
+            (2, Some("ýaşyl"), true)
+        );
     }
 
     #[test]
@@ -245,7 +259,9 @@ mod tests {
 
     #[test]
     fn an_empty_side_is_no_pair() {
-        assert!(imported("a", " ").is_err());
-        assert_eq!(imported("a", "b").unwrap().id, imported("a", "b").unwrap().id);
+        assert!(imported("f", "a", " ").is_err());
+        let id = |file: &str| imported(file, "a", "b").unwrap().id;
+        assert_eq!(id("f"), id("f"));
+        assert_ne!(id("f"), id("g"), "each file owns its pairs");
     }
 }

@@ -41,6 +41,10 @@ pub fn prepare(look: &Look<'_>, unit: &Unit) -> Result<Work> {
         let (kept, dropped) = (best.len() as f64, duplicates.len() as f64);
         // Verdicts and duplicates together are what files are made of.
         let fingerprint = super::fingerprint(&(input, &duplicates))?;
-        Ok(Output { records: Records::Duplicates(duplicates), fingerprint, counts: vec![("pairs kept", kept), ("duplicates", dropped)] })
+        Ok(Output {
+            records: Records::Duplicates(duplicates),
+            fingerprint,
+            counts: vec![("pairs kept", kept), ("duplicates", dropped)],
+        })
     }))
 }

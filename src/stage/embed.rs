@@ -68,7 +68,12 @@ impl Params {
 ///
 /// # Errors
 /// Kind `Model`.
-pub fn model_id(look: &Look<'_>, params: &Params, folder: &std::path::Path, session: &mut Session) -> Result<Option<ModelId>> {
+pub fn model_id(
+    look: &Look<'_>,
+    params: &Params,
+    folder: &std::path::Path,
+    session: &mut Session,
+) -> Result<Option<ModelId>> {
     if session.encoder.is_none() {
         session.encoder = load(look, params, folder)?;
     }
@@ -136,6 +141,10 @@ pub fn prepare(look: &Look<'_>, params: &Params, session: &mut Session) -> Resul
     let (dim, count) = (vectors.dim(), batch.len() as f64);
     let texts = batch.into_iter().map(|(id, _)| id).collect();
     Ok(Box::new(move || {
-        Ok(Output { records: Records::Shard { model, file, dim, texts }, fingerprint: name, counts: vec![("texts", count)] })
+        Ok(Output {
+            records: Records::Shard { model, file, dim, texts },
+            fingerprint: name,
+            counts: vec![("texts", count)],
+        })
     }))
 }

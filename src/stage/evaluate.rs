@@ -96,10 +96,12 @@ pub fn prepare(look: &Look<'_>, params: &Params, folder: &Path, unit: &Unit) -> 
         found_figures.extend(compare(&found, &gold));
     }
     if let Some(path) = &params.documents {
-        let gold: HashSet<_> = read(&folder.join(path))?.into_iter().map(|row| (row.source_url, row.target_url)).collect();
+        let gold: HashSet<_> =
+            read(&folder.join(path))?.into_iter().map(|row| (row.source_url, row.target_url)).collect();
         let mut found = HashSet::new();
         for pair in look.store.document_pairs()? {
-            if let (Some(source), Some(target)) = (look.store.location(pair.source)?, look.store.location(pair.target)?) {
+            if let (Some(source), Some(target)) = (look.store.location(pair.source)?, look.store.location(pair.target)?)
+            {
                 found.insert((source, target));
             }
         }
@@ -133,7 +135,9 @@ fn compare(found: &[(String, String)], gold: &[(String, String)]) -> Vec<(&'stat
     let lax = |some: &[(String, String)], others: &[(String, String)]| {
         let exact: HashSet<&(String, String)> = others.iter().collect();
         let near = Words::new(others);
-        some.iter().filter(|pair| exact.contains(pair) || near.candidates(pair).any(|other| overlaps(pair, other))).count() as f64
+        some.iter()
+            .filter(|pair| exact.contains(pair) || near.candidates(pair).any(|other| overlaps(pair, other)))
+            .count() as f64
     };
     vec![
         (figures::FOUND, strict.found as f64),
@@ -163,7 +167,8 @@ impl<'a> Words<'a> {
 
     /// Pairs that share a word of the source side: one that holds the other, or is held by it, does.
     fn candidates(&self, pair: &(String, String)) -> impl Iterator<Item = &'a (String, String)> + use<'_, 'a> {
-        let mut rows: Vec<usize> = pair.0.split(' ').filter_map(|word| self.by_word.get(word)).flatten().copied().collect();
+        let mut rows: Vec<usize> =
+            pair.0.split(' ').filter_map(|word| self.by_word.get(word)).flatten().copied().collect();
         rows.sort_unstable();
         rows.dedup();
         rows.into_iter().map(|row| &self.pairs[row])

@@ -83,7 +83,8 @@ pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
 /// # Errors
 /// Kind `Store`; kind `Config` for a name outside `export/`.
 pub fn prepare(look: &Look<'_>, params: &Params, unit: &Unit) -> Result<Work> {
-    let file = params.files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
+    let file =
+        params.files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
     let path = path_of(look, file)?;
     let rows = write(look, file, &path)?;
     let fingerprint = format!("{rows} rows of {}", unit.input);
@@ -98,7 +99,10 @@ pub fn rows_of(output: &str) -> Option<u64> {
 fn path_of(look: &Look<'_>, file: &File) -> Result<PathBuf> {
     let name = std::path::Path::new(&file.path);
     if !name.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
-        return Err(Error::config(format!("export.files names {:?}: a plain name inside the workspace's export folder is wanted", file.path)));
+        return Err(Error::config(format!(
+            "export.files names {:?}: a plain name inside the workspace's export folder is wanted",
+            file.path
+        )));
     }
     Ok(look.store.folder().join("export").join(name))
 }

@@ -38,7 +38,10 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             min_chars: 120,
-            languages: ["ru", "tk", "tk-Cyrl", "tr", "az", "uz", "kk", "en"].iter().filter_map(|code| Language::guess_from_tag(code)).collect(),
+            languages: ["ru", "tk", "tk-Cyrl", "tr", "az", "uz", "kk", "en"]
+                .iter()
+                .filter_map(|code| Language::guess_from_tag(code))
+                .collect(),
             keep_vanished: true,
             max_book_pages: 2_000,
         }
@@ -112,7 +115,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, origins: Origins<'_>, unit: &Un
         let folder = look.store.pages_folder();
         return Ok(Box::new(move || {
             let archived = warc::read(&folder, &page.warc)?;
-            page_document(&page, &archived.body, &site, &params).map_err(|error| error.while_doing(format!("extracting {}", page.url)))
+            page_document(&page, &archived.body, &site, &params)
+                .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
         }));
     }
     let book = books(origins.shelves)?
@@ -185,7 +189,11 @@ fn book_document(location: &str, book: &Book, params: &Params) -> Result<Output>
         .find(|block| block.kind == BlockKind::Title)
         .map(|block| text[block.start as usize..block.end as usize].to_owned())
         .or(extracted.title);
-    let skipped = extracted.pages.iter().filter(|page| matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned)).count();
+    let skipped = extracted
+        .pages
+        .iter()
+        .filter(|page| matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned))
+        .count();
     let output = finish(
         Document {
             id: DocumentId::of(&[location.as_bytes()]),
@@ -246,8 +254,13 @@ fn shelf_books(shelf: &Shelf) -> Result<Vec<Book>> {
         })?;
         books.push(Book {
             shelf: shelf.name.clone(),
-            path: inside(&shelf.folder, &row.file)
-                .ok_or_else(|| Error::input(format!("the manifest {} names {:?}, which lies outside its folder", path.display(), row.file)))?,
+            path: inside(&shelf.folder, &row.file).ok_or_else(|| {
+                Error::input(format!(
+                    "the manifest {} names {:?}, which lies outside its folder",
+                    path.display(),
+                    row.file
+                ))
+            })?,
             language: Language::guess_from_tag(&row.language),
             twin_key: format!("{}:{}:{}:{}", shelf.name, row.subject, row.grade, row.part),
         });
@@ -257,7 +270,9 @@ fn shelf_books(shelf: &Shelf) -> Result<Vec<Book>> {
 
 /// A path below a folder; `None` when it climbs out of it.
 fn inside(folder: &Path, file: &str) -> Option<PathBuf> {
-    let plain = Path::new(file).components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    let plain = Path::new(file)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
     plain.then(|| folder.join(file))
 }
 

@@ -79,13 +79,15 @@ pub fn units(look: &Look<'_>) -> Result<Listing> {
 /// # Errors
 /// Kind `Store`.
 pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
-    let (stage, name) = unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
+    let (stage, name) =
+        unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
     let pairs = look.store.pairs_of(stage, name)?;
     let annotated = look.store.annotated_pairs()?;
     let mut annotations = HashMap::new();
     for pair in pairs.iter().filter(|pair| annotated.contains_key(&pair.id)) {
         annotations.insert(pair.id, look.store.annotations(pair.id)?);
     }
+    let input = unit.input.clone();
     let rules = Rules { params: params.clone(), languages: look.languages, candidates: candidates.to_vec() };
     Ok(Box::new(move || {
         let verdicts: Vec<_> = pairs
@@ -96,7 +98,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: 
             })
             .collect();
         let kept = verdicts.iter().filter(|(.., drop)| drop.is_none()).count() as f64;
-        let content = serde_json::json!(verdicts);
+        // Scores decide among duplicates, so a change of them must reach the next stage even if no verdict changes.
+        let content = serde_json::json!((&input, &verdicts));
         Ok(Output::of(Records::Verdicts(verdicts), &content)?.count("pairs that pass", kept))
     }))
 }
@@ -134,7 +137,10 @@ impl Rules {
     }
 
     fn language(&self, pair: &Pair) -> Option<Drop> {
-        let sides = [("source", &pair.source.text, self.languages.source), ("target", &pair.target.text, self.languages.target)];
+        let sides = [
+            ("source", &pair.source.text, self.languages.source),
+            ("target", &pair.target.text, self.languages.target),
+        ];
         sides.into_iter().find_map(|(side, text, expected)| {
             let guess = language::identify(text, &self.candidates)?;
             (guess.language != expected && guess.confidence >= self.params.language_confidence).then(|| Drop {
@@ -178,7 +184,8 @@ impl Rules {
             // Somebody vouched for it by bringing it.
             Origin::Imported => return None,
         };
-        (pair.score < least).then(|| Drop { reason: DropReason::Score, detail: format!("{:.3} < {least:.3}", pair.score) })
+        (pair.score < least)
+            .then(|| Drop { reason: DropReason::Score, detail: format!("{:.3} < {least:.3}", pair.score) })
     }
 }
 
@@ -272,7 +279,10 @@ mod tests {
         assert_eq!(reason(RUSSIAN, "В столице прошёл большой праздник книги.", 0.9), Some(DropReason::Language));
         assert_eq!(reason("Да.", TURKMEN, 0.9), Some(DropReason::Length));
         assert_eq!(reason(RUSSIAN, &TURKMEN.repeat(4), 0.9), Some(DropReason::LengthRatio));
-        assert_eq!(reason("Здесь хранится 1200 книг и журналов.", "Bu ýerde 1300 kitap we žurnal saklanýar.", 0.9), Some(DropReason::Numbers));
+        assert_eq!(
+            reason("Здесь хранится 1200 книг и журналов.", "Bu ýerde 1300 kitap we žurnal saklanýar.", 0.9),
+            Some(DropReason::Numbers)
+        );
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub const ARTEFACT: &str = "lexical";
 /// Kind `Store`.
 pub fn units(look: &Look<'_>) -> Result<Listing> {
     let texts = look.store.text_count(look.languages.both())?;
-    let units = if texts == 0 { Vec::new() } else { vec![Unit::new(ARTEFACT, format!("size class {}", size_class(texts)))] };
+    let units =
+        if texts == 0 { Vec::new() } else { vec![Unit::new(ARTEFACT, format!("size class {}", size_class(texts)))] };
     Ok(Listing::All(units))
 }
 

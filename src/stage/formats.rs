@@ -107,7 +107,17 @@ impl PairLine {
 
 /// The columns of the TSV, in order.
 pub const TSV_COLUMNS: [&str; 11] = [
-    "id", "source", "target", "score", "origin", "similarity", "margin", "source_location", "target_location", "dropped", "detail",
+    "id",
+    "source",
+    "target",
+    "score",
+    "origin",
+    "similarity",
+    "margin",
+    "source_location",
+    "target_location",
+    "dropped",
+    "detail",
 ];
 
 /// Writes pairs in a format.
@@ -332,7 +342,8 @@ pub(crate) mod tests {
 
     #[test]
     fn label_studio_tasks_are_one_array_with_every_key() {
-        let tasks: serde_json::Value = serde_json::from_str(&written(Format::LabelStudio, &[judged("a", "b"), judged("c", "d")])).unwrap();
+        let tasks: serde_json::Value =
+            serde_json::from_str(&written(Format::LabelStudio, &[judged("a", "b"), judged("c", "d")])).unwrap();
         assert_eq!(tasks.as_array().unwrap().len(), 2);
         assert_eq!(tasks[0]["data"]["pair_id"], "p0000000000000001");
         assert_eq!(tasks[0]["data"]["tgt_url"], "");

@@ -71,7 +71,9 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: Option<&ModelId>, unit: 
     let strong = strong_evidence(&sources, &targets);
     // Vectors are read only for documents whose twin nothing names.
     let paired: HashSet<DocumentId> = strong.keys().flat_map(|(source, target)| [*source, *target]).collect();
-    let unpaired = |documents: &[DocumentClaims]| documents.iter().map(|d| d.id).filter(|id| !paired.contains(id)).collect::<Vec<_>>();
+    let unpaired = |documents: &[DocumentClaims]| {
+        documents.iter().map(|d| d.id).filter(|id| !paired.contains(id)).collect::<Vec<_>>()
+    };
     let vectors = |documents: Vec<DocumentId>| document_vectors(look, model, documents);
     let (source_vectors, target_vectors) = (vectors(unpaired(&sources))?, vectors(unpaired(&targets))?);
     let (site, params) = (unit.name.clone(), params.clone());
@@ -125,7 +127,13 @@ fn strong_evidence(sources: &[DocumentClaims], targets: &[DocumentClaims]) -> Fo
         add(&mut found, *source, *target, kind, detail.into());
     }
     for (target, source) in backward.iter().filter(|(target, source)| !forward.contains(&(*source, *target))) {
-        add(&mut found, *source, *target, EvidenceKind::HreflangOneWay, "the target page names the source by hreflang".into());
+        add(
+            &mut found,
+            *source,
+            *target,
+            EvidenceKind::HreflangOneWay,
+            "the target page names the source by hreflang".into(),
+        );
     }
     let mut by_key: HashMap<&str, Vec<DocumentId>> = HashMap::new();
     for target in targets {
@@ -140,10 +148,22 @@ fn strong_evidence(sources: &[DocumentClaims], targets: &[DocumentClaims]) -> Fo
         }
     }
     for (source, target) in claims(sources, &target_urls, TwinKind::Switch) {
-        add(&mut found, source, target, EvidenceKind::Switch, "the source page's language switch leads to the target".into());
+        add(
+            &mut found,
+            source,
+            target,
+            EvidenceKind::Switch,
+            "the source page's language switch leads to the target".into(),
+        );
     }
     for (target, source) in claims(targets, &source_urls, TwinKind::Switch) {
-        add(&mut found, source, target, EvidenceKind::Switch, "the target page's language switch leads to the source".into());
+        add(
+            &mut found,
+            source,
+            target,
+            EvidenceKind::Switch,
+            "the target page's language switch leads to the source".into(),
+        );
     }
     found
 }
@@ -206,7 +226,11 @@ fn vector_evidence(
 }
 
 /// The mean of a document's sentence vectors, as a unit vector.
-fn document_vectors(look: &Look<'_>, model: Option<&ModelId>, documents: Vec<DocumentId>) -> Result<(Vec<DocumentId>, Vectors)> {
+fn document_vectors(
+    look: &Look<'_>,
+    model: Option<&ModelId>,
+    documents: Vec<DocumentId>,
+) -> Result<(Vec<DocumentId>, Vectors)> {
     let (mut ids, mut data, mut dim) = (Vec::new(), Vec::new(), 1);
     let Some(model) = model else { return Ok((ids, Vectors::empty(1))) };
     let mut reader = look.store.vectors(&model.0);
@@ -239,7 +263,12 @@ fn choose(found: Found, params: &Params) -> Vec<DocumentPair> {
         .into_iter()
         .map(|((source, target), mut evidence)| {
             evidence.sort_by_key(|evidence| evidence.kind);
-            DocumentPair { source, target, score: evidence.iter().map(|evidence| weight(evidence.kind)).sum(), evidence }
+            DocumentPair {
+                source,
+                target,
+                score: evidence.iter().map(|evidence| weight(evidence.kind)).sum(),
+                evidence,
+            }
         })
         .filter(|pair| pair.score >= params.min_score)
         .collect();
@@ -274,7 +303,10 @@ mod tests {
     }
 
     fn kinds(found: &Found, source: i64, target: i64) -> Vec<EvidenceKind> {
-        found.get(&(DocumentId(source), DocumentId(target))).map(|list| list.iter().map(|e| e.kind).collect()).unwrap_or_default()
+        found
+            .get(&(DocumentId(source), DocumentId(target)))
+            .map(|list| list.iter().map(|e| e.kind).collect())
+            .unwrap_or_default()
     }
 
     #[test]

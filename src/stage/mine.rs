@@ -89,7 +89,13 @@ pub fn prepare(look: &Look<'_>, params: &Params, neighbours_key: &str, unit: &Un
         if score < params.min_score {
             continue;
         }
-        pairs.extend(pair(look.store, candidates.sources[candidate.source], candidates.targets[candidate.target], &candidate, score)?);
+        pairs.extend(pair(
+            look.store,
+            candidates.sources[candidate.source],
+            candidates.targets[candidate.target],
+            &candidate,
+            score,
+        )?);
     }
     let (name, evidence) = (unit.name.clone(), aligned.examples(&candidates).len() as f64);
     Ok(Box::new(move || {
@@ -103,10 +109,12 @@ pub fn prepare(look: &Look<'_>, params: &Params, neighbours_key: &str, unit: &Un
 
 /// The pair of two texts, where each first stands.
 fn pair(store: &Store, source: TextId, target: TextId, candidate: &Candidate, score: f32) -> Result<Option<Pair>> {
-    let (Some(source), Some(target)) = (store.first_sentence(source)?, store.first_sentence(target)?) else { return Ok(None) };
+    let (Some(source), Some(target)) = (store.first_sentence(source)?, store.first_sentence(target)?) else {
+        return Ok(None);
+    };
     let source = align::side(std::slice::from_ref(&source), source.document);
     let target = align::side(std::slice::from_ref(&target), target.document);
-    let id = align::pair_id(&source, &target);
+    let id = align::pair_id(Origin::Mined, &source, &target);
     Ok(Some(Pair {
         id,
         source,
@@ -129,7 +137,8 @@ impl Candidates {
     fn new(forward: &[NeighbourList], backward: &[NeighbourList], params: &Params) -> Self {
         let ids = |lists: &[NeighbourList]| lists.iter().map(|(text, _)| *text).collect::<Vec<_>>();
         let (sources, targets) = (ids(forward), ids(backward));
-        let rows = |texts: &[TextId]| texts.iter().enumerate().map(|(row, text)| (*text, row)).collect::<HashMap<_, _>>();
+        let rows =
+            |texts: &[TextId]| texts.iter().enumerate().map(|(row, text)| (*text, row)).collect::<HashMap<_, _>>();
         let (source_rows, target_rows) = (rows(&sources), rows(&targets));
         let by_row = |lists: &[NeighbourList], others: &HashMap<TextId, usize>| -> Vec<Vec<(usize, f32)>> {
             lists

@@ -107,21 +107,21 @@ impl Stage {
         }
     }
 
-    /// What one of its units is called in the plural.
+    /// What one of its units is called.
     pub fn unit_word(self) -> &'static str {
         match self {
-            Self::Extract => "pages",
-            Self::Segment => "documents",
-            Self::Fit => "models",
-            Self::Embed => "batches",
-            Self::Match => "sites",
-            Self::Align => "document pairs",
-            Self::Neighbours => "batches",
-            Self::Mine => "pools",
-            Self::Filter => "groups of pairs",
-            Self::Dedup => "pools",
-            Self::Evaluate => "gold files",
-            Self::Export => "files",
+            Self::Extract => "page",
+            Self::Segment => "document",
+            Self::Fit => "model",
+            Self::Embed => "batch",
+            Self::Match => "site",
+            Self::Align => "document pair",
+            Self::Neighbours => "batch",
+            Self::Mine => "pool",
+            Self::Filter => "group",
+            Self::Dedup => "pool",
+            Self::Evaluate => "gold file",
+            Self::Export => "file",
         }
     }
 }

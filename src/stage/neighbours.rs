@@ -82,6 +82,9 @@ pub struct Pools {
     graphs: HashMap<Direction, Hnsw>,
 }
 
+/// Texts that search, texts that are found, and the vectors of both.
+type Side<'a> = (&'a [TextId], &'a [TextId], &'a Arc<Vectors>, &'a Arc<Vectors>);
+
 impl Pools {
     fn list(look: &Look<'_>, model: &ModelId) -> Result<Self> {
         let (sources, targets) = (look.store.pool(look.languages.source)?, look.store.pool(look.languages.target)?);
@@ -96,8 +99,8 @@ impl Pools {
         Ok(Self { sources, targets, fingerprint, vectors: None, graphs: HashMap::new() })
     }
 
-    /// The texts that search, those that are found, and their vectors.
-    fn side(&self, direction: Direction) -> Result<(&[TextId], &[TextId], &Arc<Vectors>, &Arc<Vectors>)> {
+    /// One direction's view of the pools.
+    fn side(&self, direction: Direction) -> Result<Side<'_>> {
         let (source, target) = self.vectors.as_ref().ok_or_else(|| Error::bug("the pools' vectors are not loaded"))?;
         Ok(match direction {
             Direction::Forward => (&self.sources, &self.targets, source, target),
@@ -127,7 +130,11 @@ pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Se
         return Ok(Listing::Next(None, 0));
     }
     let refresh = Unit::new(REFRESH, pools.fingerprint.clone());
-    let done = look.store.units(Stage::Neighbours.name())?.remove(REFRESH).is_some_and(|row| row.done && row.key == look.key && row.input == refresh.input);
+    let done = look
+        .store
+        .units(Stage::Neighbours.name())?
+        .remove(REFRESH)
+        .is_some_and(|row| row.done && row.key == look.key && row.input == refresh.input);
     if !done {
         return Ok(Listing::Next(Some(refresh), 0));
     }
@@ -180,9 +187,10 @@ fn refresh(look: &Look<'_>, params: &Params, pools: &Pools) -> Result<Output> {
         let (own, others, own_vectors, other_vectors) = pools.side(direction)?;
         let own_rows: HashMap<TextId, usize> = own.iter().enumerate().map(|(row, text)| (*text, row)).collect();
         let alive: HashSet<TextId> = others.iter().copied().collect();
-        let (kept, gone): (Vec<&NeighbourList>, Vec<&NeighbourList>) = lists[&direction]
-            .iter()
-            .partition(|(text, list)| own_rows.contains_key(text) && list.iter().all(|(other, _)| alive.contains(other)));
+        let (kept, gone): (Vec<&NeighbourList>, Vec<&NeighbourList>) =
+            lists[&direction].iter().partition(|(text, list)| {
+                own_rows.contains_key(text) && list.iter().all(|(other, _)| alive.contains(other))
+            });
         let mut gone: Vec<TextId> = gone.iter().map(|(text, _)| *text).collect();
         // Lists of another key are of no use any more.
         gone.extend(look.store.stale_lists(direction, look.key)?);
@@ -265,7 +273,12 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
 }
 
 /// Recall on an even sample of a batch, as sums that add up over batches.
-fn measured_recall(params: &Params, queries: &Vectors, rows: &Vectors, found: &Neighbours) -> Result<Vec<(&'static str, f64)>> {
+fn measured_recall(
+    params: &Params,
+    queries: &Vectors,
+    rows: &Vectors,
+    found: &Neighbours,
+) -> Result<Vec<(&'static str, f64)>> {
     let sample = params.limits.recall_sample.min(queries.rows());
     if sample == 0 {
         return Ok(Vec::new());
@@ -277,4 +290,48 @@ fn measured_recall(params: &Params, queries: &Vectors, rows: &Vectors, found: &N
     let found: Neighbours = picked.iter().map(|row| found[*row].clone()).collect();
     let recall = index::recall(&found, &exact).unwrap_or(1.0);
     Ok(vec![("recall sample", sample as f64), ("recall sum", recall * sample as f64)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vectors(numbers: &[f32]) -> Vectors {
+        // Shifted, so that no row is zero.
+        Vectors::normalised(3, numbers.iter().map(|x| x + 2.0).collect()).unwrap()
+    }
+
+    proptest::proptest! {
+        /// Lists made when some texts were not there yet, mended when they came, are those of a search among all.
+        #[test]
+        fn mended_lists_equal_lists_from_scratch(
+            own in proptest::collection::vec(-1.0_f32..1.0, 3 * 4),
+            others in proptest::collection::vec(-1.0_f32..1.0, 3 * 12),
+            known in proptest::collection::vec(proptest::bool::ANY, 12),
+            k in 1_usize..5,
+        ) {
+            let (own, others) = (vectors(&own), vectors(&others));
+            let ids: Vec<TextId> = (0..12).map(TextId).collect();
+            let own_rows: HashMap<TextId, usize> = (0..4).map(|row| (TextId(row as i64 + 100), row)).collect();
+            let as_lists = |found: Neighbours, rows: &[usize]| -> Vec<NeighbourList> {
+                let named = |list: Vec<(usize, f32)>| list.into_iter().map(|(row, cosine)| (ids[rows[row]], cosine)).collect();
+                found.into_iter().enumerate().map(|(row, list)| (TextId(row as i64 + 100), named(list))).collect()
+            };
+            let subset = |wanted: bool| -> Vec<usize> { (0..12).filter(|row| known[*row] == wanted).collect() };
+            let gather = |rows: &[usize]| {
+                let mut some = Vectors::empty(3);
+                rows.iter().for_each(|row| some.push_unit(others.row(*row)));
+                some
+            };
+            let (old, new) = (subset(true), subset(false));
+            let before = as_lists(Exact::new(&gather(&old)).search(&own, k).unwrap(), &old);
+            let mut mended: HashMap<TextId, Vec<(TextId, f32)>> = before.iter().cloned().collect();
+            let lists: Vec<&NeighbourList> = before.iter().collect();
+            mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, k).unwrap());
+            let all: Vec<usize> = (0..12).collect();
+            for (text, list) in as_lists(Exact::new(&others).search(&own, k).unwrap(), &all) {
+                proptest::prop_assert_eq!(&mended[&text], &list);
+            }
+        }
+    }
 }

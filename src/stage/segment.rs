@@ -41,8 +41,10 @@ pub fn units(look: &Look<'_>) -> Result<Listing> {
 /// Kind `Store`.
 pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
     let id: DocumentId = unit.name.parse()?;
-    let document =
-        look.store.document(id)?.ok_or_else(|| Error::bug(format!("the document {id} vanished while it was worked on")))?;
+    let document = look
+        .store
+        .document(id)?
+        .ok_or_else(|| Error::bug(format!("the document {id} vanished while it was worked on")))?;
     let (params, candidates) = (params.clone(), candidates.to_vec());
     Ok(Box::new(move || {
         let sentences = split(&document, &params, &candidates);

@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::record::id::hash_parts;
 use crate::record::{Document, DocumentId, DocumentKind, DocumentPair, Language};
 
-const COLUMNS: &str = "id, location, site, kind, content_hash, language, language_confidence, declared_language, title, date,
+const COLUMNS: &str =
+    "id, location, site, kind, content_hash, language, language_confidence, declared_language, title, date,
     text, blocks, twins, images, twin_key";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
@@ -73,12 +74,10 @@ impl Store {
     /// # Errors
     /// Kind `Store`.
     pub fn site_fingerprints(&self) -> Result<Vec<(String, String)>> {
-        let rows = self.rows(
-            "listing sites",
-            "SELECT site, id, fingerprint FROM document ORDER BY site, id",
-            [],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?)),
-        )?;
+        let rows =
+            self.rows("listing sites", "SELECT site, id, fingerprint FROM document ORDER BY site, id", [], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?))
+            })?;
         let mut sites: Vec<(String, blake3::Hasher)> = Vec::new();
         for (site, fingerprint) in rows {
             if sites.last().is_none_or(|(last, _)| *last != site) {

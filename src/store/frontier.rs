@@ -269,19 +269,22 @@ impl Store {
     /// Kind `Store`.
     pub fn url_details(&self, id: PageId) -> Result<Option<Vec<(String, String)>>> {
         self.row("reading a URL", "SELECT * FROM url WHERE id = ?1", [id.0], |row| {
-            let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = row.as_ref().column_names().map(str::to_owned).collect();
             names
                 .into_iter()
                 .enumerate()
                 .map(|(index, name)| {
-                    Ok((name, match row.get_ref(index)? {
-                        rusqlite::types::ValueRef::Null => String::new(),
-                        rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-                        rusqlite::types::ValueRef::Real(number) => number.to_string(),
-                        rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
-                            String::from_utf8_lossy(text).into_owned()
-                        }
-                    }))
+                    Ok((
+                        name,
+                        match row.get_ref(index)? {
+                            rusqlite::types::ValueRef::Null => String::new(),
+                            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                            rusqlite::types::ValueRef::Real(number) => number.to_string(),
+                            rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
+                                String::from_utf8_lossy(text).into_owned()
+                            }
+                        },
+                    ))
                 })
                 .collect()
         })

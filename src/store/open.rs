@@ -134,7 +134,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(|error| damaged(path, error))?;
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
-        transaction.execute_batch(sql).context(ErrorKind::Store, || format!("migration {} of {}", index + 1, path.display()))?;
+        transaction
+            .execute_batch(sql)
+            .context(ErrorKind::Store, || format!("migration {} of {}", index + 1, path.display()))?;
     }
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64).context(ErrorKind::Store, doing)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).context(ErrorKind::Store, doing)?;

@@ -8,16 +8,16 @@ use super::{Store, Writer, json, parsed_option, to_json};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::record::{Annotation, DocumentId, Drop, DropReason, Origin, Pair, PairId, Side, TextId};
 
-const COLUMNS: &str = "pair.id, origin, source_document, target_document, source_sentences, target_sentences, source_text,
+const COLUMNS: &str =
+    "pair.id, origin, source_document, target_document, source_sentences, target_sentences, source_text,
     target_text, similarity, margin, score";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
     let origin: String = row.get(1)?;
     Ok(Pair {
         id: PairId(row.get(0)?),
-        origin: Origin::from_name(&origin).ok_or_else(|| {
-            super::conversion(1, Error::new(ErrorKind::Store, format!("unknown origin {origin:?}")))
-        })?,
+        origin: Origin::from_name(&origin)
+            .ok_or_else(|| super::conversion(1, Error::new(ErrorKind::Store, format!("unknown origin {origin:?}"))))?,
         source: Side {
             document: row.get::<_, Option<i64>>(2)?.map(DocumentId),
             sentences: json(row, 4)?,
@@ -123,7 +123,10 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn aligned_sentences(&self, score: f32) -> Result<Vec<(Vec<crate::record::SentenceId>, Vec<crate::record::SentenceId>)>> {
+    pub fn aligned_sentences(
+        &self,
+        score: f32,
+    ) -> Result<Vec<(Vec<crate::record::SentenceId>, Vec<crate::record::SentenceId>)>> {
         self.rows(
             "listing aligned sentences",
             "SELECT source_sentences, target_sentences FROM pair WHERE origin = 'aligned' AND score >= ?1 ORDER BY id",
@@ -237,13 +240,14 @@ impl Store {
     /// # Errors
     /// Kind `Store`.
     pub fn verdict_counts(&self) -> Result<BTreeMap<Option<String>, u64>> {
-        let rows = self.rows("counting verdicts", "SELECT reason, count(*) FROM verdict GROUP BY reason", [], |row| {
-            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u64>(1)?))
-        })?;
+        let rows =
+            self.rows("counting verdicts", "SELECT reason, count(*) FROM judgement GROUP BY reason", [], |row| {
+                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u64>(1)?))
+            })?;
         Ok(rows.into_iter().collect())
     }
 
-    /// Pairs that passed every rule but that of duplicates, or failed it: id, fold and score, best first.
+    /// Pairs to which no rule objects: id and fold, best first.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -251,7 +255,7 @@ impl Store {
         self.rows(
             "listing candidates for duplicates",
             "SELECT pair.id, fold FROM verdict JOIN pair ON pair.id = verdict.pair
-             WHERE reason IS NULL OR reason = 'duplicate' ORDER BY score DESC, pair.id",
+             WHERE reason IS NULL ORDER BY score DESC, pair.id",
             [],
             |row| Ok((PairId(row.get(0)?), row.get(1)?)),
         )
@@ -290,9 +294,10 @@ impl Store {
     /// # Errors
     /// Kind `Store`.
     pub fn annotated_pairs(&self) -> Result<HashMap<PairId, u64>> {
-        let rows = self.rows("listing annotated pairs", "SELECT pair, count(*) FROM annotation GROUP BY pair", [], |row| {
-            Ok((PairId(row.get(0)?), row.get::<_, u64>(1)?))
-        })?;
+        let rows =
+            self.rows("listing annotated pairs", "SELECT pair, count(*) FROM annotation GROUP BY pair", [], |row| {
+                Ok((PairId(row.get(0)?), row.get::<_, u64>(1)?))
+            })?;
         Ok(rows.into_iter().collect())
     }
 
@@ -303,9 +308,10 @@ impl Store {
     pub fn owners(&self, pairs: impl Iterator<Item = PairId>) -> Result<Vec<(PairId, (String, String))>> {
         let mut owners = Vec::new();
         for pair in pairs {
-            let owner = self.row("looking up a pair's unit", "SELECT stage, unit FROM pair WHERE id = ?1", [pair.0], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            let owner =
+                self.row("looking up a pair's unit", "SELECT stage, unit FROM pair WHERE id = ?1", [pair.0], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             owners.extend(owner.map(|owner| (pair, owner)));
         }
         Ok(owners)
@@ -323,7 +329,6 @@ impl Store {
             |row| Ok((TextId(row.get(0)?), unpack(&row.get::<_, Vec<u8>>(1)?))),
         )
     }
-
 }
 
 /// Which pairs [`Store::sample_pairs`] takes.
@@ -339,8 +344,8 @@ pub enum SampleOf {
 
 fn judged_sql(join: &str) -> String {
     format!(
-        "SELECT {COLUMNS}, verdict.reason, coalesce(verdict.detail, ''), source.location, target.location FROM pair
-         {join} JOIN verdict ON verdict.pair = pair.id
+        "SELECT {COLUMNS}, judgement.reason, coalesce(judgement.detail, ''), source.location, target.location FROM pair
+         {join} JOIN judgement ON judgement.pair = pair.id
          LEFT JOIN document AS source ON source.id = pair.source_document
          LEFT JOIN document AS target ON target.id = pair.target_document"
     )
@@ -358,18 +363,30 @@ fn judged_from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<JudgedPair> {
 }
 
 impl Writer<'_> {
-    /// Replaces the pairs that a unit made. A pair that another unit has made already stays with that one.
+    /// Replaces the pairs that a unit made. One that it made before keeps its row, and with it its verdict: the filter
+    /// runs again only when the unit's output differs.
     ///
     /// # Errors
-    /// Kind `Store`.
+    /// Kind `Store`; kind `Bug` when another unit has made a pair of the same id.
     pub fn put_pairs(&self, stage: &str, unit: &str, pairs: &[Pair]) -> Result<()> {
-        self.execute("replacing a unit's pairs", "DELETE FROM pair WHERE stage = ?1 AND unit = ?2", [stage, unit])?;
+        let ids: Vec<i64> = pairs.iter().map(|pair| pair.id.0).collect();
+        self.execute(
+            "replacing a unit's pairs",
+            "DELETE FROM pair WHERE stage = ?1 AND unit = ?2 AND id NOT IN (SELECT value FROM json_each(?3))",
+            params![stage, unit, to_json(&ids)?],
+        )?;
         for pair in pairs {
-            self.execute(
+            let written = self.execute(
                 "writing a pair",
                 "INSERT INTO pair (id, stage, unit, origin, source_document, target_document, source_sentences,
                    target_sentences, source_text, target_text, similarity, margin, score)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (id) DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                 ON CONFLICT (id) DO UPDATE SET source_document = excluded.source_document,
+                   target_document = excluded.target_document, source_sentences = excluded.source_sentences,
+                   target_sentences = excluded.target_sentences, source_text = excluded.source_text,
+                   target_text = excluded.target_text, similarity = excluded.similarity, margin = excluded.margin,
+                   score = excluded.score
+                 WHERE stage = excluded.stage AND unit = excluded.unit",
                 params![
                     pair.id.0,
                     stage,
@@ -386,11 +403,17 @@ impl Writer<'_> {
                     pair.score
                 ],
             )?;
+            if written == 0 {
+                return Err(Error::new(
+                    ErrorKind::Bug,
+                    format!("the pair {} of {stage} {unit} belongs to another unit", pair.id),
+                ));
+            }
         }
         Ok(())
     }
 
-    /// Writes a verdict.
+    /// Writes what the rules say of a pair. The mark of a duplicate is left as it is.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -409,21 +432,21 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Says which pairs are duplicates of a better one; every other earlier duplicate is kept again.
+    /// Says which pairs are duplicates of a better one; every other mark of this kind is taken back.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn set_duplicates(&self, duplicates: &[(PairId, PairId)]) -> Result<()> {
         self.execute(
             "clearing duplicates",
-            "UPDATE verdict SET reason = NULL, detail = '' WHERE reason = 'duplicate'",
+            "UPDATE verdict SET duplicate_of = NULL WHERE duplicate_of IS NOT NULL",
             [],
         )?;
         for (pair, better) in duplicates {
             self.execute(
                 "marking a duplicate",
-                "UPDATE verdict SET reason = 'duplicate', detail = ?2 WHERE pair = ?1",
-                params![pair.0, format!("same text as {better}")],
+                "UPDATE verdict SET duplicate_of = ?2 WHERE pair = ?1",
+                params![pair.0, better.0],
             )?;
         }
         Ok(())

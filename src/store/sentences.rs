@@ -6,8 +6,7 @@ use super::{Store, Writer, parsed_option};
 use crate::error::Result;
 use crate::record::{DocumentId, Language, Sentence, SentenceId, TextId};
 
-const COLUMNS: &str =
-    r#"id, document, ordinal, block, start, "end", text, text_id, language, language_confidence"#;
+const COLUMNS: &str = r#"id, document, ordinal, block, start, "end", text, text_id, language, language_confidence"#;
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sentence> {
     Ok(Sentence {
@@ -98,7 +97,12 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn texts_without_vector(&self, model: &str, languages: [Language; 2], limit: usize) -> Result<Vec<(TextId, String)>> {
+    pub fn texts_without_vector(
+        &self,
+        model: &str,
+        languages: [Language; 2],
+        limit: usize,
+    ) -> Result<Vec<(TextId, String)>> {
         self.rows(
             "listing texts without a vector",
             "SELECT text_id, min(text) FROM sentence WHERE language IN (?2, ?3)
@@ -118,10 +122,11 @@ impl Store {
         let doing = || "walking over texts".to_owned();
         let mut statement = self
             .connection
-            .prepare_cached("SELECT min(text) FROM sentence WHERE language IN (?1, ?2) GROUP BY text_id ORDER BY text_id")
+            .prepare_cached(
+                "SELECT min(text) FROM sentence WHERE language IN (?1, ?2) GROUP BY text_id ORDER BY text_id",
+            )
             .context(ErrorKind::Store, doing)?;
-        let mut rows =
-            statement.query([languages[0].code(), languages[1].code()]).context(ErrorKind::Store, doing)?;
+        let mut rows = statement.query([languages[0].code(), languages[1].code()]).context(ErrorKind::Store, doing)?;
         while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
             let text: String = row.get(0).context(ErrorKind::Store, doing)?;
             each(&text)?;
@@ -135,7 +140,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`; a second, different sentence under a known id breaks the primary key and is refused.
-    pub fn put_sentences(&self, document: DocumentId, sentences: &[Sentence], fallback: Option<Language>) -> Result<()> {
+    pub fn put_sentences(
+        &self,
+        document: DocumentId,
+        sentences: &[Sentence],
+        fallback: Option<Language>,
+    ) -> Result<()> {
         self.execute("replacing sentences", "DELETE FROM sentence WHERE document = ?1", [document.0])?;
         for sentence in sentences {
             let language = sentence.language.or(fallback);

@@ -55,7 +55,7 @@ impl Store {
     pub fn candidate_counts(&self) -> Result<Vec<(String, u64)>> {
         self.rows(
             "counting candidates",
-            "SELECT origin, count(*) FROM pair JOIN verdict ON verdict.pair = pair.id GROUP BY origin ORDER BY origin",
+            "SELECT origin, count(*) FROM pair JOIN judgement ON judgement.pair = pair.id GROUP BY origin ORDER BY origin",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -69,7 +69,7 @@ impl Store {
         self.rows(
             "counting scores",
             "SELECT origin, min(cast(score * ?1 AS INTEGER), ?1 - 1) AS bin, sum(reason IS NULL), sum(reason IS NOT NULL)
-             FROM pair JOIN verdict ON verdict.pair = pair.id GROUP BY origin, bin ORDER BY origin, bin",
+             FROM pair JOIN judgement ON judgement.pair = pair.id GROUP BY origin, bin ORDER BY origin, bin",
             [bins],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
@@ -110,7 +110,7 @@ impl Store {
             document_pairs: count("SELECT count(*) FROM document_pair WHERE site = ?1")?,
             sentences: count("SELECT count(*) FROM sentence JOIN document ON document.id = document WHERE site = ?1")?,
             pairs_kept: count(
-                "SELECT count(*) FROM pair JOIN verdict ON verdict.pair = pair.id AND reason IS NULL
+                "SELECT count(*) FROM pair JOIN judgement ON judgement.pair = pair.id AND reason IS NULL
                  JOIN document ON document.id = source_document WHERE site = ?1",
             )?,
             site,

@@ -66,7 +66,13 @@ impl Store {
             "SELECT unit, key, input, output, state = 'done' FROM unit WHERE stage = ?1",
             [stage],
             |row| {
-                Ok(UnitRow { unit: row.get(0)?, key: row.get(1)?, input: row.get(2)?, output: row.get(3)?, done: row.get(4)? })
+                Ok(UnitRow {
+                    unit: row.get(0)?,
+                    key: row.get(1)?,
+                    input: row.get(2)?,
+                    output: row.get(3)?,
+                    done: row.get(4)?,
+                })
             },
         )?;
         Ok(rows.into_iter().map(|row| (row.unit.clone(), row)).collect())
@@ -244,7 +250,16 @@ impl Writer<'_> {
     /// # Errors
     /// Kind `Store`.
     #[expect(clippy::too_many_arguments, reason = "they are the row's columns")]
-    pub fn unit_done(&self, stage: &str, unit: &str, key: &str, input: &str, output: &str, run: i64, at: Timestamp) -> Result<()> {
+    pub fn unit_done(
+        &self,
+        stage: &str,
+        unit: &str,
+        key: &str,
+        input: &str,
+        output: &str,
+        run: i64,
+        at: Timestamp,
+    ) -> Result<()> {
         self.execute(
             "marking a unit as done",
             "INSERT INTO unit (stage, unit, key, input, output, state, attempts, run, finished_at)
@@ -262,7 +277,16 @@ impl Writer<'_> {
     /// # Errors
     /// Kind `Store`.
     #[expect(clippy::too_many_arguments, reason = "they are the row's columns")]
-    pub fn unit_failed(&self, stage: &str, unit: &str, key: &str, input: &str, error: &Error, run: i64, at: Timestamp) -> Result<()> {
+    pub fn unit_failed(
+        &self,
+        stage: &str,
+        unit: &str,
+        key: &str,
+        input: &str,
+        error: &Error,
+        run: i64,
+        at: Timestamp,
+    ) -> Result<()> {
         self.execute(
             "marking a unit as failed",
             "INSERT INTO unit (stage, unit, key, input, output, state, attempts, error_kind, error, run, finished_at)
@@ -331,7 +355,10 @@ mod tests {
         writer.unit_failed("extract", "a", "k", "i", &error, run, at).unwrap();
         writer.commit().unwrap();
         let failed = store.failed_units().unwrap();
-        assert_eq!((failed[0].attempts, failed[0].message.as_str(), failed[0].kind.as_str()), (2, "page 3 is torn", "input"));
+        assert_eq!(
+            (failed[0].attempts, failed[0].message.as_str(), failed[0].kind.as_str()),
+            (2, "page 3 is torn", "input")
+        );
         assert_eq!(store.unit_output("extract", "a").unwrap(), None);
 
         let writer = store.writer().unwrap();

@@ -95,7 +95,10 @@ impl VectorReader<'_> {
                 |row| Ok(Place { shard: row.get(0)?, row: row.get::<_, u32>(1)? as usize }),
             )?
             .ok_or_else(|| {
-                Error::new(ErrorKind::Store, format!("text {text} has no vector of {}: run the embed stage first", self.model))
+                Error::new(
+                    ErrorKind::Store,
+                    format!("text {text} has no vector of {}: run the embed stage first", self.model),
+                )
             })
     }
 

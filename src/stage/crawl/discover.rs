@@ -32,14 +32,19 @@ impl<'a> Scope<'a> {
         for site in sites {
             for host in &site.hosts {
                 if let Some(other) = by_host.insert(host.as_str(), site) {
-                    return Err(Error::config(format!("the host {host} belongs to two sites: {} and {}", other.name, site.name)));
+                    return Err(Error::config(format!(
+                        "the host {host} belongs to two sites: {} and {}",
+                        other.name, site.name
+                    )));
                 }
             }
         }
         let scope = Self { sites, by_host, max_depth };
         for site in sites {
             for entry in site.seeds.iter().chain(&site.sitemaps).chain(&site.feeds) {
-                let url = Url::parse(entry).ok().filter(|url| scope.site_of(url).is_some_and(|found| found.name == site.name));
+                let url = Url::parse(entry)
+                    .ok()
+                    .filter(|url| scope.site_of(url).is_some_and(|found| found.name == site.name));
                 if url.is_none() {
                     return Err(Error::config(format!(
                         "{entry:?} of the site {} is no http(s) URL on one of its hosts ({})",
@@ -68,14 +73,26 @@ impl<'a> Scope<'a> {
                 .filter_map(|url| {
                     let url = Url::parse(url).ok().and_then(|url| net::normalise(&url, ""))?;
                     let host = host_of(&url)?;
-                    Some(Found { url: url.into(), host, site: site.name.clone(), role, depth: 0, redirects: 0, via: None })
+                    Some(Found {
+                        url: url.into(),
+                        host,
+                        site: site.name.clone(),
+                        role,
+                        depth: 0,
+                        redirects: 0,
+                        via: None,
+                    })
                 })
                 .collect()
         };
         self.sites
             .iter()
             .flat_map(|site| {
-                [of(site, &site.seeds, Role::Seed), of(site, &site.sitemaps, Role::Sitemap), of(site, &site.feeds, Role::Feed)]
+                [
+                    of(site, &site.seeds, Role::Seed),
+                    of(site, &site.sitemaps, Role::Sitemap),
+                    of(site, &site.feeds, Role::Feed),
+                ]
             })
             .flatten()
             .collect()
@@ -91,7 +108,12 @@ impl<'a> Scope<'a> {
     }
 
     /// Where a redirect leads: `None` when that is none of our pages.
-    pub(super) fn redirect(&self, visit: &Visit, at: &Url, response: &Response) -> std::result::Result<Option<Found>, String> {
+    pub(super) fn redirect(
+        &self,
+        visit: &Visit,
+        at: &Url,
+        response: &Response,
+    ) -> std::result::Result<Option<Found>, String> {
         let Some(target) = response.location() else {
             return Err(format!("the server answered {} without a Location", response.status));
         };
@@ -103,16 +125,27 @@ impl<'a> Scope<'a> {
             // An old address of an article leads to the article, and the new address says which it is.
             Role::Article | Role::Page => None,
         };
-        Ok(self.found(at, target.as_str(), role, visit.depth, Some(visit)).map(|found| Found { redirects: visit.redirects + 1, ..found }))
+        Ok(self
+            .found(at, target.as_str(), role, visit.depth, Some(visit))
+            .map(|found| Found { redirects: visit.redirects + 1, ..found }))
     }
 
     /// All that a page, sitemap or feed leads to.
-    pub(super) fn found_in(&self, visit: &Visit, at: &Url, response: &Response, content_type: Option<&str>) -> Vec<Found> {
+    pub(super) fn found_in(
+        &self,
+        visit: &Visit,
+        at: &Url,
+        response: &Response,
+        content_type: Option<&str>,
+    ) -> Vec<Found> {
         let deeper = visit.depth + 1;
         match visit.role {
             Role::Sitemap => {
                 let Ok(sitemap) = feeds::sitemap(&response.body) else { return Vec::new() };
-                let nested = sitemap.sitemaps.iter().filter_map(|(url, _)| self.found(at, url, Some(Role::Sitemap), deeper, Some(visit)));
+                let nested = sitemap
+                    .sitemaps
+                    .iter()
+                    .filter_map(|(url, _)| self.found(at, url, Some(Role::Sitemap), deeper, Some(visit)));
                 let pages = sitemap.urls.iter().filter_map(|(url, _)| self.found(at, url, None, deeper, Some(visit)));
                 nested.chain(pages).collect()
             }
@@ -144,7 +177,8 @@ impl<'a> Scope<'a> {
             if site.articles.iter().any(|pattern| pattern.matches(path)) {
                 Some(Role::Article)
             } else {
-                (site.follow.is_empty() || site.follow.iter().any(|pattern| pattern.matches(path))).then_some(Role::Page)
+                (site.follow.is_empty() || site.follow.iter().any(|pattern| pattern.matches(path)))
+                    .then_some(Role::Page)
             }
         })?;
         let via: Option<PageId> = via.map(|visit| visit.id);

@@ -188,7 +188,12 @@ fn interval(crawl: &Crawl, visit: &Visit, visited: &Visited) -> u64 {
     }
     let (shortest, longest) = (crawl.revisit.0.as_secs(), crawl.max_revisit.0.as_secs());
     let Some(old) = visit.interval else { return shortest };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "seconds, far below 2^53")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "seconds, far below 2^53"
+    )]
     let scaled = |factor: f64| (old as f64 * factor) as u64;
     match visited {
         Visited::Fetched { warc: Some(_), .. } => scaled(0.8),

@@ -1,0 +1,48 @@
+# make setup   libtorch into .libtorch (once; LIBTORCH in the environment wins)
+# make demo    the nightly job on the bundled demo
+# make test    formatting, lints, documentation, all tests
+# make bench   benchmarks
+
+SHELL := /bin/bash
+PYTHON ?= python3
+CARGO ?= cargo
+# Three wheels of PyPI hold the CPU half of libtorch 2.11.0 and what it links to.
+WHEELS := torch==2.11.0 nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96
+
+.PHONY: setup demo test lint bench clean
+
+setup:
+ifdef LIBTORCH
+	@echo "libtorch: $(LIBTORCH) (from the environment)"
+else
+	@$(MAKE) --no-print-directory .libtorch/complete
+endif
+
+# The mark is written last: a download that broke off is begun anew.
+.libtorch/complete:
+	@command -v $(CARGO) >/dev/null || { echo "error: cargo is missing: install Rust 1.91 or newer from https://rustup.rs"; exit 2; }
+	@command -v c++ >/dev/null || { echo "error: a C++ compiler is missing (Debian: apt-get install g++)"; exit 2; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) with pip is missing (Debian: apt-get install python3-pip)"; exit 2; }
+	@echo "libtorch: fetching 540 MB of wheels into .libtorch"
+	@rm -rf .libtorch
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --only-binary :all: --target .libtorch $(WHEELS)
+	@touch .libtorch/complete
+
+demo: setup
+	@echo "building kopri (the first time takes some minutes)"
+	@$(CARGO) build --release --locked
+	@./target/release/kopri run pipelines/demo.toml
+
+lint: setup
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+test: lint
+	$(CARGO) test --locked
+
+bench: setup
+	$(CARGO) bench --locked
+
+clean:
+	rm -rf target workspaces

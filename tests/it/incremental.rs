@@ -1,0 +1,143 @@
+//! What a stop or a change of the web leaves behind: the same store as if nothing had happened, and work for what is
+//! new alone.
+
+use kopri::error::ErrorKind;
+use kopri::stage::Stage;
+
+use crate::harness::{House, assert_same};
+
+fn done(report: &kopri::pipeline::RunReport, stage: Stage) -> u64 {
+    report.stages.iter().find(|(other, _)| *other == stage).map_or(0, |(_, tally)| tally.done)
+}
+
+fn count(report: &kopri::pipeline::RunReport, stage: Stage, name: &str) -> f64 {
+    let tally = report.stages.iter().find(|(other, _)| *other == stage).map(|(_, tally)| tally);
+    tally.and_then(|tally| tally.counts.get(name)).copied().unwrap_or(0.0)
+}
+
+#[test]
+fn stopped_after_any_unit_and_resumed_the_store_is_the_same() {
+    let house = House::new(3);
+    house.run("whole");
+    let whole = house.dump("whole");
+    assert!(whole.lines().count() > 200, "the whole run made hardly anything");
+    let mut stops = 0;
+    for units in 0.. {
+        let workspace = format!("stopped-{units}");
+        match house.run_until(&workspace, units) {
+            Ok(_) => break,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}"),
+        }
+        house.run(&workspace);
+        assert_same(&whole, &house.dump(&workspace), &format!("stopped after {units} units"));
+        stops += 1;
+    }
+    assert!(stops > 25, "only {stops} places to stop were found");
+}
+
+#[test]
+fn stopped_again_and_again_it_still_ends() {
+    let house = House::new(2);
+    house.run("whole");
+    for _ in 0..200 {
+        if house.run_until("stopping", 3).is_ok() {
+            assert_same(&house.dump("whole"), &house.dump("stopping"), "stopped every three units");
+            return;
+        }
+    }
+    panic!("200 runs of three units each did not come to an end");
+}
+
+#[test]
+fn a_second_run_with_nothing_new_does_nothing() {
+    let house = House::new(3);
+    house.run("w");
+    let before = house.dump("w");
+    let report = house.run("w");
+    assert!(report.is_nothing_new(), "{report:#?}");
+    let crawl = report.crawl.unwrap();
+    assert_eq!((crawl.changed, crawl.failed), (0, 0));
+    assert_eq!(crawl.unchanged, 8, "6 articles and 2 lists are asked for, conditionally");
+    assert_same(&before, &house.dump("w"), "a run with nothing new");
+}
+
+#[test]
+fn one_article_changed_one_new_one_gone_costs_these_alone() {
+    let house = House::new(6);
+    house.run("w");
+    house.write_article(2, "Открытие прошло торжественно.");
+    house.write_article(7, "");
+    house.remove_article(5);
+    house.write_lists(&[1, 2, 3, 4, 6, 7]);
+    let report = house.run("w");
+
+    let crawl = report.crawl.unwrap();
+    assert_eq!(crawl.changed, 2 + 2 + 2, "both sides of the changed and the new article, and both lists");
+    assert_eq!(crawl.gone, 2);
+    assert_eq!(crawl.unchanged, 8, "four articles, both sides");
+    assert_eq!(done(&report, Stage::Extract), 4);
+    assert_eq!(done(&report, Stage::Segment), 4);
+    assert_eq!(done(&report, Stage::Fit), 0);
+    assert_eq!(done(&report, Stage::Match), 1, "the one site is matched anew");
+    assert_eq!(done(&report, Stage::Align), 2);
+    // New: the edit's sentence on both sides, and of article 7 title and two numbered sentences a side.
+    assert_eq!(count(&report, Stage::Embed, "texts"), 8.0);
+    assert_eq!(count(&report, Stage::Neighbours, "searched"), 8.0);
+    assert_eq!(done(&report, Stage::Export), 1);
+    // The vanished article stays in the corpus; only its page says that it is gone.
+    assert!(house.read("w/export/pairs.tsv").contains("http://house.test/ru/post/5/library"));
+}
+
+#[test]
+fn a_grown_workspace_has_the_texts_pairs_and_lists_of_a_fresh_one() {
+    let house = House::new(4);
+    house.run("grown");
+    house.write_article(5, "");
+    house.write_article(1, "Открытие прошло торжественно.");
+    house.write_lists(&[1, 2, 3, 4, 5]);
+    house.run("grown");
+    house.run("fresh");
+    // The fresh workspace fits its encoder on more text, so vectors and scores differ a little; what there is, does not.
+    let rows = |dump: &str, table: &str, columns: usize| -> Vec<String> {
+        let section = dump.split(&format!("== {table} ")).nth(1).unwrap();
+        let section = section.split("\n==").next().unwrap();
+        section.lines().skip(1).map(|row| row.split(" | ").take(columns).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let (grown, fresh) = (house.dump("grown"), house.dump("fresh"));
+    for (table, columns) in [("sentence", 9), ("document_pair", 2), ("neighbours", 2)] {
+        let (grown, fresh) = (rows(&grown, table, columns), rows(&fresh, table, columns));
+        assert!(fresh.len() >= 5, "{table} has {} rows", fresh.len());
+        assert_eq!(grown, fresh, "{table}");
+    }
+}
+
+#[test]
+fn a_changed_threshold_runs_the_filter_and_what_follows_alone() {
+    let house = House::new(3);
+    house.run("w");
+    let pipeline = house.pipeline("w", &["filter.min-chars=20"]);
+    let report =
+        kopri::pipeline::run(&pipeline, kopri::pipeline::RunOptions::default(), &mut kopri::pipeline::event::Silent)
+            .unwrap();
+    for (stage, tally) in &report.stages {
+        let expected = matches!(stage, Stage::Filter | Stage::Dedup | Stage::Export);
+        assert_eq!(tally.done > 0, expected, "{stage:?}: {tally:?}");
+    }
+    let store = kopri::store::Store::open(&pipeline.workspace_folder(), kopri::store::open::Access::Read).unwrap();
+    let original = kopri::pipeline::plan::plan(&house.pipeline("w", &[]), &store).unwrap();
+    let filter = original.iter().find(|plan| plan.stage == "filter").unwrap();
+    assert_eq!(filter.because, ["filter.min-chars 20 → 5"]);
+    assert!(filter.pending > 0);
+}
+
+#[test]
+fn changed_and_changed_back_the_store_is_the_same() {
+    let house = House::new(3);
+    house.run("w");
+    let before = house.dump("w");
+    let other = house.pipeline("w", &["align.weights.skip=-4.0", "mine.min-score=0.0"]);
+    kopri::pipeline::run(&other, kopri::pipeline::RunOptions::default(), &mut kopri::pipeline::event::Silent).unwrap();
+    assert_ne!(before, house.dump("w"), "the other settings changed nothing");
+    house.run("w");
+    assert_same(&before, &house.dump("w"), "there and back");
+}
