@@ -32,12 +32,17 @@ impl Logistic {
         let (mut a, mut b) = (1.0_f64, 0.0_f64); // in units of the prior's own slope, around its middle
         let scaled: Vec<(f64, f64)> =
             examples.iter().map(|(x, label)| ((x - middle) * self.slope, f64::from(u8::from(*label)))).collect();
+        let loss = |a: f64, b: f64| -> f64 {
+            let data: f64 = scaled.iter().map(|(x, y)| softplus(a * x + b) - y * (a * x + b)).sum();
+            data + weight * ((a - 1.0) * (a - 1.0) + b * b) / 2.0
+        };
+        let mut now = loss(a, b);
         for _ in 0..100 {
             let (mut ga, mut gb) = (weight * (a - 1.0), weight * b);
             let (mut haa, mut hab, mut hbb) = (weight, 0.0, weight);
             for (x, y) in &scaled {
                 let p = 1.0 / (1.0 + (-(a * x + b)).exp());
-                let w = (p * (1.0 - p)).max(1e-12);
+                let w = p * (1.0 - p);
                 ga += (p - y) * x;
                 gb += p - y;
                 haa += w * x * x;
@@ -46,11 +51,15 @@ impl Logistic {
             }
             let determinant = haa * hbb - hab * hab;
             let (da, db) = ((ga * hbb - gb * hab) / determinant, (gb * haa - ga * hab) / determinant);
-            // A full Newton step may overshoot far from the optimum.
-            let step = (1.0 / (da.abs().max(db.abs()) / 4.0)).min(1.0);
+            // A full step overshoots where the curve is flat: halve it until the loss falls.
+            let mut step = 1.0;
+            while step > 1e-9 && loss(a - step * da, b - step * db) > now {
+                step /= 2.0;
+            }
             a -= step * da;
             b -= step * db;
-            if da.abs().max(db.abs()) < 1e-9 {
+            now = loss(a, b);
+            if (step * da).abs().max((step * db).abs()) < 1e-9 {
                 break;
             }
         }
@@ -59,6 +68,11 @@ impl Logistic {
         let slope = a * self.slope;
         Self { slope, offset: b - slope * middle }
     }
+}
+
+/// ln(1 + eˣ) without overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]
@@ -78,7 +92,7 @@ mod tests {
         // Right above 1.5, wrong below; the prior believed in 1.1.
         let examples: Vec<_> = (0..400).map(|i| (1.3 + f64::from(i) * 0.001, i >= 200)).collect();
         let fitted = Logistic::through(1.1, 20.0).fitted(&examples, 2.0);
-        assert!((fitted.probability(1.5) - 0.5).abs() < 0.1, "{}", fitted.probability(1.5));
+        assert!((fitted.probability(1.5) - 0.5).abs() < 0.1, "{fitted:?}");
         assert!(fitted.probability(1.3) < 0.05);
         assert!(fitted.probability(1.7) > 0.95);
     }
