@@ -1,1 +1,2 @@
 //! extract
+pub mod pdf;
