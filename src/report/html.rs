@@ -380,12 +380,4 @@ mod tests {
         let html = render(&summary);
         assert!(!html.contains("NaN") && !html.contains("inf%"), "a number that is none reached the page");
     }
-
-    /// To be looked at in a browser: `KOPRI_SAMPLE_REPORT=report.html cargo test --lib look_at_the_report -- --ignored`.
-    #[test]
-    #[ignore = "writes a file"]
-    fn look_at_the_report() {
-        let path = std::env::var_os("KOPRI_SAMPLE_REPORT").expect("KOPRI_SAMPLE_REPORT names the file");
-        std::fs::write(path, render(&sample::summary())).unwrap();
-    }
 }

@@ -423,24 +423,4 @@ mod tests {
             let _ = bar_style(known, "page", colour);
         }
     }
-
-    /// To be looked at on a terminal: `cargo test --lib look_at_the_bar -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "draws bars for some seconds"]
-    fn look_at_the_bar() {
-        let progress = Progress::new(View::of_stderr(false));
-        for (stage, total) in [("crawl", Some(1_500)), ("extract", None)] {
-            progress.stage(stage, total, "page");
-            for page in 0..1_500 {
-                progress.message(&format!("https://köpri-gazeti.example/täzelik/{page}"));
-                if page % 500 == 250 {
-                    let error = Error::new(ErrorKind::Network, "asking köpri-gazeti.example").while_doing("fetching");
-                    progress.failed_unit(stage, &format!("https://köpri-gazeti.example/täzelik/{page}"), &error);
-                }
-                std::thread::sleep(Duration::from_millis(4));
-                progress.advance(1);
-            }
-            progress.finish("2 sites");
-        }
-    }
 }

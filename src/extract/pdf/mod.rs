@@ -1,0 +1,51 @@
+//! PDF schoolbooks: our own text layer over lopdf's objects, streams and filters.
+//!
+//! ```text
+//! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns) ─▶ gate (is it text?) ─┐
+//!            └ font ◀─ cmap, glyphs (codes ─▶ text)                                             │
+//!                                     book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ running (heads) ┘
+//! ```
+//!
+//! The rule above all others: never silently garbled. A code whose text no table of the file names becomes U+FFFD and is
+//! counted; a page with too many of them, or whose letters make no words, is [`PageState::Garbled`] and its text is left out.
+//!
+//! Not read yet: the tables of embedded TrueType and CFF fonts, turned and vertical text, tables, text in annotations.
+
+pub mod book;
+
+mod cmap;
+mod columns;
+mod font;
+mod gate;
+mod glyphs;
+mod hyphens;
+mod interpreter;
+mod layout;
+mod lexer;
+mod markers;
+mod open;
+mod page;
+mod paragraphs;
+mod running;
+#[cfg(test)]
+mod sample;
+
+pub use book::{Book, BookBlock, BookPage, PageState, extract, text_layer};
+
+/// What one book may cost. Exceeding a limit is an error that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the file in bytes.
+    pub max_bytes: usize,
+    /// Pages of the book.
+    pub max_pages: usize,
+    /// Glyphs that one page draws, its forms included.
+    pub max_glyphs_per_page: usize,
+}
+
+impl Default for Limits {
+    /// 300 MB, 2 000 pages, 200 000 glyphs: a dense page of a newspaper has about 20 000.
+    fn default() -> Self {
+        Self { max_bytes: 300_000_000, max_pages: 2_000, max_glyphs_per_page: 200_000 }
+    }
+}
