@@ -424,7 +424,7 @@ impl Band {
 
     /// First and last column of a row.
     fn columns(&self, i: usize) -> (usize, usize) {
-        let middle = if self.n == 0 { self.m } else { i * self.m / self.n };
+        let middle = (i * self.m).checked_div(self.n).unwrap_or(self.m);
         (middle.saturating_sub(self.half), (middle + self.half).min(self.m))
     }
 

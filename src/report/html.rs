@@ -1,7 +1,7 @@
 //! The report as one HTML file: no network, no script, light and dark, readable on a phone.
 //!
 //! A content security policy in the file forbids scripts and any request, so even a mistake in escaping could not act;
-//! [`super::escape`] is there so that there is none.
+//! `escape` is there so that there is none.
 
 use std::fmt::{self, Write as _};
 

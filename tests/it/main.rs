@@ -1,6 +1,6 @@
 //! The one integration binary. Real SQLite files, a real HTTP server on loopback, no network, no model.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 mod architecture;
 mod demo;

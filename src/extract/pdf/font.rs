@@ -44,8 +44,11 @@ pub(super) struct Font {
     to_unicode: Option<CMap>,
     widths: Widths,
     /// CMap look-ups are linear in the number of ranges; each code is looked up once.
-    known: RefCell<HashMap<u32, (Option<Rc<str>>, f64)>>,
+    known: RefCell<HashMap<u32, Known>>,
 }
+
+/// The text of a code, if it has one, and its width.
+type Known = (Option<Rc<str>>, f64);
 
 #[derive(Debug)]
 enum Coding {

@@ -136,7 +136,7 @@ fn text_of_part(name: &str) -> Option<String> {
 
 /// `0422` or `00660069`: groups of four hexadecimal digits.
 fn code_units(hex: &str) -> Option<String> {
-    if hex.is_empty() || hex.len() % 4 != 0 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if hex.is_empty() || !hex.len().is_multiple_of(4) || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let unit = |at: usize| u16::from_str_radix(&hex[at..at + 4], 16).ok();

@@ -235,11 +235,8 @@ impl<'a> Interpreter<'a> {
         let matrix = || Matrix([value(6), value(5), value(4), value(3), value(2), value(1)]);
         let state = &mut frame.state;
         match word {
-            b"q" => {
-                if frame.saved.len() < MAX_SAVED {
-                    frame.saved.push(frame.state.clone());
-                }
-            }
+            b"q" if frame.saved.len() < MAX_SAVED => frame.saved.push(frame.state.clone()),
+            b"q" => {}
             b"Q" => {
                 if let Some(saved) = frame.saved.pop() {
                     frame.state = saved;

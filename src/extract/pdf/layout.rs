@@ -96,7 +96,8 @@ pub(super) fn lines(content: &PageContent, gutters: &mut Vec<f64>) -> Vec<Line> 
 
 /// Drops glyphs that are drawn again at nearly the same place, as programs do that have no bold font.
 fn without_overprints(glyphs: &[Glyph]) -> Vec<&Glyph> {
-    let mut seen: HashMap<(&str, i64, i64), Vec<(f64, f64)>> = HashMap::new();
+    type Cell<'a> = (&'a str, i64, i64);
+    let mut seen: HashMap<Cell<'_>, Vec<(f64, f64)>> = HashMap::new();
     let mut kept = Vec::with_capacity(glyphs.len());
     let cell = |value: f64| (value / 4.0).floor() as i64;
     for glyph in glyphs {

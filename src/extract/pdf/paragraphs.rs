@@ -302,7 +302,7 @@ fn breaks_by_shape(placed: &[Placed<'_>], open: &Draft, a: &Placed<'_>, b: &Plac
 }
 
 /// Marks the drafts that go on in the next column or on the next page.
-fn link(placed: &[Placed<'_>], drafts: &mut Vec<Draft>, usual: &Usual) {
+fn link(placed: &[Placed<'_>], drafts: &mut [Draft], usual: &Usual) {
     let mut at = 0;
     while at + 1 < drafts.len() {
         let last = drafts[at].lines.last().map(|&line| &placed[line]);
