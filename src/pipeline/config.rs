@@ -142,12 +142,41 @@ impl Pipeline {
                 profile.compile().map_err(|error| error.while_doing(format!("{name}: site {}", site.name)))?;
             }
         }
+        self.check_files(name)?;
         crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
         let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));
         if let Some(host) = on_the_web.filter(|_| self.crawl.contact.is_none()) {
             return wrong(format!(
                 "crawl.contact is missing: before {host} is asked for anything, its owner must be able to reach you. Set it to a URL or mail address"
             ));
+        }
+        Ok(())
+    }
+
+    /// Files and folders that a night would miss only after hours of crawling.
+    fn check_files(&self, name: &str) -> Result<()> {
+        let missing = |what: String| Err(Error::config(format!("{name}: {what}")));
+        for serve in &self.serve {
+            let folder = self.folder.join(&serve.folder);
+            if !folder.is_dir() {
+                return missing(format!("serve.folder {} is no folder", folder.display()));
+            }
+        }
+        for shelf in &self.shelf {
+            let manifest = shelf.folder.join(&shelf.manifest);
+            if !manifest.is_file() {
+                return missing(format!(
+                    "the shelf {} has no manifest {}: a CSV with the columns subject, grade, part, language, file",
+                    shelf.name,
+                    manifest.display()
+                ));
+            }
+        }
+        for gold in [&self.evaluate.pairs, &self.evaluate.documents].into_iter().flatten() {
+            let gold = self.folder.join(gold);
+            if !gold.is_file() {
+                return missing(format!("the gold file {} is not there", gold.display()));
+            }
         }
         Ok(())
     }
@@ -322,8 +351,17 @@ mod tests {
             "[[site]]\nname = \"a\"\nhosts = [\"a.test\"]\nseeds = [\"http://a.test/\"]\narticles = [\"/{id}\"]\n";
         let error = parse(site, &[]).unwrap_err().to_string();
         assert!(error.contains("crawl.contact"), "{error}");
-        parse(&format!("{site}[[serve]]\nhost = \"a.test\"\nfolder = \"x\"\n"), &[]).unwrap();
+        let served = std::env::temp_dir().display().to_string();
+        parse(&format!("{site}[[serve]]\nhost = \"a.test\"\nfolder = {served:?}\n"), &[]).unwrap();
         parse(&format!("{site}[crawl]\ncontact = \"me@example.org\"\n"), &[]).unwrap();
+    }
+
+    #[test]
+    fn what_a_night_would_miss_is_missed_at_once() {
+        let error = parse("[evaluate]\npairs = \"nowhere.tsv\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("nowhere.tsv is not there"), "{error}");
+        let error = parse("[[shelf]]\nname = \"b\"\nfolder = \"nowhere\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("the shelf b has no manifest"), "{error}");
     }
 
     #[test]
@@ -334,11 +372,11 @@ mod tests {
 
     #[test]
     fn printing_and_reading_gives_the_same_pipeline() {
-        let pipeline = parse(
-            "[[shelf]]\nname = \"b\"\nfolder = \"/abs\"\n[export]\nfiles = [{ format = \"tmx\", path = \"a.tmx\" }]\n",
-            &[],
-        )
-        .unwrap();
+        let shelf = tempfile::tempdir().unwrap();
+        std::fs::write(shelf.path().join("manifest.csv"), "").unwrap();
+        let folder = shelf.path().display().to_string();
+        let files = "[export]\nfiles = [{ format = \"tmx\", path = \"a.tmx\" }]\n";
+        let pipeline = parse(&format!("[[shelf]]\nname = \"b\"\nfolder = {folder:?}\n{files}"), &[]).unwrap();
         let printed = toml::to_string(&pipeline).unwrap();
         assert_eq!(Pipeline::parse(&printed, "again", PathBuf::from("pipelines"), &[]).unwrap(), pipeline);
     }

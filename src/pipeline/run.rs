@@ -445,17 +445,13 @@ struct CrawlWatch<'a, 'b> {
 }
 
 impl crawl::Watch for CrawlWatch<'_, '_> {
-    fn visited(&mut self, url: &str, outcome: &str, added: u64) {
+    fn visited(&mut self, url: &str, added: u64, error: Option<&str>) {
         if let Some(left) = self.units_left {
             *left = left.saturating_sub(1);
         }
         self.observer.event(&Event::Advanced { done: 1, added, what: url });
-        if outcome == "failed" {
-            self.observer.event(&Event::UnitFailed {
-                stage: "crawl",
-                unit: url,
-                error: "see `kopri show` of this URL",
-            });
+        if let Some(error) = error {
+            self.observer.event(&Event::UnitFailed { stage: "crawl", unit: url, error });
         }
     }
 

@@ -141,3 +141,22 @@ fn changed_and_changed_back_the_store_is_the_same() {
     house.run("w");
     assert_same(&before, &house.dump("w"), "there and back");
 }
+
+#[test]
+fn a_bert_folder_on_libtorch_takes_the_place_of_the_lexical_encoder() {
+    let house = House::new(2);
+    let model = format!("embed.model={}/tests/golden/bert-cls-dense", env!("CARGO_MANIFEST_DIR"));
+    let pipeline = house.pipeline("w", &[model.as_str()]);
+    let run = || {
+        kopri::pipeline::run(&pipeline, kopri::pipeline::RunOptions::default(), &mut kopri::pipeline::event::Silent)
+            .unwrap()
+    };
+    let report = run();
+    assert_eq!(report.failed(), 0);
+    assert_eq!(done(&report, Stage::Fit), 0, "such a model is not fitted");
+    let (texts, searched) = (count(&report, Stage::Embed, "texts"), count(&report, Stage::Neighbours, "searched"));
+    assert!(texts > 20.0 && (texts - searched).abs() < f64::EPSILON, "{texts} embedded, {searched} searched");
+    assert_eq!(done(&report, Stage::Align), 2);
+    assert!(house.dump("w").contains("bert-"), "vectors are kept under the model's id");
+    assert!(run().is_nothing_new());
+}

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Client, GetRequest, Politeness, Response, Robots, Verdict};
+use crate::net::{Client, FetchError, GetRequest, Politeness, Response, Robots, Verdict};
 use crate::record::{Bytes, Duration};
 use crate::store::Store;
 use crate::store::frontier::{HostRow, Visit, Visited};
@@ -124,8 +124,8 @@ pub struct Tally {
 
 /// What the crawl tells while it runs.
 pub trait Watch {
-    /// A visit was committed; it made `added` new URLs due.
-    fn visited(&mut self, url: &str, outcome: &str, added: u64);
+    /// A visit was committed; it made `added` new URLs due. `error` says why it gave no page, if it should have.
+    fn visited(&mut self, url: &str, added: u64, error: Option<&str>);
     /// Whether to stop now, between two visits.
     fn must_stop(&mut self) -> bool;
 }
@@ -192,7 +192,7 @@ pub fn run(store: &mut Store, crawl: &Crawl, sites: &[Site], client: &Client, wa
                 flying += 1;
                 let answers_in = answers_in.clone();
                 threads.spawn(move || {
-                    let answer = Answer::of(client.get(&request(&job)));
+                    let answer = Answer::of(fetch(client, &job));
                     // The receiver is gone only when the round has ended in an error.
                     let _ = answers_in.send((job, answer));
                 });
@@ -287,13 +287,28 @@ fn next_job(
         let life = Span::from_secs(86_400);
         writer.visited(visit.id, None, &Visited::Forbidden, life.as_secs(), now, now + life)?;
         writer.commit()?;
-        watch.visited(&visit.url, "forbidden", 0);
+        watch.visited(&visit.url, 0, None);
     }
     Ok(None)
 }
 
 fn parse(url: &str) -> Result<Url> {
     Url::parse(url).map_err(|error| Error::with_source(ErrorKind::Bug, format!("the frontier holds {url:?}"), error))
+}
+
+/// Redirects followed for a robots.txt (RFC 9309, section 2.3.1.2). A page's are followed through the frontier instead.
+const ROBOTS_HOPS: usize = 5;
+
+/// Makes a job's request.
+fn fetch(client: &Client, job: &Job) -> Result<Response, FetchError> {
+    let mut response = client.get(&request(job))?;
+    if job.visit.is_none() {
+        for _ in 0..ROBOTS_HOPS {
+            let Some(target) = response.location().filter(|_| (300..400).contains(&response.status)) else { break };
+            response = client.get(&GetRequest::new(&target))?;
+        }
+    }
+    Ok(response)
 }
 
 fn request(job: &Job) -> GetRequest<'_> {

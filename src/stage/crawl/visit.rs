@@ -66,24 +66,14 @@ pub(super) fn commit(
             writer.set_warc_length(archive.name(), archive.len())?;
             writer.set_host(&job.host, &host.row)?;
             writer.commit()?;
-            watch.visited(&visit.url, outcome(&visited), added);
+            let error = if let Visited::Failed(error) = &visited { Some(error.as_str()) } else { None };
+            watch.visited(&visit.url, added, error);
             Ok(())
         }
     }
 }
 
-fn outcome(visited: &Visited) -> &'static str {
-    match visited {
-        Visited::Fetched { warc: Some(_), .. } => "fetched",
-        Visited::Fetched { .. } | Visited::NotModified => "unchanged",
-        Visited::Redirected => "redirected",
-        Visited::Gone => "gone",
-        Visited::Forbidden => "forbidden",
-        Visited::Failed(_) => "failed",
-    }
-}
-
-/// robots.txt: what it says holds for a day. A redirect is followed by asking for its target in its place.
+/// robots.txt: what it says holds for a day.
 fn keep_robots(
     store: &mut Store,
     scope: &Scope<'_>,
