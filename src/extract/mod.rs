@@ -6,6 +6,7 @@
 //!                          │   └ generic  finds the body of a page that has no profile
 //!                          └ links ─▶ Link: what to crawl next
 //! bytes ─ feeds ─▶ sitemaps and RSS/Atom items
+//! bytes ─ pdf ────▶ Book: pages with their states, title, blocks
 //! ```
 //!
 //! Everything here is pure: no network, no files. Damaged and hostile input ends in less text, never in a panic, an

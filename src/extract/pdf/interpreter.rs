@@ -157,14 +157,23 @@ struct Frame<'a> {
     depth: usize,
     state: State,
     saved: Vec<State>,
+    /// States beyond [`MAX_SAVED`], counted so that each `Q` still meets its `q`.
+    unsaved: usize,
     text: Matrix,
     line: Matrix,
 }
 
 impl<'a> Interpreter<'a> {
     fn run(&mut self, content: &[u8], resources: &'a Dictionary, state: State, depth: usize) -> Result<()> {
-        let mut frame =
-            Frame { resources, depth, state, saved: Vec::new(), text: Matrix::IDENTITY, line: Matrix::IDENTITY };
+        let mut frame = Frame {
+            resources,
+            depth,
+            state,
+            saved: Vec::new(),
+            unsaved: 0,
+            text: Matrix::IDENTITY,
+            line: Matrix::IDENTITY,
+        };
         let mut lexer = Lexer::new(content);
         let mut operands: Vec<Operand<'_>> = Vec::new();
         let mut array: Option<Vec<Operand<'_>>> = None;
@@ -236,12 +245,9 @@ impl<'a> Interpreter<'a> {
         let state = &mut frame.state;
         match word {
             b"q" if frame.saved.len() < MAX_SAVED => frame.saved.push(frame.state.clone()),
-            b"q" => {}
-            b"Q" => {
-                if let Some(saved) = frame.saved.pop() {
-                    frame.state = saved;
-                }
-            }
+            b"q" => frame.unsaved += 1,
+            b"Q" if frame.unsaved > 0 => frame.unsaved -= 1,
+            b"Q" => frame.state = frame.saved.pop().unwrap_or_else(|| frame.state.clone()),
             b"cm" => state.ctm = matrix().then(state.ctm),
             b"BT" => (frame.text, frame.line) = (Matrix::IDENTITY, Matrix::IDENTITY),
             b"Tf" => {

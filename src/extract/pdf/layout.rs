@@ -372,4 +372,35 @@ mod tests {
         }
         assert_eq!(texts(glyphs)[1], "1. the text of the item in one long line");
     }
+
+    #[test]
+    fn the_cells_of_a_table_are_read_row_by_row() {
+        let mut glyphs = Vec::new();
+        for row in 0..6 {
+            let y = 700.0 - 12.0 * f64::from(row);
+            for (text, x) in [("a long name of a thing", 50.0), ("12 tonnes", 200.0), ("of something", 300.0)] {
+                set(&mut glyphs, text, x, y);
+            }
+        }
+        assert!(texts(glyphs).iter().all(|line| line == "a long name of a thing 12 tonnes of something"));
+    }
+
+    #[test]
+    fn a_last_page_of_few_lines_is_parted_where_other_pages_were() {
+        let page = |right: i32| {
+            let mut glyphs = Vec::new();
+            for row in 0..6 {
+                let y = 700.0 - 12.0 * f64::from(row);
+                set(&mut glyphs, "left column of text", 50.0, y);
+                if row < right {
+                    set(&mut glyphs, "right column of text", 160.0, y);
+                }
+            }
+            PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }
+        };
+        let mut gutters = Vec::new();
+        assert_eq!(lines(&page(2), &mut gutters)[0].text(), "left column of text right column of text");
+        assert_eq!(lines(&page(6), &mut gutters)[6].text(), "right column of text");
+        assert_eq!(lines(&page(2), &mut gutters)[6].text(), "right column of text");
+    }
 }

@@ -248,4 +248,20 @@ mod tests {
         remove(&mut pages, 11.0);
         assert!(pages.iter().all(|page| page.lines.len() == 2));
     }
+
+    #[test]
+    fn heads_that_change_on_every_page_are_known_by_the_page_number_in_them() {
+        let head = |at: u32, name: &str| {
+            if at.is_multiple_of(2) { format!("{} {name}", at + 6) } else { format!("{name} {}", at + 6) }
+        };
+        let mut pages: Vec<PageLines> = (1..5)
+            .zip(["Water", "Woods", "Sand", "Sky"])
+            .map(|(number, name)| {
+                let lines = vec![line(&head(number, name), 50.0, 770.0, 11.0), line(name, 50.0, 755.0, 11.0)];
+                PageLines { number, height: 800.0, lines }
+            })
+            .collect();
+        remove(&mut pages, 11.0);
+        assert_eq!(left(&pages), [["Water"], ["Woods"], ["Sand"], ["Sky"]]);
+    }
 }
