@@ -65,17 +65,25 @@ fn lock(folder: &Path) -> Result<std::fs::File> {
         .write(true)
         .open(&path)
         .context(ErrorKind::Store, || format!("opening {}", path.display()))?;
-    match fs4::FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(fs4::TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::Store,
-            format!("another run is writing to {}: wait for it, or stop it", folder.display()),
-        )),
-        Err(fs4::TryLockError::Error(error)) => {
-            Err(Error::with_source(ErrorKind::Store, format!("locking {}", path.display()), error))
+    // A run that is just ending, or a child that it is just starting, may hold the lock a moment longer.
+    for attempt in 1.. {
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(fs4::TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => std::thread::sleep(LOCK_PAUSE),
+            Err(fs4::TryLockError::WouldBlock) => break,
+            Err(fs4::TryLockError::Error(error)) => {
+                return Err(Error::with_source(ErrorKind::Store, format!("locking {}", path.display()), error));
+            }
         }
     }
+    Err(Error::new(
+        ErrorKind::Store,
+        format!("another run is writing to {}: wait for it, or stop it", folder.display()),
+    ))
 }
+
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Settings of the connection; they must be made outside a transaction.
 fn prepare(connection: &Connection, access: Access) -> rusqlite::Result<()> {
