@@ -42,7 +42,8 @@ echo "an undisturbed run takes ${whole_ms} ms and leaves $(wc -l < "$work/whole.
 
 for n in $(seq "$kills"); do
     wait_ms=$((RANDOM * 32768 + RANDOM)); wait_ms=$((wait_ms % whole_ms))
-    run "$work/killed" & pid=$!
+    # Not through the function: it is the program that has to die, not a shell around it.
+    "$kopri" run "$pipeline" --workspace "$work/killed" --quiet & pid=$!
     sleep "$(printf '%d.%03d' $((wait_ms / 1000)) $((wait_ms % 1000)))"
     kill -9 "$pid" 2>/dev/null && died=killed || died="had ended"
     wait "$pid" 2>/dev/null || true

@@ -28,7 +28,7 @@ pub struct HnswParams {
 
 impl Default for HnswParams {
     fn default() -> Self {
-        Self { links: 16, ef_construction: 200, ef_search: 64 }
+        Self { links: 16, ef_construction: 200, ef_search: 128 }
     }
 }
 
