@@ -30,7 +30,7 @@ pub(super) struct StatusArgs {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-#[command(after_help = "Ids come from exports, reports and `kopri status`. A URL may be given as it is.")]
+#[command(after_help = "Ids come from exports and reports. A URL may be given as it is.")]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     common: Common,
@@ -137,15 +137,20 @@ pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
         text
     } else {
         match id.chars().next() {
-            Some(PageId::LETTER) => show_url(&store, id.parse()?)?,
-            Some(DocumentId::LETTER) => show_document(&store, id.parse()?)?,
-            Some(SentenceId::LETTER) => show_sentence(&store, id.parse()?)?,
-            Some(PairId::LETTER) => show_pair(&store, id.parse()?)?,
+            Some(PageId::LETTER) => show_url(&store, read_id(id)?)?,
+            Some(DocumentId::LETTER) => show_document(&store, read_id(id)?)?,
+            Some(SentenceId::LETTER) => show_sentence(&store, read_id(id)?)?,
+            Some(PairId::LETTER) => show_pair(&store, read_id(id)?)?,
             _ => return Err(Error::new(ErrorKind::Usage, format!("{id:?} is no id: ids begin with u, d, s or p"))),
         }
     };
     print(&text)?;
     Ok(DONE)
+}
+
+/// An id of the command line: a wrong one is a mistake of usage, not of data.
+fn read_id<T: std::str::FromStr<Err = Error>>(id: &str) -> Result<T> {
+    id.parse().map_err(|error: Error| Error::new(ErrorKind::Usage, error.to_string()))
 }
 
 fn unknown(what: &str, id: impl std::fmt::Display) -> Error {

@@ -74,7 +74,7 @@ struct Common {
     /// Keep the workspace elsewhere than the file says.
     #[arg(long, value_name = "FOLDER", env = "KOPRI_WORKSPACE")]
     workspace: Option<PathBuf>,
-    /// Show no progress.
+    /// Show neither progress nor the summary; failures and errors are still told.
     #[arg(long, short)]
     quiet: bool,
     /// Write events or results as JSON lines to standard output.

@@ -70,7 +70,8 @@ pub(super) struct TextBlock {
 /// The blocks of `root`, without what nobody reads and without the elements that `is_dropped` names.
 ///
 /// Headings, paragraphs, list items, quotations and table cells are blocks each; so is text that stands between them.
-/// Two line breaks in a row split a block, a single one is a space: old pages write paragraphs so.
+/// Two line breaks in a row split a block: old pages write paragraphs so. A single one is a space, unless it stands
+/// between the items of a list.
 pub(super) fn collect(root: ElementRef<'_>, is_dropped: impl Fn(ElementRef<'_>) -> bool) -> Vec<TextBlock> {
     let mut collector = Collector::default();
     let around = kind_around(root);
@@ -130,6 +131,9 @@ impl Collector {
     fn text(&mut self, text: &str, around: BlockKind) {
         let characters = text.chars().filter(|c| !c.is_whitespace()).count();
         if characters > 0 {
+            if self.breaks == 1 && begins_item(text) {
+                self.end_block();
+            }
             self.breaks = 0;
             self.kind.get_or_insert(self.open.last().map_or(around, |&(_, kind)| kind));
             self.characters += characters;
@@ -142,7 +146,8 @@ impl Collector {
 
     fn line_break(&mut self) {
         self.breaks += 1;
-        if self.breaks == 2 {
+        // `…:<br>1) …;<br>2) …` is a list, however it is marked up.
+        if self.breaks == 2 || self.buffer.trim_end().ends_with([';', ':']) {
             self.end_block();
         }
         self.buffer.push(' ');
@@ -156,6 +161,16 @@ impl Collector {
             self.blocks.push(TextBlock { kind, text, characters, linked });
         }
     }
+}
+
+/// Whether a line begins as items of plain-text lists do: `1) …`, `б) …`, `• …`, `– …`.
+fn begins_item(line: &str) -> bool {
+    let line = line.trim_start();
+    let mark = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = mark.len() < line.len() && mark.starts_with(')');
+    let mut characters = line.chars();
+    let lettered = characters.next().is_some_and(char::is_alphabetic) && characters.next() == Some(')');
+    numbered || lettered || ["• ", "– ", "— ", "- "].iter().any(|bullet| line.starts_with(bullet))
 }
 
 /// What text directly inside an element is, given what text around it is.
@@ -216,6 +231,13 @@ mod tests {
             pair(BlockKind::Paragraph, "end"),
         ];
         assert_eq!(blocks(html, "body"), expected);
+    }
+
+    #[test]
+    fn a_list_made_with_line_breaks_is_a_list() {
+        let found = blocks("<p>Ygtyýarly edara:<br>1) birinji;<br/>2) ikinji<br>3) üçünji, we<br>dowamy.</p>", "p");
+        let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["Ygtyýarly edara:", "1) birinji;", "2) ikinji", "3) üçünji, we dowamy."]);
     }
 
     #[test]

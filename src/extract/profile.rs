@@ -4,7 +4,7 @@ use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
 use super::dom;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A site's own rules, as its pipeline file gives them: CSS selectors, tried in order until one finds something.
 ///
@@ -95,10 +95,12 @@ fn selectors(field: &str, texts: &[String]) -> Result<Vec<Selector>> {
 }
 
 fn selector_of(field: &str, text: &str, selector: &str) -> Result<Selector> {
-    // The parser's error borrows the selector, so it is kept as words.
-    Selector::parse(selector)
-        .map_err(|error| error.to_string())
-        .context(ErrorKind::Config, || format!("profile: {field}: {text:?} is no CSS selector"))
+    // The parser's own words ("unexpected error, please report this") would send the reader the wrong way.
+    Selector::parse(selector).map_err(|_| {
+        Error::config(format!(
+            "profile: {field}: {text:?} is no CSS selector: check its brackets, quotes and combinators"
+        ))
+    })
 }
 
 /// Splits `selector@attribute`. An `@` inside brackets or quotes belongs to the selector.
@@ -116,6 +118,7 @@ fn split_attribute(text: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn strings(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|&text| text.to_owned()).collect()

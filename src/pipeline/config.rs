@@ -236,6 +236,11 @@ fn flat(table: &toml::Table) -> Vec<(String, String)> {
                     .enumerate()
                     .for_each(|(index, value)| walk(&format!("{prefix}[{index}]"), value, leaves));
             }
+            // A 32-bit setting is shown as it was written, not as its 64-bit neighbour.
+            #[expect(clippy::cast_possible_truncation, reason = "that is the test")]
+            toml::Value::Float(number) if f64::from(*number as f32).to_bits() == number.to_bits() => {
+                leaves.push((prefix.to_owned(), format!("{:?}", *number as f32)));
+            }
             leaf => leaves.push((prefix.to_owned(), leaf.to_string())),
         }
     }

@@ -102,16 +102,6 @@ id_type! {
     PairId, 'p'
 }
 
-/// What a unit of work is called inside its stage: a URL, a document id, a document pair, a shard.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnitKey(pub String);
-
-impl fmt::Display for UnitKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ pub mod vectors;
 pub use document::{
     Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
 };
-pub use id::{DocumentId, PageId, PairId, SentenceId, TextId, UnitKey};
+pub use id::{DocumentId, PageId, PairId, SentenceId, TextId};
 pub use language::Language;
 pub use page::{Page, WarcRef};
 pub use pair::{Annotation, Drop, DropReason, Origin, Pair, Side};

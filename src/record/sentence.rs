@@ -23,7 +23,8 @@ pub struct Sentence {
     pub text: String,
     /// Hash of its language and text.
     pub text_id: TextId,
-    /// Its language; `None` when it is too short or mixed to tell (then it counts as its document's).
+    /// Its language, or its document's where it is too short to tell; `None` when neither is known, or when it is
+    /// written in another alphabet than its document.
     pub language: Option<Language>,
     /// Confidence of `language`, 0 to 1; higher is surer.
     pub language_confidence: f32,

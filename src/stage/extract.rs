@@ -145,12 +145,14 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     }
     let (text, blocks) = builder.finish();
     let guess = identify(&text, params);
+    // A layout that changed shows so: the profile finds no body, and the generic extractor had to step in.
+    let past_profile = profile.is_some() && extracted.method == html::Method::Generic;
     let twin_key = site
         .same_id
         .then(|| site.articles.iter().find_map(|pattern| pattern.captures(url.path())?.id))
         .flatten()
         .map(|id| format!("{}:{id}", site.name));
-    finish(
+    let output = finish(
         Document {
             id: DocumentId::of(&[page.url.as_bytes()]),
             location: page.url.clone(),
@@ -169,7 +171,8 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
             twin_key,
         },
         params,
-    )
+    )?;
+    Ok(if past_profile { output.count("pages on which the profile's body selects nothing", 1.0) } else { output })
 }
 
 /// The document of a book.

@@ -142,6 +142,10 @@ impl Rules {
             ("target", &pair.target.text, self.languages.target),
         ];
         sides.into_iter().find_map(|(side, text, expected)| {
+            if let Some(script) = language::main_script(text).filter(|script| *script != expected.script()) {
+                let detail = format!("the {side} is in {script:?} letters, expected {expected}");
+                return Some(Drop { reason: DropReason::Language, detail });
+            }
             let guess = language::identify(text, &self.candidates)?;
             (guess.language != expected && guess.confidence >= self.params.language_confidence).then(|| Drop {
                 reason: DropReason::Language,
@@ -277,6 +281,7 @@ mod tests {
         assert_eq!(reason(RUSSIAN, TURKMEN, 0.1), Some(DropReason::Score));
         assert_eq!(reason(RUSSIAN, &RUSSIAN.to_uppercase(), 0.9), Some(DropReason::Identical));
         assert_eq!(reason(RUSSIAN, "В столице прошёл большой праздник книги.", 0.9), Some(DropReason::Language));
+        assert_eq!(reason("E goşundy.", "F goşundy.", 0.9), Some(DropReason::Language));
         assert_eq!(reason("Да.", TURKMEN, 0.9), Some(DropReason::Length));
         assert_eq!(reason(RUSSIAN, &TURKMEN.repeat(4), 0.9), Some(DropReason::LengthRatio));
         assert_eq!(

@@ -183,8 +183,6 @@ pub enum Records {
         document: DocumentId,
         /// Its sentences.
         sentences: Vec<Sentence>,
-        /// The language of sentences that do not say.
-        fallback: Option<Language>,
     },
     /// A fitted model.
     Artefact {
@@ -292,7 +290,7 @@ impl Records {
             Self::Nothing | Self::Figures(_) => Ok(()),
             Self::Document(document) => writer.put_document(document),
             Self::NoDocument { location } => writer.delete_document(location),
-            Self::Sentences { document, sentences, fallback } => writer.put_sentences(*document, sentences, *fallback),
+            Self::Sentences { document, sentences } => writer.put_sentences(*document, sentences),
             Self::Artefact { name, data } => writer.put_artefact(name, data),
             Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),
             Self::DocumentPairs { site, pairs } => writer.put_document_pairs(site, pairs),

@@ -51,7 +51,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: 
         let content: Vec<_> = sentences.iter().map(|s| (s.id, s.block, s.start, s.end, s.text_id)).collect();
         let kinds: Vec<_> = document.blocks.iter().map(|block| block.kind).collect();
         let count = sentences.len() as f64;
-        let records = Records::Sentences { document: document.id, sentences, fallback: document.language };
+        let records = Records::Sentences { document: document.id, sentences };
         Ok(Output::of(records, &(content, kinds, document.language))?.count("sentences", count))
     }))
 }
@@ -71,7 +71,11 @@ fn split(document: &Document, params: &Params, candidates: &[Language]) -> Vec<S
             let own = guess.filter(|guess| {
                 Some(guess.language) == document.language || guess.confidence >= params.off_language_confidence
             });
-            let language = own.map(|guess| guess.language).or(document.language);
+            // Nor does the document's word count for a sentence in another alphabet.
+            let script = language::main_script(text);
+            let inherited =
+                document.language.filter(|language| script.is_none_or(|script| script == language.script()));
+            let language = own.map(|guess| guess.language).or(inherited);
             let code = language.map_or("", Language::code);
             sentences.push(Sentence {
                 id: SentenceId::of(&[&document.id.0.to_le_bytes(), text.as_bytes(), &repetition.to_le_bytes()]),
@@ -83,7 +87,11 @@ fn split(document: &Document, params: &Params, candidates: &[Language]) -> Vec<S
                 text: text.to_owned(),
                 text_id: TextId::of(&[code.as_bytes(), text.as_bytes()]),
                 language,
-                language_confidence: own.map_or(document.language_confidence, |guess| guess.confidence),
+                language_confidence: match (own, inherited) {
+                    (Some(guess), _) => guess.confidence,
+                    (None, Some(_)) => document.language_confidence,
+                    (None, None) => 0.0,
+                },
             });
         }
     }
@@ -135,6 +143,14 @@ mod tests {
         }
         assert_ne!(sentences[3].id, sentences[4].id, "a repeated sentence is a sentence of its own");
         assert_eq!(sentences[3].text_id, sentences[4].text_id, "and has the same vector");
+    }
+
+    #[test]
+    fn a_document_does_not_lend_its_language_to_another_alphabet() {
+        let document = document(&["Текст по-русски, без всяких сомнений.", "E goşundy.", "12–15."]);
+        let languages: Vec<_> =
+            split(&document, &Params::default(), &[Language::RUSSIAN]).iter().map(|s| s.language).collect();
+        assert_eq!(languages, [Some(Language::RUSSIAN), None, Some(Language::RUSSIAN)]);
     }
 
     #[test]

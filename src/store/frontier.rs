@@ -274,17 +274,15 @@ impl Store {
                 .into_iter()
                 .enumerate()
                 .map(|(index, name)| {
-                    Ok((
-                        name,
-                        match row.get_ref(index)? {
-                            rusqlite::types::ValueRef::Null => String::new(),
-                            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-                            rusqlite::types::ValueRef::Real(number) => number.to_string(),
-                            rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
-                                String::from_utf8_lossy(text).into_owned()
-                            }
-                        },
-                    ))
+                    use rusqlite::types::ValueRef;
+                    let value = match row.get_ref(index)? {
+                        ValueRef::Null => String::new(),
+                        ValueRef::Integer(id) if matches!(name.as_str(), "id" | "via") => PageId(id).to_string(),
+                        ValueRef::Integer(number) => number.to_string(),
+                        ValueRef::Real(number) => number.to_string(),
+                        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+                    };
+                    Ok((name, value))
                 })
                 .collect()
         })

@@ -136,19 +136,13 @@ impl Store {
 }
 
 impl Writer<'_> {
-    /// Replaces a document's sentences. One whose language is unclear counts as written in `fallback`.
+    /// Replaces a document's sentences.
     ///
     /// # Errors
     /// Kind `Store`; a second, different sentence under a known id breaks the primary key and is refused.
-    pub fn put_sentences(
-        &self,
-        document: DocumentId,
-        sentences: &[Sentence],
-        fallback: Option<Language>,
-    ) -> Result<()> {
+    pub fn put_sentences(&self, document: DocumentId, sentences: &[Sentence]) -> Result<()> {
         self.execute("replacing sentences", "DELETE FROM sentence WHERE document = ?1", [document.0])?;
         for sentence in sentences {
-            let language = sentence.language.or(fallback);
             self.execute(
                 "writing a sentence",
                 r#"INSERT INTO sentence (id, document, ordinal, block, start, "end", text, text_id, language, language_confidence)
@@ -162,7 +156,7 @@ impl Writer<'_> {
                     sentence.end,
                     sentence.text,
                     sentence.text_id.0,
-                    language.map(Language::code),
+                    sentence.language.map(Language::code),
                     sentence.language_confidence
                 ],
             )?;

@@ -102,7 +102,7 @@ fn best_of(scores: &[f32]) -> Option<(usize, f32)> {
 }
 
 /// The script of most letters, if it has at least three and more than half of them.
-fn main_script(text: &str) -> Option<Script> {
+pub fn main_script(text: &str) -> Option<Script> {
     const SCRIPTS: [Script; 5] = [Script::Latin, Script::Cyrillic, Script::Devanagari, Script::Arabic, Script::Han];
     let mut counts = [0; SCRIPTS.len()];
     let mut letters = 0;
