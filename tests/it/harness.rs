@@ -27,12 +27,15 @@ const SENTENCES: [(&str, &str); 8] = [
     ("Библиотека работает ежедневно с 9:00 до 18:00.", "Kitaphana her gün 9:00-dan 18:00-a çenli işleýär."),
 ];
 
+/// What an edit adds, in both languages.
+const EDIT: [&str; 2] = ["Открытие прошло торжественно.", "Açylyş dabaraly geçdi."];
+
 impl House {
     /// A house with `articles` articles, 1 to `articles`.
     pub(crate) fn new(articles: u32) -> Self {
         let house = Self { folder: tempfile::tempdir().unwrap() };
         for id in 1..=articles {
-            house.write_article(id, "");
+            house.write_article(id, false);
         }
         house.write_lists(&(1..=articles).collect::<Vec<_>>());
         house
@@ -42,15 +45,15 @@ impl House {
         self.folder.path().join("site")
     }
 
-    /// Writes both sides of an article. `edit` replaces its fourth sentence.
-    pub(crate) fn write_article(&self, id: u32, edit: &str) {
+    /// Writes both sides of an article; an edited one says one sentence more on either side.
+    pub(crate) fn write_article(&self, id: u32, edited: bool) {
         for (language, twin, side) in [("ru", "tm", 0), ("tm", "ru", 1)] {
             let mut paragraphs = String::new();
             for (index, pair) in SENTENCES.iter().enumerate() {
                 let text = if side == 0 { pair.0 } else { pair.1 };
                 // Every article has numbers of its own, so that no two are duplicates.
                 let text = text.replace("120", &(100 + id * 7).to_string()).replace("35", &(20 + id * 3).to_string());
-                let text = if index == 3 && !edit.is_empty() { format!("{text} {edit}") } else { text };
+                let text = if index == 3 && edited { format!("{text} {}", EDIT[side]) } else { text };
                 let _ = write!(paragraphs, "<p>{text}</p>");
             }
             let title = if side == 0 {

@@ -65,8 +65,8 @@ fn a_second_run_with_nothing_new_does_nothing() {
 fn one_article_changed_one_new_one_gone_costs_these_alone() {
     let house = House::new(6);
     house.run("w");
-    house.write_article(2, "Открытие прошло торжественно.");
-    house.write_article(7, "");
+    house.write_article(2, true);
+    house.write_article(7, false);
     house.remove_article(5);
     house.write_lists(&[1, 2, 3, 4, 6, 7]);
     let report = house.run("w");
@@ -92,8 +92,8 @@ fn one_article_changed_one_new_one_gone_costs_these_alone() {
 fn a_grown_workspace_has_the_texts_pairs_and_lists_of_a_fresh_one() {
     let house = House::new(4);
     house.run("grown");
-    house.write_article(5, "");
-    house.write_article(1, "Открытие прошло торжественно.");
+    house.write_article(5, false);
+    house.write_article(1, true);
     house.write_lists(&[1, 2, 3, 4, 5]);
     house.run("grown");
     house.run("fresh");
