@@ -25,7 +25,7 @@ endif
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) with pip is missing (Debian: apt-get install python3-pip)"; exit 2; }
 	@echo "libtorch: fetching 540 MB of wheels into .libtorch"
 	@rm -rf .libtorch
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --only-binary :all: --target .libtorch $(WHEELS)
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --target .libtorch $(WHEELS)
 	@touch .libtorch/complete
 
 demo: setup
