@@ -224,8 +224,8 @@ impl Store {
         self.number("reading the archive's length", "SELECT length FROM warc WHERE file = ?1", [file])
     }
 
-    /// All articles whose body is archived: URL and body hash, by URL. Those that moved or may no longer be asked for
-    /// are left out; those that are gone come when `with_gone` says so.
+    /// All articles whose body is archived: URL and body hash, by URL. Those that moved are
+    /// left out; those that are gone, or may no longer be asked for, come when `with_gone` says so.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -233,7 +233,7 @@ impl Store {
         self.rows(
             "listing archived articles",
             "SELECT url, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
-               AND (state IN ('fetched', 'failed', 'waiting') OR (?1 AND state = 'gone')) ORDER BY url",
+               AND (state IN ('fetched', 'failed', 'waiting') OR (?1 AND state IN ('gone', 'forbidden'))) ORDER BY url",
             [with_gone],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

@@ -94,6 +94,12 @@ impl House {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Makes the site answer 500 to everything, or mends it.
+    pub(crate) fn set_broken(&self, broken: bool) {
+        let path = self.site().join("_redirects");
+        if broken { std::fs::write(path, "a line that makes no sense\n") } else { std::fs::remove_file(path) }.unwrap();
+    }
+
     /// The pipeline, with a workspace of the given name.
     pub(crate) fn pipeline(&self, workspace: &str, sets: &[&str]) -> Pipeline {
         let text = format!(
@@ -148,6 +154,11 @@ impl House {
     /// The workspace's contents.
     pub(crate) fn dump(&self, workspace: &str) -> String {
         dump(&self.folder.path().join(workspace))
+    }
+
+    /// Where a file of a workspace lies.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
     }
 
     /// A file of a workspace.

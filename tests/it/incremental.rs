@@ -112,6 +112,25 @@ fn a_grown_workspace_has_the_texts_pairs_and_lists_of_a_fresh_one() {
 }
 
 #[test]
+fn a_night_on_which_the_server_is_down_loses_nothing() {
+    let house = House::new(3);
+    house.run("w");
+    let before = house.dump("w");
+    house.set_broken(true);
+    // robots.txt is a day old by then; here it is made so.
+    let database = rusqlite::Connection::open(house.path("w/kopri.db")).unwrap();
+    database.execute("UPDATE host SET robots_fetched_at = '2020-01-01T00:00:00.000000Z'", []).unwrap();
+    drop(database);
+    let crawl = house.run("w").crawl.unwrap();
+    assert_eq!((crawl.requests, crawl.failed, crawl.forbidden), (1, 1, 0), "robots.txt is asked for, and nothing else");
+    let pairs = house.read("w/export/pairs.tsv");
+    assert!(pairs.contains("http://house.test/ru/post/3/library"));
+    house.set_broken(false);
+    assert!(house.run("w").is_nothing_new());
+    assert_same(&before, &house.dump("w"), "a night without the server");
+}
+
+#[test]
 fn a_changed_threshold_runs_the_filter_and_what_follows_alone() {
     let house = House::new(3);
     house.run("w");

@@ -187,7 +187,7 @@ pub fn run(store: &mut Store, crawl: &Crawl, sites: &[Site], client: &Client, wa
                     wake = Some(wake.map_or(at, |wake: Timestamp| wake.min(at)));
                     continue;
                 }
-                let Some(job) = next_job(store, host, name, crawl, &mut tally, watch)? else { continue };
+                let Some(job) = next_job(store, host, name, began, crawl, &mut tally, watch)? else { continue };
                 host.busy = true;
                 flying += 1;
                 let answers_in = answers_in.clone();
@@ -261,12 +261,21 @@ fn next_job(
     store: &mut Store,
     host: &mut Host,
     name: &str,
+    began: Timestamp,
     crawl: &Crawl,
     tally: &mut Tally,
     watch: &mut dyn Watch,
 ) -> Result<Option<Job>> {
     let now = Timestamp::now();
-    let fresh = host.row.robots_fetched_at.is_some_and(|at| now.duration_since(at) < ROBOTS_LIFE);
+    let known = host.row.robots_status.is_some_and(|status| status < 500 && status != 429);
+    let fresh = host
+        .row
+        .robots_fetched_at
+        .is_some_and(|at| if known { now.duration_since(at) < ROBOTS_LIFE } else { at >= began });
+    if fresh && !known {
+        // What the host forbids is unknown: its URLs stay due, and the next round asks for robots.txt again.
+        return Ok(None);
+    }
     if !fresh {
         let Some(visit) = store.next_visit(name)? else { return Ok(None) };
         let url = parse(&visit.url)?.join("/robots.txt").map_err(|_| Error::bug("no robots.txt beside a URL"))?;

@@ -51,7 +51,13 @@ pub(super) fn commit(
     }
     host.row.next_allowed_at = Some(now + pause);
     match &job.visit {
-        None => keep_robots(store, scope, host, job, answer.0, now),
+        None => {
+            if let Some(error) = keep_robots(store, scope, host, job, answer.0, now)? {
+                tally.failed += 1;
+                watch.visited(job.url.as_str(), 1, Some(&error));
+            }
+            Ok(())
+        }
         Some(visit) => {
             let (status, visited, found) = judge(archive, scope, visit, job, answer.0, now, tally)?;
             let interval = interval(crawl, visit, &visited);
@@ -73,7 +79,7 @@ pub(super) fn commit(
     }
 }
 
-/// robots.txt: what it says holds for a day.
+/// robots.txt: what it says holds for a day. Answers why nothing may be asked of the host, if that is so.
 fn keep_robots(
     store: &mut Store,
     scope: &Scope<'_>,
@@ -81,10 +87,14 @@ fn keep_robots(
     job: &Job,
     answer: Result<Response, FetchError>,
     now: Timestamp,
-) -> Result<()> {
-    let (status, body) = match answer {
-        Ok(response) => (Some(response.status), response.body),
-        Err(_) => (None, Vec::new()),
+) -> Result<Option<String>> {
+    let (status, body, error) = match answer {
+        Ok(response) => {
+            let bad = response.status >= 500 || response.status == 429;
+            let error = bad.then(|| format!("the server answered {}", response.status));
+            (Some(response.status), response.body, error)
+        }
+        Err(error) => (None, Vec::new(), Some(Error::from(error).to_string())),
     };
     host.row.robots_status = status;
     host.row.robots_body = status.filter(|status| (200..300).contains(status)).map(|_| body);
@@ -97,7 +107,9 @@ fn keep_robots(
             writer.add_url(&found)?;
         }
     }
-    writer.commit()
+    writer.commit()?;
+    let consequence = "so nothing else is asked of this host until the next round";
+    Ok(error.map(|error| format!("{error}, {consequence} (RFC 9309)")))
 }
 
 /// What an answer means for the frontier, with its body put into the archive.
