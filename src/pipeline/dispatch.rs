@@ -34,7 +34,7 @@ pub(super) fn listing(
         (Stage::Extract, _) => extract::units(&look, &pipeline.extract, origins(pipeline))?,
         (Stage::Segment, _) => segment::units(&look)?,
         (Stage::Fit, _) if pipeline.embed.is_lexical() => fit::units(&look)?,
-        (Stage::Embed, Some(model)) => embed::units(&look, &pipeline.embed, model)?,
+        (Stage::Embed, Some(model)) => embed::units(&look, &pipeline.embed, model, session)?,
         (Stage::Match, model) => matching::units(&look, model.as_ref())?,
         (Stage::Align, Some(model)) => align::units(&look, model)?,
         (Stage::Neighbours, Some(model)) => neighbours::units(&look, &pipeline.neighbours, model, session)?,

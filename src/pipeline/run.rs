@@ -363,8 +363,8 @@ impl Driver<'_> {
     /// What the session must forget once a stage has written.
     fn after(&mut self, stage: Stage) {
         match stage {
-            Stage::Fit => self.session.encoder = None,
-            Stage::Segment => self.session.pools = None,
+            Stage::Fit => (self.session.encoder, self.session.queue) = (None, None),
+            Stage::Segment => (self.session.pools, self.session.queue) = (None, None),
             _ => {}
         }
     }

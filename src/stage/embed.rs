@@ -110,14 +110,26 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, model: &ModelId) -> Result<Listing> {
-    let texts = look.store.texts_without_vector(&model.0, look.languages.both(), params.limits.batch)?;
+pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session) -> Result<Listing> {
+    let languages = look.languages.both();
+    if session.queue.is_none() {
+        let left = look.store.text_count(languages)?.saturating_sub(look.store.vector_count(&model.0)?);
+        session.queue = Some(Queue { after: None, left });
+    }
+    let Some(queue) = &session.queue else { return Err(Error::bug("the queue was just made")) };
+    let texts = look.store.texts_without_vector(&model.0, languages, queue.after, params.limits.batch)?;
     if texts.is_empty() {
         return Ok(Listing::Next(None, 0));
     }
-    let left = look.store.text_count(look.languages.both())?.saturating_sub(look.store.vector_count(&model.0)?);
     let input = batch_name(&texts);
-    Ok(Listing::Next(Some(Unit::new(format!("{}:{input}", model.0), input)), left.max(texts.len() as u64)))
+    Ok(Listing::Next(Some(Unit::new(format!("{}:{input}", model.0), input)), queue.left.max(texts.len() as u64)))
+}
+
+/// How far a run has come through the texts without a vector.
+#[derive(Debug, Clone, Copy)]
+pub struct Queue {
+    after: Option<TextId>,
+    left: u64,
 }
 
 fn batch_name(texts: &[(TextId, String)]) -> String {
@@ -132,7 +144,10 @@ fn batch_name(texts: &[(TextId, String)]) -> String {
 pub fn prepare(look: &Look<'_>, params: &Params, session: &mut Session) -> Result<Work> {
     let encoder = session.encoder.as_mut().ok_or_else(|| Error::bug("embedding without an encoder"))?;
     let model = encoder.id().0.clone();
-    let batch = look.store.texts_without_vector(&model, look.languages.both(), params.limits.batch)?;
+    let queue = session.queue.as_mut().ok_or_else(|| Error::bug("embedding without a queue"))?;
+    let batch = look.store.texts_without_vector(&model, look.languages.both(), queue.after, params.limits.batch)?;
+    queue.after = batch.last().map(|(text, _)| *text);
+    queue.left = queue.left.saturating_sub(batch.len() as u64);
     let texts: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
     let vectors = encoder.encode(&texts)?;
     let name = batch_name(&batch);

@@ -82,9 +82,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: 
     let (stage, name) =
         unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
     let pairs = look.store.pairs_of(stage, name)?;
-    let annotated = look.store.annotated_pairs()?;
     let mut annotations = HashMap::new();
-    for pair in pairs.iter().filter(|pair| annotated.contains_key(&pair.id)) {
+    for pair in &pairs {
         annotations.insert(pair.id, look.store.annotations(pair.id)?);
     }
     let input = unit.input.clone();

@@ -243,6 +243,8 @@ pub type Work = Box<dyn FnOnce() -> Result<Output> + Send>;
 pub struct Session {
     /// The encoder, once loaded.
     pub encoder: Option<Box<dyn Encoder>>,
+    /// How far embedding has come.
+    pub queue: Option<embed::Queue>,
     /// The pools of vectors, once loaded.
     pub pools: Option<neighbours::Pools>,
 }

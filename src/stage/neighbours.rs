@@ -7,7 +7,7 @@
 //!
 //! Memory: both pools' vectors, 4 bytes a number, and the lists, 12 bytes a neighbour.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,8 @@ pub struct Pools {
     vectors: Option<(Arc<Vectors>, Arc<Vectors>)>,
     /// The graph over the texts that are found, by direction.
     graphs: HashMap<Direction, Hnsw>,
+    /// Texts of each direction that wait for a list, by id, once the refresh is done.
+    waiting: HashMap<Direction, VecDeque<TextId>>,
 }
 
 /// Texts that search, texts that are found, and the vectors of both.
@@ -96,7 +98,7 @@ impl Pools {
             });
         }
         let fingerprint = combined(&[hasher.finalize().to_hex().as_str(), &model.0]);
-        Ok(Self { sources, targets, fingerprint, vectors: None, graphs: HashMap::new() })
+        Ok(Self { sources, targets, fingerprint, vectors: None, graphs: HashMap::new(), waiting: HashMap::new() })
     }
 
     /// One direction's view of the pools.
@@ -125,7 +127,8 @@ pub fn pools<'s>(look: &Look<'_>, model: &ModelId, session: &'s mut Session) -> 
 /// # Errors
 /// Kind `Store`.
 pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session) -> Result<Listing> {
-    let pools = pools(look, model, session)?;
+    pools(look, model, session)?;
+    let pools = session.pools.as_mut().ok_or_else(|| Error::bug("the pools were just listed"))?;
     if pools.sources.is_empty() || pools.targets.is_empty() {
         return Ok(Listing::Next(None, 0));
     }
@@ -139,12 +142,15 @@ pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Se
         return Ok(Listing::Next(Some(refresh), 0));
     }
     for direction in [Direction::Forward, Direction::Backward] {
-        let missing = missing(look, pools, direction)?;
-        if !missing.is_empty() {
-            let batch = &missing[..missing.len().min(params.limits.batch)];
-            let ids: Vec<String> = batch.iter().map(TextId::to_string).collect();
+        if !pools.waiting.contains_key(&direction) {
+            let missing = missing(look, pools, direction)?;
+            pools.waiting.insert(direction, missing);
+        }
+        let waiting = &pools.waiting[&direction];
+        if !waiting.is_empty() {
+            let ids: Vec<String> = waiting.iter().take(params.limits.batch).map(TextId::to_string).collect();
             let input = combined(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-            return Ok(Listing::Next(Some(Unit::new(direction.name(), input)), missing.len() as u64));
+            return Ok(Listing::Next(Some(Unit::new(direction.name(), input)), waiting.len() as u64));
         }
     }
     Ok(Listing::Next(None, 0))
@@ -153,7 +159,7 @@ pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Se
 const REFRESH: &str = "refresh";
 
 /// Texts of a direction without a list under the current key, by id.
-fn missing(look: &Look<'_>, pools: &Pools, direction: Direction) -> Result<Vec<TextId>> {
+fn missing(look: &Look<'_>, pools: &Pools, direction: Direction) -> Result<VecDeque<TextId>> {
     let have: HashSet<TextId> = look.store.listed_texts(direction, look.key)?.into_iter().collect();
     let texts = match direction {
         Direction::Forward => &pools.sources,
@@ -242,8 +248,8 @@ fn offer(
 /// Searches for a batch of texts.
 fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> Result<Output> {
     let direction = if unit.name == Direction::Forward.name() { Direction::Forward } else { Direction::Backward };
-    let mut batch = missing(look, pools, direction)?;
-    batch.truncate(params.limits.batch);
+    let waiting = pools.waiting.get_mut(&direction).ok_or_else(|| Error::bug("a search before its listing"))?;
+    let batch: Vec<TextId> = waiting.drain(..waiting.len().min(params.limits.batch)).collect();
     if params.index == Index::Hnsw && !pools.graphs.contains_key(&direction) {
         let rows = Arc::clone(pools.side(direction)?.3);
         pools.graphs.insert(direction, Hnsw::build(rows, params.hnsw));

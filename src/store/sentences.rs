@@ -93,7 +93,7 @@ impl Store {
         )
     }
 
-    /// Texts of two languages that have no vector of a model yet, at most `limit`, by id.
+    /// Texts of two languages that have no vector of a model yet, at most `limit`, by id, from the one behind `after` on.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -101,14 +101,22 @@ impl Store {
         &self,
         model: &str,
         languages: [Language; 2],
+        after: Option<TextId>,
         limit: usize,
     ) -> Result<Vec<(TextId, String)>> {
         self.rows(
             "listing texts without a vector",
-            "SELECT text_id, min(text) FROM sentence WHERE language IN (?2, ?3)
+            // By the index on texts, so that a batch costs what it holds and no batch sorts the corpus.
+            "SELECT text_id, min(text) FROM sentence INDEXED BY sentence_text WHERE text_id > ?5 AND language IN (?2, ?3)
                AND NOT EXISTS (SELECT 1 FROM vector WHERE model = ?1 AND vector.text_id = sentence.text_id)
              GROUP BY text_id ORDER BY text_id LIMIT ?4",
-            params![model, languages[0].code(), languages[1].code(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            params![
+                model,
+                languages[0].code(),
+                languages[1].code(),
+                i64::try_from(limit).unwrap_or(i64::MAX),
+                after.map_or(-1, |text| text.0)
+            ],
             |row| Ok((TextId(row.get(0)?), row.get(1)?)),
         )
     }
