@@ -4,6 +4,7 @@ use scraper::ElementRef;
 
 use super::dom::{self, Go, Step};
 use crate::record::BlockKind;
+use crate::text::normalise;
 
 /// Elements that begin and end a block. All others are inline: their text belongs to the block around them.
 const BLOCK_ELEMENTS: [&str; 43] = [
@@ -154,7 +155,7 @@ impl Collector {
     }
 
     fn end_block(&mut self) {
-        let text = dom::clean(&self.buffer);
+        let text = normalise(&self.buffer);
         self.buffer.clear();
         let (characters, linked) = (std::mem::take(&mut self.characters), std::mem::take(&mut self.linked));
         if let Some(kind) = self.kind.take().filter(|_| !text.is_empty()) {

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use scraper::{ElementRef, Html, Selector};
-use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
 use super::nesting;
+use crate::text::normalise;
 
 /// Elements whose text no reader sees as text: code, controls, embedded objects.
 const UNREAD: [&str; 17] = [
@@ -119,19 +119,7 @@ pub(super) fn text(element: ElementRef<'_>) -> String {
         }
         Go::On
     });
-    clean(&text)
-}
-
-/// White space folded to single spaces, ends trimmed, NFC.
-pub(super) fn clean(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !folded.is_empty() {
-            folded.push(' ');
-        }
-        folded.extend(word.nfc());
-    }
-    folded
+    normalise(&text)
 }
 
 /// The address that the page's relative links start from: its `<base href>`, or its own.

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{charset, dates, dom};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::text::normalise;
 
 /// Largest sitemap or feed after decompression, in bytes: the sitemap protocol's 50 MB and some room.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -194,7 +195,7 @@ pub fn feed(bytes: &[u8], base: &Url) -> Result<Vec<FeedItem>> {
 
 /// Titles are escaped once or twice, depending on the feed.
 fn plain(title: &str) -> String {
-    if title.contains(['&', '<']) { dom::text(dom::parse(title).root_element()) } else { dom::clean(title) }
+    if title.contains(['&', '<']) { dom::text(dom::parse(title).root_element()) } else { normalise(title) }
 }
 
 /// Unpacks gzip, told by its first bytes, up to the limit; the second value says that and why something is missing.

@@ -9,6 +9,7 @@ use url::Url;
 use super::profile::CompiledProfile;
 use super::{dates, dom};
 use crate::record::Language;
+use crate::text::normalise;
 
 /// How far into a title, in characters, the name of the site is looked for.
 const LONGEST_TITLE: usize = 500;
@@ -36,7 +37,7 @@ pub(super) fn title(page: &Html, profile: Option<&CompiledProfile>) -> Option<St
         return Some(heading);
     }
     let title =
-        page.select(&TITLE).map(|title| dom::clean(&title.text().collect::<String>())).find(|text| !text.is_empty())?;
+        page.select(&TITLE).map(|title| normalise(&title.text().collect::<String>())).find(|text| !text.is_empty())?;
     Some(without_site_name(&title, heading.as_deref(), site_name.as_deref()).to_owned())
 }
 
@@ -107,7 +108,7 @@ pub(super) fn meta(page: &Html, names: &[&str]) -> Option<String> {
                 let mut attributes = ["property", "name", "itemprop"].into_iter().filter_map(|name| meta.attr(name));
                 attributes.any(|name| name.trim().eq_ignore_ascii_case(wanted))
             })
-            .filter_map(|meta| meta.attr("content").map(dom::clean))
+            .filter_map(|meta| meta.attr("content").map(normalise))
             .find(|content| !content.is_empty())
     };
     names.iter().find_map(|name| of(name))

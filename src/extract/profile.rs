@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dom;
 use crate::error::{Error, Result};
+use crate::text::normalise;
 
 /// A site's own rules, as its pipeline file gives them: CSS selectors, tried in order until one finds something.
 ///
@@ -49,7 +50,7 @@ impl Profile {
             body: selectors("body", &self.body)?,
             date: rules("date", &self.date)?,
             drop: selectors("drop", &self.drop)?,
-            drop_text: self.drop_text.iter().map(|text| dom::clean(text)).collect(),
+            drop_text: self.drop_text.iter().map(|text| normalise(text)).collect(),
             language_switch: rules("language-switch", &self.language_switch)?,
         })
     }
@@ -70,7 +71,7 @@ impl Rule {
 
     fn value(&self, element: ElementRef<'_>) -> Option<String> {
         match &self.attribute {
-            Some(attribute) => element.attr(attribute).map(dom::clean),
+            Some(attribute) => element.attr(attribute).map(normalise),
             None => Some(dom::text(element)),
         }
     }
