@@ -5,8 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::{Neighbours, VectorIndex, cosine};
-use crate::error::{Error, Result};
+use super::{Neighbours, VectorIndex, cosine, same_dimensions};
+use crate::error::Result;
 use crate::record::Vectors;
 
 /// Rows of a block: with 16 queries at a time, a block of rows stays in the second-level cache.
@@ -28,13 +28,7 @@ impl<'a> Exact<'a> {
 
 impl VectorIndex for Exact<'_> {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
-        if queries.rows() > 0 && self.rows.rows() > 0 && queries.dim() != self.rows.dim() {
-            return Err(Error::bug(format!(
-                "queries have {} dimensions, the index {}",
-                queries.dim(),
-                self.rows.dim()
-            )));
-        }
+        same_dimensions(queries, self.rows)?;
         let chunks: Vec<usize> = (0..queries.rows()).step_by(QUERIES).collect();
         let found: Vec<Neighbours> = chunks
             .par_iter()

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::exact::Top;
-use super::{Neighbours, VectorIndex, cosine};
-use crate::error::{Error, Result};
+use super::{Neighbours, VectorIndex, cosine, same_dimensions};
+use crate::error::Result;
 use crate::record::Vectors;
 
 /// How the graph is built and searched.
@@ -69,13 +69,7 @@ impl Hnsw {
 
 impl VectorIndex for Hnsw {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
-        if queries.rows() > 0 && self.rows.rows() > 0 && queries.dim() != self.rows.dim() {
-            return Err(Error::bug(format!(
-                "queries have {} dimensions, the index {}",
-                queries.dim(),
-                self.rows.dim()
-            )));
-        }
+        same_dimensions(queries, &self.rows)?;
         if self.rows.rows() == 0 || k == 0 {
             return Ok(vec![Vec::new(); queries.rows()]);
         }

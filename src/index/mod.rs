@@ -3,7 +3,7 @@
 pub mod exact;
 pub mod hnsw;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::Vectors;
 
 pub use exact::Exact;
@@ -20,6 +20,14 @@ pub trait VectorIndex: Sync {
     /// # Errors
     /// Kind `Bug` when the dimensions differ.
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours>;
+}
+
+/// What every search asks first.
+fn same_dimensions(queries: &Vectors, rows: &Vectors) -> Result<()> {
+    if queries.rows() > 0 && rows.rows() > 0 && queries.dim() != rows.dim() {
+        return Err(Error::bug(format!("queries have {} dimensions, the index {}", queries.dim(), rows.dim())));
+    }
+    Ok(())
 }
 
 /// Share of the exact neighbours that were found, 0 to 1; `None` when there is nothing to find.

@@ -46,16 +46,22 @@ impl Robots {
     /// 429 is our one step beyond the RFC (Google takes the same): a host that asks for fewer requests has not said
     /// that it has no rules.
     pub fn from_response(status: Option<u16>, body: &[u8], agent: &str) -> Self {
+        if !Self::is_known(status) {
+            return Self(Access::Nothing);
+        }
         Self(match status {
             Some(200..=299) => match Robot::new(product_token(agent), whole_lines(body)) {
                 Ok(robot) => Access::Rules(robot),
                 // Only a pattern too large to compile; what the site forbids is unknown then.
                 Err(_) => Access::Nothing,
             },
-            Some(429) => Access::Nothing,
-            Some(300..=499) => Access::Everything,
-            _ => Access::Nothing,
+            _ => Access::Everything,
         })
+    }
+
+    /// Whether a status (`None`: no answer) tells what the host allows: the last row of the table above does not.
+    pub fn is_known(status: Option<u16>) -> bool {
+        matches!(status, Some(200..=499)) && status != Some(429)
     }
 
     /// Whether `url` (of this host) may be fetched. `/robots.txt` itself always may.

@@ -310,18 +310,17 @@ impl Driver<'_> {
 
     /// Reads some units, computes them on all cores and writes them one by one.
     fn chunk(&mut self, store: &mut Store, stage: Stage, units: &[Unit], tally: &mut StageTally) -> Result<()> {
+        let key = self.key(stage)?.key.clone();
         let mut works = Vec::with_capacity(units.len());
         for unit in units {
             if self.observer.must_stop() {
                 return Err(Error::new(ErrorKind::Interrupted, "the run was interrupted: run again to go on"));
             }
-            let key = self.key(stage)?.key.clone();
             works.push(dispatch::prepare(self.pipeline, store, stage, &key, &mut self.session, unit));
         }
         let outputs: Vec<Result<Output>> = works.into_par_iter().map(|work| work.and_then(guarded)).collect();
         for (unit, output) in units.iter().zip(outputs) {
             self.spend_unit()?;
-            let key = self.key(stage)?.key.clone();
             let now = Timestamp::now();
             match output {
                 Ok(output) => {

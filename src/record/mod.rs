@@ -7,6 +7,23 @@
 //!
 //! Ids are derived from content (see [`id`]), so a run that is repeated or resumed writes the same rows.
 
+/// Serde through `Display` and `FromStr`: as text, the way people write it.
+macro_rules! serde_by_text {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
 pub mod document;
 pub mod id;
 pub mod language;

@@ -15,7 +15,7 @@ pub struct WarcRef {
     pub length: u64,
 }
 
-/// The last successful fetch of a URL.
+/// The last successful fetch of a URL: an answer with the status 200.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Hash of the URL.
@@ -24,8 +24,6 @@ pub struct Page {
     pub url: String,
     /// Which configured site it belongs to.
     pub site: String,
-    /// HTTP status (200, since only such pages are kept).
-    pub status: u16,
     /// `Content-Type` as sent, if sent.
     pub content_type: Option<String>,
     /// BLAKE3 of the body, hexadecimal.

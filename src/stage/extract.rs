@@ -84,10 +84,13 @@ struct ManifestRow {
 /// Kind `Store`; kind `Input` for a manifest that cannot be read.
 pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>) -> Result<Listing> {
     let mut units = Vec::new();
-    for (url, body_hash) in look.store.archived_articles(params.keep_vanished)? {
-        let Some(site) = look.store.page(&url)?.and_then(|page| site_of(origins.sites, &page)) else { continue };
-        let profile = super::fingerprint(&(&site.extract, &site.articles, site.same_id))?;
-        units.push(Unit::new(url, combined(&[&body_hash, &profile])));
+    let mut profiles = BTreeMap::new();
+    for site in origins.sites {
+        profiles.insert(site.name.as_str(), super::fingerprint(&(&site.extract, &site.articles, site.same_id))?);
+    }
+    for (url, site, body_hash) in look.store.archived_articles(params.keep_vanished)? {
+        let Some(profile) = profiles.get(site.as_str()) else { continue };
+        units.push(Unit::new(url, combined(&[&body_hash, profile])));
     }
     for (location, book) in books(origins.shelves)? {
         let mut hasher = blake3::Hasher::new();

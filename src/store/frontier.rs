@@ -224,18 +224,18 @@ impl Store {
         self.number("reading the archive's length", "SELECT length FROM warc WHERE file = ?1", [file])
     }
 
-    /// All articles whose body is archived: URL and body hash, by URL. Those that moved are
+    /// All articles whose body is archived: URL, site and body hash, by URL. Those that moved are
     /// left out; those that are gone, or may no longer be asked for, come when `with_gone` says so.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn archived_articles(&self, with_gone: bool) -> Result<Vec<(String, String)>> {
+    pub fn archived_articles(&self, with_gone: bool) -> Result<Vec<(String, String, String)>> {
         self.rows(
             "listing archived articles",
-            "SELECT url, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
+            "SELECT url, site, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
                AND (state IN ('fetched', 'failed', 'waiting') OR (?1 AND state IN ('gone', 'forbidden'))) ORDER BY url",
             [with_gone],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
     }
 
@@ -246,7 +246,7 @@ impl Store {
     pub fn page(&self, url: &str) -> Result<Option<Page>> {
         self.row(
             "reading a page's row",
-            "SELECT id, url, site, coalesce(status, 200), content_type, body_hash, warc_file, warc_offset, warc_length FROM url
+            "SELECT id, url, site, content_type, body_hash, warc_file, warc_offset, warc_length FROM url
              WHERE url = ?1 AND body_hash IS NOT NULL",
             [url],
             |row| {
@@ -254,10 +254,9 @@ impl Store {
                     id: PageId(row.get(0)?),
                     url: row.get(1)?,
                     site: row.get(2)?,
-                    status: 200,
-                    content_type: row.get(4)?,
-                    body_hash: row.get(5)?,
-                    warc: WarcRef { file: row.get(6)?, offset: row.get(7)?, length: row.get(8)? },
+                    content_type: row.get(3)?,
+                    body_hash: row.get(4)?,
+                    warc: WarcRef { file: row.get(5)?, offset: row.get(6)?, length: row.get(7)? },
                 })
             },
         )

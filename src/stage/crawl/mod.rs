@@ -50,7 +50,7 @@ pub struct Crawl {
     pub requests_per_host: u64,
     /// Bytes from a host in one round.
     pub bytes_per_host: Bytes,
-    /// Time of one round.
+    /// Time of a run's crawl.
     pub time: Duration,
     /// Hosts asked at the same time.
     pub parallel_hosts: usize,
@@ -169,7 +169,8 @@ pub fn run(store: &mut Store, crawl: &Crawl, sites: &[Site], client: &Client, wa
                 return Err(Error::new(ErrorKind::Interrupted, "the crawl was interrupted: run again to go on"));
             }
             let mut wake = None;
-            let over_time = Timestamp::now().duration_since(began).unsigned_abs() > crawl.time.0;
+            // Of this run, not of the round: one that was interrupted last night has all of tonight to go on.
+            let over_time = clock.elapsed() > crawl.time.0;
             tally.budget_spent |= over_time;
             for name in scope.hosts().filter(|_| !over_time) {
                 let host = load_host(&mut hosts, store, name)?;
@@ -267,7 +268,7 @@ fn next_job(
     watch: &mut dyn Watch,
 ) -> Result<Option<Job>> {
     let now = Timestamp::now();
-    let known = host.row.robots_status.is_some_and(|status| status < 500 && status != 429);
+    let known = Robots::is_known(host.row.robots_status);
     let fresh = host
         .row
         .robots_fetched_at

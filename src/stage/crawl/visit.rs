@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Crawl, Host, Job, Scope, Tally, Watch, delay_after};
 use crate::error::{Error, Result};
-use crate::net::{FetchError, Response};
+use crate::net::{FetchError, Response, Robots};
 use crate::store::Store;
 use crate::store::frontier::{Found, Role, Visit, Visited};
 use crate::store::warc::{Exchange, WarcWriter};
@@ -90,8 +90,8 @@ fn keep_robots(
 ) -> Result<Option<String>> {
     let (status, body, error) = match answer {
         Ok(response) => {
-            let bad = response.status >= 500 || response.status == 429;
-            let error = bad.then(|| format!("the server answered {}", response.status));
+            let unknown = !Robots::is_known(Some(response.status));
+            let error = unknown.then(|| format!("the server answered {}", response.status));
             (Some(response.status), response.body, error)
         }
         Err(error) => (None, Vec::new(), Some(Error::from(error).to_string())),
