@@ -130,42 +130,35 @@ impl<'a> Scope<'a> {
             .map(|found| Found { redirects: visit.redirects + 1, ..found }))
     }
 
-    /// All that a page, sitemap or feed leads to.
+    /// All that a page, sitemap or feed leads to; or why a sitemap or feed cannot be read.
     pub(super) fn found_in(
         &self,
         visit: &Visit,
         at: &Url,
         response: &Response,
         content_type: Option<&str>,
-    ) -> Vec<Found> {
+    ) -> std::result::Result<Vec<Found>, String> {
         let deeper = visit.depth + 1;
-        match visit.role {
+        let found = |reference: &str, role| self.found(at, reference, role, deeper, Some(visit));
+        Ok(match visit.role {
             Role::Sitemap => {
-                let Ok(sitemap) = feeds::sitemap(&response.body) else { return Vec::new() };
-                let nested = sitemap
-                    .sitemaps
-                    .iter()
-                    .filter_map(|(url, _)| self.found(at, url, Some(Role::Sitemap), deeper, Some(visit)));
-                let pages = sitemap.urls.iter().filter_map(|(url, _)| self.found(at, url, None, deeper, Some(visit)));
-                nested.chain(pages).collect()
+                let sitemap = feeds::sitemap(&response.body).map_err(|error| error.to_string())?;
+                let nested = sitemap.sitemaps.iter().filter_map(|(url, _)| found(url, Some(Role::Sitemap)));
+                nested.chain(sitemap.urls.iter().filter_map(|(url, _)| found(url, None))).collect()
             }
-            Role::Feed => feeds::feed(&response.body, at)
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|item| self.found(at, item.url.as_str(), None, deeper, Some(visit)))
-                .collect(),
+            Role::Feed => {
+                let items = feeds::feed(&response.body, at).map_err(|error| error.to_string())?;
+                items.iter().filter_map(|item| found(item.url.as_str(), None)).collect()
+            }
             Role::Seed | Role::Article | Role::Page => {
                 if deeper > self.max_depth || content_type.is_some_and(|kind| !kind.contains("html")) {
-                    return Vec::new();
+                    return Ok(Vec::new());
                 }
                 let html = charset::decode(&response.body, content_type);
-                links::links(&html.text, at)
-                    .iter()
-                    .filter(|link| !link.nofollow)
-                    .filter_map(|link| self.found(at, link.url.as_str(), None, deeper, Some(visit)))
-                    .collect()
+                let links = links::links(&html.text, at);
+                links.iter().filter(|link| !link.nofollow).filter_map(|link| found(link.url.as_str(), None)).collect()
             }
-        }
+        })
     }
 
     /// A reference as a URL of the frontier, if it is in scope.
@@ -193,4 +186,64 @@ fn host_of(url: &Url) -> Option<String> {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn found(role: Role, body: &str) -> std::result::Result<Vec<String>, String> {
+        let site = Site {
+            name: "a".into(),
+            hosts: vec!["a.test".into()],
+            seeds: Vec::new(),
+            sitemaps: Vec::new(),
+            feeds: Vec::new(),
+            follow: Vec::new(),
+            articles: vec![crate::text::url_pattern::UrlPattern::parse("/news/{id}")?],
+            same_id: false,
+            extract: None,
+        };
+        let sites = [site];
+        let scope = Scope::new(&sites, 5).map_err(|error| error.to_string())?;
+        let at = Url::parse("http://a.test/list").unwrap();
+        let visit = Visit {
+            id: PageId(1),
+            url: at.to_string(),
+            site: "a".into(),
+            role,
+            depth: 0,
+            redirects: 0,
+            etag: None,
+            last_modified: None,
+            body_hash: None,
+            interval: None,
+        };
+        let response = Response {
+            url: at.clone(),
+            address: None,
+            status: 200,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+            latency: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            request_headers: Vec::new(),
+        };
+        Ok(scope.found_in(&visit, &at, &response, None)?.into_iter().map(|found| found.url).collect())
+    }
+
+    #[test]
+    fn links_feeds_and_sitemaps_lead_to_pages_in_scope() {
+        let page = found(Role::Page, "<a href=/news/7>7</a> <a href=http://b.test/news/8>8</a>");
+        assert_eq!(page.unwrap(), ["http://a.test/news/7"]);
+        let sitemap = "<urlset><url><loc>http://a.test/news/9</loc></url></urlset>";
+        assert_eq!(found(Role::Sitemap, sitemap).unwrap(), ["http://a.test/news/9"]);
+    }
+
+    #[test]
+    fn a_feed_that_cannot_be_read_is_told_and_not_taken_for_an_empty_one() {
+        assert!(!found(Role::Feed, "<html>no feed</html>").unwrap_err().is_empty());
+    }
 }

@@ -141,9 +141,15 @@ fn judge(
                 tally.unchanged += 1;
                 (status, Visited::Fetched { content_type, etag, last_modified, body_hash, warc: None }, none)
             } else {
+                let found = match scope.found_in(visit, &job.url, &response, content_type.as_deref()) {
+                    Ok(found) => found,
+                    Err(message) => {
+                        tally.failed += 1;
+                        return Ok((status, Visited::Failed(message), none));
+                    }
+                };
                 tally.changed += 1;
                 let warc = archive.append(&exchange(job, &response, now))?;
-                let found = scope.found_in(visit, &job.url, &response, content_type.as_deref());
                 (status, Visited::Fetched { content_type, etag, last_modified, body_hash, warc: Some(warc) }, found)
             }
         }
