@@ -23,6 +23,6 @@ pub use client::{Client, GetRequest, Settings};
 pub use failure::{FetchError, Refusal};
 pub use politeness::{Politeness, next_delay};
 pub use response::Response;
-pub use robots::{Robots, Verdict};
+pub use robots::{Robots, Ruling, Verdict};
 pub use serve::SiteServer;
 pub use url::{in_scope, normalise};
