@@ -17,6 +17,7 @@ pub mod politeness;
 pub mod response;
 pub mod robots;
 pub mod serve;
+pub mod traps;
 pub mod url;
 
 pub use client::{Client, GetRequest, Settings};
@@ -25,4 +26,5 @@ pub use politeness::{Politeness, next_delay};
 pub use response::Response;
 pub use robots::{Robots, Ruling, Verdict};
 pub use serve::SiteServer;
+pub use traps::{Trap, shape, trap};
 pub use url::{in_scope, normalise};
