@@ -100,7 +100,7 @@ fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: R
         return Ok(code);
     }
     if report.is_nothing_new() {
-        let requests = report.crawl.map_or(0, |crawl| crawl.requests);
+        let requests = report.crawl.as_ref().map_or(0, |crawl| crawl.requests);
         say(&format!(
             "nothing new: {requests} URLs asked, every page as it was, every stage up to date ({:.1} s)\nreport: {path}",
             report.finished_at.duration_since(report.started_at).as_secs_f64()
@@ -165,6 +165,7 @@ impl Observer for Listener {
             Event::UnitFailed { stage, unit, error } => {
                 self.progress.failed_unit(stage, unit, &Error::input(*error));
             }
+            Event::Note { stage, text } => self.progress.note(stage, text),
             Event::StageEnds { note, .. } => self.progress.finish(note),
             Event::RunBegins { .. } | Event::RunEnds { .. } => {}
         }

@@ -193,6 +193,30 @@ pub fn feed(bytes: &[u8], base: &Url) -> Result<Vec<FeedItem>> {
     Ok(feed.entries.into_iter().filter_map(item).collect())
 }
 
+/// The least text of an item that is taken for the whole article, in characters: teasers are shorter.
+const WHOLE_TEXT: usize = 300;
+
+/// An item's whole text as an HTML page of its own, with title and time where extraction looks for them; `None` when
+/// the feed carries no text, or hardly more than a teaser.
+pub fn page_of(item: &FeedItem) -> Option<String> {
+    let content = item.content_html.as_deref()?;
+    let text = dom::text(dom::parse(content).root_element());
+    if text.chars().count() < WHOLE_TEXT {
+        return None;
+    }
+    let title = escaped(item.title.as_deref().unwrap_or_default());
+    let time = item.published.map(|time| format!("<meta property=\"article:published_time\" content=\"{time}\">"));
+    Some(format!(
+        "<!doctype html><html><head><meta charset=\"utf-8\"><title>{title}</title>{}</head>\
+         <body><h1>{title}</h1><article>{content}</article></body></html>",
+        time.unwrap_or_default()
+    ))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// Titles are escaped once or twice, depending on the feed.
 fn plain(title: &str) -> String {
     if title.contains(['&', '<']) { dom::text(dom::parse(title).root_element()) } else { normalise(title) }
@@ -304,7 +328,25 @@ mod tests {
             published: Some("2026-03-14T04:30:00Z".parse().unwrap()),
             content_html: Some("<p>Doly <i>tekst</i></p>".into()),
         };
-        assert_eq!(feed(xml.as_bytes(), &base).unwrap(), [expected]);
+        let items = feed(xml.as_bytes(), &base).unwrap();
+        assert_eq!(items, [expected]);
+        assert_eq!(page_of(&items[0]), None, "two words are no article");
+    }
+
+    #[test]
+    fn a_whole_text_becomes_a_page_that_extraction_reads() {
+        let sentence = "Täze köpri açyldy we ýol gysgaldy. ";
+        let item = FeedItem {
+            url: Url::parse("https://a.tm/tm/news/7").unwrap(),
+            title: Some("Köpri <7> & ýol".into()),
+            published: Some("2026-03-14T04:30:00Z".parse().unwrap()),
+            content_html: Some(format!("<p>{}</p><p>Soňky habar şu.</p>", sentence.repeat(10))),
+        };
+        let page = page_of(&item).unwrap();
+        let found = super::super::html::extract(&page, &item.url, None);
+        assert_eq!((found.title, found.date), (item.title, item.published));
+        assert_eq!(found.blocks.len(), 2);
+        assert_eq!(found.blocks[0].1, sentence.repeat(10).trim());
     }
 
     #[test]

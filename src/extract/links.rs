@@ -17,6 +17,8 @@ pub struct Link {
     pub text: String,
     /// Whether it leads to the next page of a list (`rel=next`).
     pub rel_next: bool,
+    /// Whether the page names it as its own content in another language (`rel=alternate hreflang=…`).
+    pub is_alternate: bool,
     /// Whether the page asks robots not to follow it, by the link's `rel` or for all its links.
     pub nofollow: bool,
 }
@@ -24,8 +26,8 @@ pub struct Link {
 /// All links of a page in document order, each address once.
 ///
 /// Relative addresses start from the page's `<base href>`, or else from `base`, the address it was fetched from. An
-/// address that is linked more than once gets its first text that is not empty, is `rel_next` if one of the links is,
-/// and `nofollow` only if all of them are.
+/// address that is linked more than once gets its first text that is not empty, is `rel_next` or `is_alternate` if one
+/// of the links is, and `nofollow` only if all of them are.
 pub fn links(html: &str, base: &Url) -> Vec<Link> {
     static LINK: LazyLock<Selector> = LazyLock::new(|| dom::css("a[href], area[href], link[rel][href]"));
     let page = dom::parse(html);
@@ -35,7 +37,8 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
     let mut places: HashMap<Url, usize> = HashMap::new();
     for element in page.select(&LINK) {
         let rel_next = dom::has_word(element, "rel", "next");
-        if element.value().name() == "link" && !rel_next {
+        let is_alternate = dom::has_word(element, "rel", "alternate") && element.attr("hreflang").is_some();
+        if element.value().name() == "link" && !rel_next && !is_alternate {
             continue;
         }
         let Some(url) = element.attr("href").and_then(|href| dom::resolve(&base, href)) else { continue };
@@ -44,13 +47,14 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
         if let Some(&place) = places.get(&url) {
             let known: &mut Link = &mut links[place];
             known.rel_next |= rel_next;
+            known.is_alternate |= is_alternate;
             known.nofollow &= nofollow;
             if known.text.is_empty() {
                 known.text = text;
             }
         } else {
             places.insert(url.clone(), links.len());
-            links.push(Link { url, text, rel_next, nofollow });
+            links.push(Link { url, text, rel_next, is_alternate, nofollow });
         }
     }
     links
@@ -97,6 +101,16 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].url.as_str(), found[0].rel_next), ("https://b.tm/x/p2", true));
         assert_eq!((found[1].url.as_str(), found[1].nofollow), ("https://b.tm/x/ad", true));
+    }
+
+    #[test]
+    fn other_languages_are_told_from_other_formats() {
+        let html =
+            "<link rel=alternate hreflang=tk-TM href=/tm/1><link rel=alternate type=application/rss+xml href=/rss>
+            <a href=/tm/1>TM</a>";
+        let found = found(html);
+        let seen: Vec<_> = found.iter().map(|link| (link.url.path(), link.text.as_str(), link.is_alternate)).collect();
+        assert_eq!(seen, [("/tm/1", "TM", true)]);
     }
 
     #[test]

@@ -40,6 +40,13 @@ pub enum Event<'a> {
         /// Why.
         error: &'a str,
     },
+    /// Something that a person should know, and no failure: a budget was spent, a host asked to be left alone.
+    Note {
+        /// The stage.
+        stage: &'a str,
+        /// What.
+        text: &'a str,
+    },
     /// A stage is through.
     StageEnds {
         /// Its name.

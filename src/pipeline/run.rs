@@ -88,12 +88,14 @@ pub struct RunReport {
 impl RunReport {
     /// Units that failed.
     pub fn failed(&self) -> u64 {
-        self.stages.iter().map(|(_, tally)| tally.failed).sum::<u64>() + self.crawl.map_or(0, |crawl| crawl.failed)
+        self.stages.iter().map(|(_, tally)| tally.failed).sum::<u64>()
+            + self.crawl.as_ref().map_or(0, |crawl| crawl.failed)
     }
 
     /// Units done, new or changed pages included.
     pub fn done(&self) -> u64 {
-        self.stages.iter().map(|(_, tally)| tally.done).sum::<u64>() + self.crawl.map_or(0, |crawl| crawl.changed)
+        self.stages.iter().map(|(_, tally)| tally.done).sum::<u64>()
+            + self.crawl.as_ref().map_or(0, |crawl| crawl.changed)
     }
 
     /// Whether anything changed.
@@ -129,7 +131,7 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
         run,
         started_at,
         finished_at,
-        crawl: *crawl,
+        crawl: crawl.clone(),
         stages: stages.clone(),
     });
     let word = match (&outcome, &report) {
@@ -199,17 +201,20 @@ impl Driver<'_> {
         let mut watch = CrawlWatch { observer: self.observer, units_left: &mut self.units_left };
         let tally = crawl::run(store, &pipeline.crawl, &pipeline.site, &client, &mut watch)?;
         let note = format!(
-            "{} requests: {} new or changed, {} unchanged, {} redirected, {} gone, {} forbidden, {} failed{}",
+            "{} requests: {} new or changed, {} unchanged, {} redirected, {} gone, {} forbidden, {} put off, {} failed",
             tally.requests,
             tally.changed,
             tally.unchanged,
             tally.redirected,
             tally.gone,
             tally.forbidden,
-            tally.failed,
-            if tally.budget_spent { "; a budget ended the round" } else { "" }
+            tally.postponed,
+            tally.failed
         );
         self.observer.event(&Event::StageEnds { stage: "crawl", note: &note });
+        for text in &tally.notes {
+            self.observer.event(&Event::Note { stage: "crawl", text });
+        }
         let writer = store.writer()?;
         let figures = [
             ("requests", tally.requests),
@@ -218,6 +223,7 @@ impl Driver<'_> {
             ("redirected", tally.redirected),
             ("gone", tally.gone),
             ("forbidden", tally.forbidden),
+            ("postponed", tally.postponed),
             ("failed", tally.failed),
             ("bytes", tally.bytes),
         ];

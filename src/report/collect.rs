@@ -58,7 +58,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
 
 fn stages(report: &RunReport) -> Vec<StageRow> {
     let seconds = |tally: &StageTally| tally.time.as_secs_f64();
-    let crawl = report.crawl.map(|crawl: crawl::Tally| StageRow {
+    let crawl = report.crawl.as_ref().map(|crawl: &crawl::Tally| StageRow {
         name: "crawl".into(),
         done: crawl.changed,
         failed: crawl.failed,

@@ -185,6 +185,17 @@ impl Progress {
         }
     }
 
+    /// Tells something that is no failure.
+    pub fn note(&self, stage: &str, text: &str) {
+        let mut inner = self.lock();
+        let Inner { out, stage: running } = &mut *inner;
+        let line = format!("{}: {}", printable(stage), printable(text));
+        match running.as_ref().and_then(|running| running.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| say(out, &line)),
+            None => say(out, &line),
+        }
+    }
+
     /// Whether the bar has colours; `None` when there is no bar.
     fn colour(&self) -> Option<bool> {
         match self.view {

@@ -1,135 +1,20 @@
-//! The crawl's frontier, its hosts, and the index of the page archive.
+//! The crawl's frontier, and the index of the page archive.
+
+use std::time::Duration as Span;
 
 use jiff::Timestamp;
 use rusqlite::params;
 
+use super::visit::{FEED_COPY, Found, Outcome, Role, Visit, Visited};
 use super::{Store, Writer, instant, parsed_option};
 use crate::error::Result;
 use crate::record::{Page, PageId, WarcRef};
 
-/// Why a URL is visited. The order is the order of visits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Named in the pipeline.
-    Seed,
-    /// A sitemap.
-    Sitemap,
-    /// An RSS or Atom feed.
-    Feed,
-    /// An article: a document is extracted from it.
-    Article,
-    /// Any other page: only its links matter.
-    Page,
-}
+/// How long a sitemap is left unread because the index that names it says that it has not changed.
+const SITEMAP_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 7);
 
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Seed => "seed",
-            Self::Sitemap => "sitemap",
-            Self::Feed => "feed",
-            Self::Article => "article",
-            Self::Page => "page",
-        }
-    }
-
-    fn from_name(name: &str) -> Self {
-        match name {
-            "seed" => Self::Seed,
-            "sitemap" => Self::Sitemap,
-            "feed" => Self::Feed,
-            "article" => Self::Article,
-            _ => Self::Page,
-        }
-    }
-}
-
-/// A URL that is to be visited now.
-#[derive(Debug, Clone)]
-pub struct Visit {
-    /// Hash of `url`.
-    pub id: PageId,
-    /// Normalised.
-    pub url: String,
-    /// The site it belongs to.
-    pub site: String,
-    /// Why it is visited.
-    pub role: Role,
-    /// Links followed from a seed.
-    pub depth: u32,
-    /// Redirects followed to come here.
-    pub redirects: u32,
-    /// For a conditional request, from the last 200.
-    pub etag: Option<String>,
-    /// For a conditional request, from the last 200.
-    pub last_modified: Option<String>,
-    /// Hash of the last body.
-    pub body_hash: Option<String>,
-    /// Current revisit interval in seconds.
-    pub interval: Option<u64>,
-}
-
-/// A URL that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Normalised.
-    pub url: String,
-    /// With the port where it is not the scheme's own.
-    pub host: String,
-    /// The site in whose scope it lies.
-    pub site: String,
-    /// Why it would be visited.
-    pub role: Role,
-    /// Links followed from a seed.
-    pub depth: u32,
-    /// Redirects followed to come here.
-    pub redirects: u32,
-    /// Where it was found.
-    pub via: Option<PageId>,
-}
-
-/// What became of a visit.
-#[derive(Debug, Clone)]
-pub enum Visited {
-    /// 200: the body is archived.
-    Fetched {
-        /// `Content-Type`.
-        content_type: Option<String>,
-        /// `ETag`.
-        etag: Option<String>,
-        /// `Last-Modified`.
-        last_modified: Option<String>,
-        /// BLAKE3 of the body, hexadecimal.
-        body_hash: String,
-        /// Where the body lies; `None` when it equals the last one.
-        warc: Option<WarcRef>,
-    },
-    /// 304.
-    NotModified,
-    /// 3xx with a target (which was added as found, if in scope).
-    Redirected,
-    /// 404 or 410. What was fetched before stays archived.
-    Gone,
-    /// robots.txt forbids it.
-    Forbidden,
-    /// Anything else: tried again in the next round.
-    Failed(String),
-}
-
-/// What is known of a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostRow {
-    /// Status of robots.txt; `None`: it could not be reached.
-    pub robots_status: Option<u16>,
-    /// Its body.
-    pub robots_body: Option<Vec<u8>>,
-    /// When it was fetched; `None`: never.
-    pub robots_fetched_at: Option<Timestamp>,
-    /// Current delay between requests.
-    pub delay_ms: u64,
-    /// Not before.
-    pub next_allowed_at: Option<Timestamp>,
-}
+/// Runs that may die while they ask for a URL, until it is given up for the round.
+pub const FATAL_ATTEMPTS: u32 = 5;
 
 impl Store {
     /// The open crawl round, if the last one was interrupted: its id and start.
@@ -150,19 +35,20 @@ impl Store {
     /// # Errors
     /// Kind `Store`.
     pub fn due_count(&self) -> Result<u64> {
-        self.number("counting due URLs", "SELECT count(*) FROM url WHERE due = 1", [])
+        self.number("counting due URLs", "SELECT count(*) FROM url WHERE due > 0", [])
     }
 
-    /// The next URL of a host that is due.
+    /// The next URL of a host that is due and may be asked for at `now`.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn next_visit(&self, host: &str) -> Result<Option<Visit>> {
+    pub fn next_visit(&self, host: &str, now: Timestamp) -> Result<Option<Visit>> {
         self.row(
             "taking a URL from the frontier",
-            "SELECT id, url, site, role, depth, redirects, etag, last_modified, body_hash, interval_s FROM url
-             WHERE host = ?1 AND due = 1 ORDER BY role_rank, depth, url LIMIT 1",
-            [host],
+            "SELECT id, url, site, role, depth, redirects, attempts, etag, last_modified, body_hash, changed_at, interval_s
+             FROM url WHERE host = ?1 AND due > 0 AND (not_before IS NULL OR not_before <= ?2)
+             ORDER BY due, next_visit_at, role_rank, depth, url LIMIT 1",
+            params![host, instant(now)],
             |row| {
                 Ok(Visit {
                     id: PageId(row.get(0)?),
@@ -171,13 +57,69 @@ impl Store {
                     role: Role::from_name(&row.get::<_, String>(3)?),
                     depth: row.get(4)?,
                     redirects: row.get(5)?,
-                    etag: row.get(6)?,
-                    last_modified: row.get(7)?,
-                    body_hash: row.get(8)?,
-                    interval: row.get(9)?,
+                    attempts: row.get(6)?,
+                    etag: row.get(7)?,
+                    last_modified: row.get(8)?,
+                    body_hash: row.get(9)?,
+                    changed_at: parsed_option(row, 10)?,
+                    interval: row.get(11)?,
                 })
             },
         )
+    }
+
+    /// When the first of a host's due URLs may be asked for; `None` when none is due. Looks at all of them.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn first_due(&self, host: &str) -> Result<Option<Timestamp>> {
+        let first: Option<Option<Timestamp>> = self.row(
+            "looking for retries",
+            "SELECT min(coalesce(not_before, '0001-01-01T00:00:00.000000Z')) FROM url WHERE host = ?1 AND due > 0",
+            [host],
+            |row| parsed_option(row, 0),
+        )?;
+        Ok(first.flatten())
+    }
+
+    /// Whether any URL of a host is due.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn has_due(&self, host: &str) -> Result<bool> {
+        Ok(self.number(
+            "looking for due URLs",
+            "SELECT EXISTS (SELECT 1 FROM url WHERE host = ?1 AND due > 0)",
+            [host],
+        )? > 0)
+    }
+
+    /// How many of a host's URLs are due.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn due_of_host(&self, host: &str) -> Result<u64> {
+        self.number("counting due URLs", "SELECT count(*) FROM url WHERE host = ?1 AND due > 0", [host])
+    }
+
+    /// How many pages of a host that are no articles share a shape.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn alike(&self, host: &str, shape: &str) -> Result<u64> {
+        self.number(
+            "counting pages that are alike",
+            "SELECT count(*) FROM url WHERE host = ?1 AND shape = ?2 AND role = 'page'",
+            [host, shape],
+        )
+    }
+
+    /// Whether a URL is in the frontier.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn is_known(&self, url: &str) -> Result<bool> {
+        Ok(self.number("looking for a URL", "SELECT count(*) FROM url WHERE url = ?1", [url])? > 0)
     }
 
     /// URLs whose last visit failed, and why.
@@ -191,29 +133,6 @@ impl Store {
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
-    }
-
-    /// What is known of a host.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn host(&self, host: &str) -> Result<HostRow> {
-        Ok(self
-            .row(
-                "reading a host",
-                "SELECT robots_status, robots_body, robots_fetched_at, delay_ms, next_allowed_at FROM host WHERE host = ?1",
-                [host],
-                |row| {
-                    Ok(HostRow {
-                        robots_status: row.get(0)?,
-                        robots_body: row.get(1)?,
-                        robots_fetched_at: parsed_option(row, 2)?,
-                        delay_ms: row.get(3)?,
-                        next_allowed_at: parsed_option(row, 4)?,
-                    })
-                },
-            )?
-            .unwrap_or_default())
     }
 
     /// How far an archive file is committed, in bytes.
@@ -289,12 +208,19 @@ impl Store {
 }
 
 impl Writer<'_> {
-    /// Begins a crawl round: every URL whose time has come is due.
+    /// Begins a crawl round: every URL whose time has come is due, but for sitemaps that were read since they last
+    /// changed, by the word of the index that names them.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn begin_round(&self, at: Timestamp) -> Result<i64> {
-        self.execute("making URLs due", "UPDATE url SET due = 1 WHERE due = 0 AND next_visit_at <= ?1", [instant(at)])?;
+        self.execute(
+            "making URLs due",
+            "UPDATE url SET due = CASE WHEN role_rank < 3 THEN 1 ELSE 3 END, attempts = 0, not_before = NULL
+             WHERE due = 0 AND next_visit_at <= ?1
+               AND NOT (role = 'sitemap' AND coalesce(said_changed_at < fetched_at AND fetched_at > ?2, 0))",
+            params![instant(at), instant(at.checked_sub(SITEMAP_REST).unwrap_or(Timestamp::MIN))],
+        )?;
         self.execute("beginning a crawl round", "INSERT INTO crawl_round (started_at) VALUES (?1)", [instant(at)])?;
         Ok(self.transaction.last_insert_rowid())
     }
@@ -312,6 +238,37 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Takes back what a killed run left leased, and counts it as a failed attempt. A URL that was in flight each time
+    /// that [`FATAL_ATTEMPTS`] runs died is given up for the round: it may be what kills them. Answers how many there
+    /// were, and how many were given up.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn release_leases(&self, at: Timestamp) -> Result<(usize, usize)> {
+        let given_up = self.execute(
+            "giving a URL up",
+            "UPDATE url SET state = 'failed', due = 0, leased_at = NULL, attempts = attempts + 1, next_visit_at = ?1,
+               error = 'the program died each time it asked for this URL: it is asked for again in the next round'
+             WHERE leased_at IS NOT NULL AND attempts + 1 >= ?2",
+            params![instant(at), FATAL_ATTEMPTS],
+        )?;
+        let released = self.execute(
+            "taking leases back",
+            "UPDATE url SET leased_at = NULL, attempts = attempts + 1 WHERE leased_at IS NOT NULL",
+            [],
+        )?;
+        Ok((released, given_up))
+    }
+
+    /// Notes that a URL is about to be asked for.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn lease(&self, id: PageId, at: Timestamp) -> Result<()> {
+        self.execute("leasing a URL", "UPDATE url SET leased_at = ?2 WHERE id = ?1", params![id.0, instant(at)])?;
+        Ok(())
+    }
+
     /// Adds a URL to the frontier, or does nothing when it is known; a known one may rise to a better role, and a
     /// shorter way to it counts. Answers whether it is new.
     ///
@@ -319,10 +276,12 @@ impl Writer<'_> {
     /// Kind `Store`.
     pub fn add_url(&self, found: &Found) -> Result<bool> {
         let id = PageId::of(&[found.url.as_bytes()]);
+        let rank = found.role.rank(found.is_twin);
         let added = self.execute(
             "adding to the frontier",
-            "INSERT INTO url (id, url, host, site, role, role_rank, depth, redirects, via, state, due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?9, ?6, ?7, ?8, 'waiting', 1) ON CONFLICT (url) DO NOTHING",
+            "INSERT INTO url (id, url, host, site, role, role_rank, depth, redirects, via, shape, state, due, said_changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?9, ?6, ?7, ?8, ?10, 'waiting', CASE WHEN ?9 < 3 THEN 1 ELSE 2 END, ?11)
+             ON CONFLICT (url) DO NOTHING",
             params![
                 id.0,
                 found.url,
@@ -332,7 +291,9 @@ impl Writer<'_> {
                 found.depth,
                 found.redirects,
                 found.via.map(|via| via.0),
-                found.role as u8
+                rank,
+                found.shape,
+                found.changed.map(instant)
             ],
         )?;
         if added == 0 {
@@ -340,97 +301,102 @@ impl Writer<'_> {
                 "updating the frontier",
                 "UPDATE url SET depth = min(depth, ?2), role = CASE WHEN role_rank > ?4 THEN ?3 ELSE role END,
                    role_rank = min(role_rank, ?4) WHERE id = ?1 AND (depth > ?2 OR role_rank > ?4)",
-                params![id.0, found.depth, found.role.name(), found.role as u8],
+                params![id.0, found.depth, found.role.name(), rank],
             )?;
+            if let Some(changed) = found.changed {
+                self.execute(
+                    "keeping a sitemap's word",
+                    "UPDATE url SET said_changed_at = ?2 WHERE id = ?1 AND said_changed_at IS NOT ?2",
+                    params![id.0, instant(changed)],
+                )?;
+            }
         }
         Ok(added > 0)
+    }
+
+    /// Makes a known URL due that was last asked for before `before`. Answers whether it was not due yet.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn wake(&self, url: &str, before: Timestamp) -> Result<bool> {
+        let woken = self.execute(
+            "making a URL due",
+            "UPDATE url SET due = CASE WHEN role_rank < 3 THEN 1 ELSE 3 END, attempts = 0, not_before = NULL
+             WHERE url = ?1 AND due = 0 AND fetched_at < ?2
+               AND state NOT IN ('forbidden', 'failed')",
+            params![url, instant(before)],
+        )?;
+        Ok(woken > 0)
+    }
+
+    /// Keeps a feed's own copy of an article that was never fetched itself.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn keep_feed_copy(&self, url: &str, body_hash: &str, warc: &WarcRef, at: Timestamp) -> Result<()> {
+        self.execute(
+            "keeping a feed's copy",
+            "UPDATE url SET content_type = ?2, body_hash = ?3, warc_file = ?4, warc_offset = ?5, warc_length = ?6,
+               changed_at = ?7 WHERE url = ?1 AND role = 'article' AND (body_hash IS NULL OR content_type = ?2)",
+            params![url, FEED_COPY, body_hash, warc.file, warc.offset, warc.length, instant(at)],
+        )?;
+        Ok(())
     }
 
     /// Notes what became of a visit, and when the URL is to be visited again.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn visited(
-        &self,
-        id: PageId,
-        status: Option<u16>,
-        visited: &Visited,
-        interval: u64,
-        at: Timestamp,
-        next_visit_at: Timestamp,
-    ) -> Result<()> {
+    pub fn visited(&self, id: PageId, outcome: &Outcome<'_>) -> Result<()> {
         let doing = "noting a visit";
-        let common = params![id.0, status, interval, instant(at), instant(next_visit_at)];
-        match visited {
-            Visited::Fetched { content_type, etag, last_modified, body_hash, warc } => {
+        let (state, error) = match outcome.visited {
+            Visited::Fetched { .. } | Visited::NotModified => ("fetched", None),
+            Visited::Redirected => ("redirect", None),
+            Visited::Gone => ("gone", None),
+            Visited::Forbidden => ("forbidden", None),
+            Visited::Failed(error) => ("failed", Some(error.as_str())),
+            Visited::Postponed { error, not_before } => {
                 self.execute(
                     doing,
-                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5, due = 0,
-                       attempts = 0, error = NULL WHERE id = ?1",
-                    common,
+                    "UPDATE url SET leased_at = NULL, attempts = attempts + 1, status = ?2, error = ?3, not_before = ?4,
+                       ruling = ?5 WHERE id = ?1",
+                    params![id.0, outcome.status, error, instant(*not_before), outcome.ruling],
                 )?;
-                self.execute(
-                    doing,
-                    "UPDATE url SET content_type = ?2, etag = ?3, last_modified = ?4 WHERE id = ?1",
-                    params![id.0, content_type, etag, last_modified],
-                )?;
-                if let Some(warc) = warc {
-                    self.execute(
-                        doing,
-                        "UPDATE url SET body_hash = ?2, warc_file = ?3, warc_offset = ?4, warc_length = ?5, changed_at = ?6
-                         WHERE id = ?1",
-                        params![id.0, body_hash, warc.file, warc.offset, warc.length, instant(at)],
-                    )?;
-                }
+                return Ok(());
             }
-            Visited::NotModified => {
+        };
+        let next_visit_at = outcome.at.checked_add(Span::from_secs(outcome.interval)).unwrap_or(Timestamp::MAX);
+        self.execute(
+            doing,
+            "UPDATE url SET state = ?2, status = ?3, interval_s = ?4, fetched_at = ?5, next_visit_at = ?6, error = ?7,
+               ruling = ?8, attempts = CASE WHEN ?2 = 'failed' THEN attempts + 1 ELSE 0 END,
+               due = 0, leased_at = NULL, not_before = NULL WHERE id = ?1",
+            params![
+                id.0,
+                state,
+                outcome.status,
+                outcome.interval,
+                instant(outcome.at),
+                instant(next_visit_at),
+                error,
+                outcome.ruling
+            ],
+        )?;
+        if let Visited::Fetched { content_type, etag, last_modified, body_hash, warc } = outcome.visited {
+            self.execute(
+                doing,
+                "UPDATE url SET content_type = ?2, etag = ?3, last_modified = ?4 WHERE id = ?1",
+                params![id.0, content_type, etag, last_modified],
+            )?;
+            if let Some(warc) = warc {
                 self.execute(
                     doing,
-                    "UPDATE url SET state = 'fetched', status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5, due = 0,
-                       attempts = 0, error = NULL WHERE id = ?1",
-                    common,
-                )?;
-            }
-            Visited::Redirected | Visited::Gone | Visited::Forbidden | Visited::Failed(_) => {
-                let (state, error) = match visited {
-                    Visited::Redirected => ("redirect", None),
-                    Visited::Gone => ("gone", None),
-                    Visited::Forbidden => ("forbidden", None),
-                    Visited::Failed(error) => ("failed", Some(error.as_str())),
-                    Visited::Fetched { .. } | Visited::NotModified => return Ok(()),
-                };
-                self.execute(
-                    doing,
-                    "UPDATE url SET state = ?6, status = ?2, interval_s = ?3, fetched_at = ?4, next_visit_at = ?5, due = 0,
-                       error = ?7, attempts = CASE WHEN ?6 = 'failed' THEN attempts + 1 ELSE 0 END WHERE id = ?1",
-                    params![id.0, status, interval, instant(at), instant(next_visit_at), state, error],
+                    "UPDATE url SET body_hash = ?2, warc_file = ?3, warc_offset = ?4, warc_length = ?5, changed_at = ?6
+                     WHERE id = ?1",
+                    params![id.0, body_hash, warc.file, warc.offset, warc.length, instant(outcome.at)],
                 )?;
             }
         }
-        Ok(())
-    }
-
-    /// Keeps what is known of a host.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn set_host(&self, host: &str, row: &HostRow) -> Result<()> {
-        self.execute(
-            "keeping a host",
-            "INSERT INTO host (host, robots_status, robots_body, robots_fetched_at, delay_ms, next_allowed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (host) DO UPDATE SET robots_status = excluded.robots_status, robots_body = excluded.robots_body,
-               robots_fetched_at = excluded.robots_fetched_at, delay_ms = excluded.delay_ms,
-               next_allowed_at = excluded.next_allowed_at",
-            params![
-                host,
-                row.robots_status,
-                row.robots_body,
-                row.robots_fetched_at.map(instant),
-                row.delay_ms,
-                row.next_allowed_at.map(instant)
-            ],
-        )?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! workspace/
-//!   kopri.db          SQLite, write-ahead log, STRICT tables (schemas/0001_workspace.sql tells every column)
+//!   kopri.db          SQLite, write-ahead log, STRICT tables (schemas/*.sql tell every column)
 //!   lock              held by the one run that may write
 //!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
 //!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
@@ -15,12 +15,14 @@
 
 pub mod documents;
 pub mod frontier;
+pub mod hosts;
 pub mod open;
 pub mod pairs;
 pub mod sentences;
 pub mod summary;
 pub mod units;
 pub mod vectors;
+pub mod visit;
 pub mod warc;
 
 use std::path::{Path, PathBuf};

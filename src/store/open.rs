@@ -9,7 +9,8 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../../schemas/0001_workspace.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../schemas/0001_workspace.sql"), include_str!("../../schemas/0002_crawl.sql")];
 
 /// Marks the file as ours: "kopr" in ASCII.
 const APPLICATION_ID: i32 = 0x6b6f_7072;

@@ -1,7 +1,7 @@
 //! The page archive: WARC 1.1 (ISO 28500:2017), one gzip member a record, as `warcio`, `pywb` and Heritrix read it.
 //!
 //! ```text
-//! warcinfo │ request, response │ request, response │ request, revisit │ …        each a gzip member of its own
+//! warcinfo │ request, response │ request, revisit │ resource │ …                each a gzip member of its own
 //!                    ▲ WarcRef { file, offset, length }
 //! ```
 //!
@@ -32,6 +32,7 @@ use crate::record::WarcRef;
 
 const VERSION: &str = "WARC/1.1";
 const NOT_MODIFIED: &str = "http://netpreserve.org/warc/1.1/revisit/server-not-modified";
+const IDENTICAL: &str = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest";
 
 /// Headers that describe how a body was coded on its way.
 const CODING_HEADERS: &[&str] = &["content-encoding", "transfer-encoding", "content-length"];
@@ -134,19 +135,41 @@ impl WarcWriter {
         self.append_with_request(exchange, record)
     }
 
-    /// Appends a request that was answered by 304: the page is as it was fetched before, at `original` if known.
+    /// Appends a request whose answer says that the page is as it was fetched before, at `original` if known: a 304, or
+    /// the same bytes once more, which are then not stored again.
     ///
     /// # Errors
     /// Kind `Store`; the file is then as before.
     pub fn append_revisit(&mut self, exchange: &Exchange<'_>, original: Option<Timestamp>) -> Result<WarcRef> {
         let mut record = Record::new("revisit", exchange, response_head(exchange).into_bytes());
         record.field("Content-Type", "application/http;msgtype=response");
-        record.field("WARC-Profile", NOT_MODIFIED);
+        if exchange.status == 304 {
+            record.field("WARC-Profile", NOT_MODIFIED);
+        } else {
+            record.field("WARC-Profile", IDENTICAL);
+            record.field("WARC-Payload-Digest", &sha1_digest(exchange.body));
+        }
         if let Some(original) = original {
             record.field("WARC-Refers-To-Target-URI", exchange.url);
             record.field("WARC-Refers-To-Date", &original.to_string());
         }
         self.append_with_request(exchange, record)
+    }
+
+    /// Appends what a feed says of a page, under the page's URL: a `resource`, since no request was made for it.
+    ///
+    /// # Errors
+    /// Kind `Store`; the file is then as before.
+    pub fn append_resource(&mut self, url: &str, at: Timestamp, content_type: &str, body: &[u8]) -> Result<WarcRef> {
+        let mut record = Record::bare("resource", record_id("resource", url, at, body), at, body);
+        record.field("WARC-Target-URI", url);
+        record.field("WARC-Payload-Digest", &sha1_digest(body));
+        record.field("Content-Type", content_type);
+        let doing = || format!("packing the feed's copy of {url} for {}", self.path.display());
+        let member = record.compressed().context(ErrorKind::Store, doing)?;
+        let offset = self.length;
+        self.write(&member)?;
+        Ok(WarcRef { file: self.name.clone(), offset, length: self.length - offset })
     }
 
     /// Waits until everything appended lies on the disk. Due before a row that names it is committed.
@@ -254,7 +277,7 @@ impl Record {
     }
 }
 
-/// Reads the response at `at` in `folder`.
+/// Reads the response at `at` in `folder`, or the copy of a page that a feed carried (status 200, no headers).
 ///
 /// # Errors
 /// Kind `Store`, naming file and offset: the file is gone, shorter, or damaged there, or holds another kind of record.
@@ -288,9 +311,11 @@ fn parse_response(record: &[u8]) -> Result<ArchivedResponse, &'static str> {
     if !version.starts_with("WARC/1.") {
         return Err("it is no WARC record");
     }
-    if field("WARC-Type").is_none_or(|kind| kind != "response") {
-        return Err("the record is no response");
-    }
+    let is_resource = match field("WARC-Type").map(String::as_str) {
+        Some("response") => false,
+        Some("resource") => true,
+        _ => return Err("the record is no response"),
+    };
     let length: usize = field("Content-Length").and_then(|text| text.parse().ok()).ok_or("the record has no length")?;
     let block = block
         .strip_suffix(b"\r\n\r\n")
@@ -298,6 +323,9 @@ fn parse_response(record: &[u8]) -> Result<ArchivedResponse, &'static str> {
         .ok_or("the record's length is not the one in its head")?;
     let url = field("WARC-Target-URI").ok_or("the record has no URL")?.clone();
     let at = field("WARC-Date").and_then(|text| text.parse().ok()).ok_or("the record has no date")?;
+    if is_resource {
+        return Ok(ArchivedResponse { url, at, status: 200, headers: Vec::new(), body: block.to_vec() });
+    }
     let (status_line, headers, body) = split_head(block).ok_or("the response has no head")?;
     let status =
         status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("the response has no status")?;

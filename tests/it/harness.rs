@@ -124,6 +124,7 @@ impl House {
             language-switch = ["ul.lang a"]
             [crawl]
             delay = "0s"
+            retry-delay = "0s"
             revisit = "0s"
             revisit-lists = "0s"
             [embed.limits]
@@ -181,9 +182,14 @@ const VOLATILE: &[(&str, &[&str])] = &[
             "warc_length",
             "fetched_at",
             "changed_at",
+            "leased_at",
+            "not_before",
         ],
     ),
-    ("host", &["robots_fetched_at", "delay_ms", "next_allowed_at"]),
+    (
+        "host",
+        &["robots_fetched_at", "robots_failed_at", "delay_ms", "next_allowed_at", "night_began", "requests", "bytes"],
+    ),
     ("warc", &["length", "file"]),
     ("vector", &["shard"]),
     ("shard", &["id"]),

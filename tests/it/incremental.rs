@@ -71,7 +71,7 @@ fn one_article_changed_one_new_one_gone_costs_these_alone() {
     house.write_lists(&[1, 2, 3, 4, 6, 7]);
     let report = house.run("w");
 
-    let crawl = report.crawl.unwrap();
+    let crawl = report.crawl.clone().unwrap();
     assert_eq!(crawl.changed, 2 + 2 + 2, "both sides of the changed and the new article, and both lists");
     assert_eq!(crawl.gone, 2);
     assert_eq!(crawl.unchanged, 8, "four articles, both sides");

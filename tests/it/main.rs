@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 mod architecture;
+mod crawl;
 mod demo;
 mod harness;
 mod incremental;
+mod killed;
 mod schemas;
+mod server;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::extract::{charset, feeds, links};
 use crate::net::{self, Response, Robots};
 use crate::record::PageId;
 use crate::stage::site::Site;
-use crate::store::frontier::{Found, Role, Visit};
+use crate::store::visit::{Found, Role, Visit};
 
 /// Redirects followed from one URL.
 const MAX_REDIRECTS: u32 = 5;
@@ -20,6 +21,18 @@ pub struct Scope<'a> {
     sites: &'a [Site],
     by_host: BTreeMap<&'a str, &'a Site>,
     max_depth: u32,
+    today: Date,
+}
+
+/// What an answer leads to.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// URLs in scope.
+    pub(super) urls: Vec<Found>,
+    /// Articles whose whole text a feed carries: their URL, and the text as a page.
+    pub(super) copies: Vec<(String, String)>,
+    /// Why a sitemap was not read to its end.
+    pub(super) warning: Option<String>,
 }
 
 impl<'a> Scope<'a> {
@@ -39,7 +52,8 @@ impl<'a> Scope<'a> {
                 }
             }
         }
-        let scope = Self { sites, by_host, max_depth };
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let scope = Self { sites, by_host, max_depth, today };
         for site in sites {
             for entry in site.seeds.iter().chain(&site.sitemaps).chain(&site.feeds) {
                 let url = Url::parse(entry)
@@ -72,16 +86,7 @@ impl<'a> Scope<'a> {
             urls.iter()
                 .filter_map(|url| {
                     let url = Url::parse(url).ok().and_then(|url| net::normalise(&url, ""))?;
-                    let host = host_of(&url)?;
-                    Some(Found {
-                        url: url.into(),
-                        host,
-                        site: site.name.clone(),
-                        role,
-                        depth: 0,
-                        redirects: 0,
-                        via: None,
-                    })
+                    of_url(url, site, role)
                 })
                 .collect()
         };
@@ -137,31 +142,45 @@ impl<'a> Scope<'a> {
         at: &Url,
         response: &Response,
         content_type: Option<&str>,
-    ) -> std::result::Result<Vec<Found>, String> {
+    ) -> std::result::Result<Findings, String> {
         let deeper = visit.depth + 1;
         let found = |reference: &str, role| self.found(at, reference, role, deeper, Some(visit));
-        Ok(match visit.role {
+        let mut findings = Findings::default();
+        match visit.role {
             Role::Sitemap => {
                 let sitemap = feeds::sitemap(&response.body).map_err(|error| error.to_string())?;
-                let nested = sitemap.sitemaps.iter().filter_map(|(url, _)| found(url, Some(Role::Sitemap)));
-                nested.chain(sitemap.urls.iter().filter_map(|(url, _)| found(url, None))).collect()
+                let nested = sitemap.sitemaps.iter().map(|(url, changed)| (found(url, Some(Role::Sitemap)), *changed));
+                let pages = sitemap.urls.iter().map(|(url, changed)| (found(url, None), *changed));
+                let all = nested.chain(pages).filter_map(|(found, changed)| Some(Found { changed, ..found? }));
+                findings.urls = all.collect();
+                findings.warning = sitemap.warning;
             }
             Role::Feed => {
-                let items = feeds::feed(&response.body, at).map_err(|error| error.to_string())?;
-                items.iter().filter_map(|item| found(item.url.as_str(), None)).collect()
+                for item in feeds::feed(&response.body, at).map_err(|error| error.to_string())? {
+                    let Some(found) = found(item.url.as_str(), None) else { continue };
+                    if found.role == Role::Article {
+                        findings.copies.extend(feeds::page_of(&item).map(|page| (found.url.clone(), page)));
+                    }
+                    findings.urls.push(found);
+                }
             }
             Role::Seed | Role::Article | Role::Page => {
                 if deeper > self.max_depth || content_type.is_some_and(|kind| !kind.contains("html")) {
-                    return Ok(Vec::new());
+                    return Ok(findings);
                 }
                 let html = charset::decode(&response.body, content_type);
                 let links = links::links(&html.text, at);
-                links.iter().filter(|link| !link.nofollow).filter_map(|link| found(link.url.as_str(), None)).collect()
+                findings.urls = links
+                    .iter()
+                    .filter(|link| !link.nofollow)
+                    .filter_map(|link| Some(Found { is_twin: link.is_alternate, ..found(link.url.as_str(), None)? }))
+                    .collect();
             }
-        })
+        }
+        Ok(findings)
     }
 
-    /// A reference as a URL of the frontier, if it is in scope.
+    /// A reference as a URL of the frontier, if it is in scope and no trap.
     fn found(&self, base: &Url, reference: &str, role: Option<Role>, depth: u32, via: Option<&Visit>) -> Option<Found> {
         let url = net::normalise(base, reference)?;
         let site = self.site_of(&url)?;
@@ -174,9 +193,29 @@ impl<'a> Scope<'a> {
                     .then_some(Role::Page)
             }
         })?;
+        // What the pipeline's author calls an article is one, however its address looks.
+        if role == Role::Page && net::trap(&url, self.today).is_some() {
+            return None;
+        }
         let via: Option<PageId> = via.map(|visit| visit.id);
-        Some(Found { host: host_of(&url)?, site: site.name.clone(), role, depth, redirects: 0, via, url: url.into() })
+        Some(Found { depth, via, ..of_url(url, site, role)? })
     }
+}
+
+/// A URL as it enters the frontier, reached by no link.
+fn of_url(url: Url, site: &Site, role: Role) -> Option<Found> {
+    Some(Found {
+        host: host_of(&url)?,
+        site: site.name.clone(),
+        role,
+        depth: 0,
+        redirects: 0,
+        via: None,
+        is_twin: false,
+        shape: net::shape(&url),
+        changed: None,
+        url: url.into(),
+    })
 }
 
 /// Host name, with the port where it is not the scheme's own.
@@ -216,9 +255,11 @@ mod tests {
             role,
             depth: 0,
             redirects: 0,
+            attempts: 0,
             etag: None,
             last_modified: None,
             body_hash: None,
+            changed_at: None,
             interval: None,
         };
         let response = Response {
@@ -231,7 +272,7 @@ mod tests {
             elapsed: Duration::ZERO,
             request_headers: Vec::new(),
         };
-        Ok(scope.found_in(&visit, &at, &response, None)?.into_iter().map(|found| found.url).collect())
+        Ok(scope.found_in(&visit, &at, &response, None)?.urls.into_iter().map(|found| found.url).collect())
     }
 
     #[test]

@@ -4,175 +4,250 @@ use std::time::Duration as Span;
 
 use jiff::Timestamp;
 
-use super::{Crawl, Host, Job, Scope, Tally, Watch, delay_after};
+use super::discover::Findings;
+use super::host::known;
+use super::{Answer, Job, Round, schedule};
 use crate::error::{Error, Result};
-use crate::net::{FetchError, Response, Robots};
-use crate::store::Store;
-use crate::store::frontier::{Found, Role, Visit, Visited};
-use crate::store::warc::{Exchange, WarcWriter};
+use crate::net::Response;
+use crate::record::WarcRef;
+use crate::store::visit::{FEED_COPY, Found, Outcome, Role, Visit, Visited};
+use crate::store::warc::Exchange;
 
-/// An answer, or why there is none.
-pub(super) struct Answer(Result<Response, FetchError>);
+/// What an answer means for the frontier.
+struct Judged {
+    status: Option<u16>,
+    visited: Visited,
+    findings: Findings,
+}
 
-impl Answer {
-    pub(super) fn of(result: Result<Response, FetchError>) -> Self {
-        Self(result)
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, |response| response.body.len() as u64)
+impl Judged {
+    fn bare(status: u16, visited: Visited) -> Self {
+        Self { status: Some(status), visited, findings: Findings::default() }
     }
 }
 
-/// Writes an answer down.
-#[expect(clippy::too_many_arguments, reason = "the round's state, each part with its own owner")]
-pub(super) fn commit(
-    store: &mut Store,
-    archive: &mut WarcWriter,
-    scope: &Scope<'_>,
-    crawl: &Crawl,
-    host: &mut Host,
-    job: &Job,
-    answer: Answer,
-    tally: &mut Tally,
-    watch: &mut dyn Watch,
-) -> Result<()> {
-    let now = Timestamp::now();
-    let bytes = answer.bytes();
-    tally.bytes += bytes;
-    let mut pause = Span::from_millis(host.row.delay_ms).max(crawl.delay.0);
-    if let Ok(response) = &answer.0 {
-        pause = delay_after(crawl, host, response);
-        host.row.delay_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        // The server's own word, when it is overloaded, beats every formula.
-        if let Some(wait) = response.retry_after(now).filter(|_| matches!(response.status, 429 | 503)) {
-            pause = pause.max(wait);
-        }
-    }
-    host.row.next_allowed_at = Some(now + pause);
-    match &job.visit {
-        None => {
-            if let Some(error) = keep_robots(store, scope, host, job, answer.0, now)? {
-                tally.failed += 1;
-                watch.visited(job.url.as_str(), 1, Some(&error));
+impl Round<'_> {
+    /// Writes an answer down.
+    pub(super) fn take(&mut self, job: Job, answer: Answer) -> Result<()> {
+        let now = Timestamp::now();
+        let bytes = answer.as_ref().map_or(0, |response| response.body.len() as u64);
+        self.tally.requests += 1;
+        self.tally.bytes += bytes;
+        let host = known(&mut self.hosts, &job.host)?;
+        host.busy = false;
+        host.row.bytes += bytes;
+        self.set_pace(&job, &answer, now)?;
+        let Some(visit) = &job.visit else {
+            // The new rules may ask for a longer pause than the one just set.
+            let response = answer.as_ref().ok().cloned();
+            let error = self.take_robots(&job, answer, now)?;
+            if let Some(response) = response {
+                self.set_pace(&job, &Ok(response), now)?;
+                let writer = self.store.writer()?;
+                writer.set_host_pace(&job.host, &known(&mut self.hosts, &job.host)?.row)?;
+                writer.commit()?;
             }
-            Ok(())
+            self.tally.failed += u64::from(error.is_some());
+            self.watch.visited(job.url.as_str(), 1, error.as_deref());
+            return Ok(());
+        };
+        let mut judged = self.judge(visit, &job, answer, now)?;
+        self.keep_room(&job.host, &mut judged.findings)?;
+        let copies = self.archive_copies(std::mem::take(&mut judged.findings.copies), now)?;
+        let added = self.write(&job, visit, &judged, &copies, now)?;
+        let error = match &judged.visited {
+            Visited::Failed(error) => Some(error.as_str()),
+            _ => judged.findings.warning.as_deref(),
+        };
+        if judged.findings.warning.is_some() {
+            self.tally.failed += 1;
         }
-        Some(visit) => {
-            let (status, visited, found) = judge(archive, scope, visit, job, answer.0, now, tally)?;
-            let interval = interval(crawl, visit, &visited);
-            let writer = store.writer()?;
-            let mut added = 0;
-            for found in &found {
-                added += u64::from(writer.add_url(found)?);
+        let again = u64::from(matches!(judged.visited, Visited::Postponed { .. }));
+        self.watch.visited(&visit.url, added + again, error);
+        let last = match &judged.visited {
+            Visited::Failed(error) | Visited::Postponed { error, .. } => error.clone(),
+            _ => String::new(),
+        };
+        self.close_if_down(&job.host, &last)
+    }
+
+    /// The transaction; answers how many URLs became due.
+    fn write(&mut self, job: &Job, visit: &Visit, judged: &Judged, copies: &[Copy], now: Timestamp) -> Result<u64> {
+        let writer = self.store.writer()?;
+        let (mut added, mut brought) = (0, 0);
+        for found in &judged.findings.urls {
+            if writer.add_url(found)? {
+                added += 1;
+                brought += u64::from(found.role == Role::Article);
+                if found.role == Role::Page {
+                    *self.alike.entry((found.host.clone(), found.shape.clone())).or_default() += 1;
+                }
             }
-            tally.found += added;
-            let next_visit_at = now.checked_add(Span::from_secs(interval)).unwrap_or(Timestamp::MAX);
-            writer.visited(visit.id, status, &visited, interval, now, next_visit_at)?;
-            writer.set_warc_length(archive.name(), archive.len())?;
-            writer.set_host(&job.host, &host.row)?;
-            writer.commit()?;
-            let error = if let Visited::Failed(error) = &visited { Some(error.as_str()) } else { None };
-            watch.visited(&visit.url, added, error);
-            Ok(())
         }
+        self.tally.found += added;
+        let mut woken = 0;
+        for found in &judged.findings.urls {
+            woken += u64::from(match (visit.role, found.role, found.changed) {
+                (Role::Sitemap, Role::Sitemap, Some(changed)) => {
+                    writer.wake(&found.url, changed.min(earlier(now, self.crawl.revisit_lists.0)))?
+                }
+                (Role::Sitemap, _, Some(changed)) => {
+                    writer.wake(&found.url, changed.min(earlier(now, self.crawl.revisit.0)))?
+                }
+                // Lists are followed until one has nothing new; a list with news may have pushed some to the next page.
+                (Role::Seed | Role::Page, Role::Page, _) if brought > 0 => {
+                    writer.wake(&found.url, earlier(now, self.crawl.revisit_lists.0))?
+                }
+                _ => false,
+            });
+        }
+        for copy in copies {
+            writer.keep_feed_copy(&copy.url, &copy.body_hash, &copy.warc, now)?;
+        }
+        let interval = schedule::interval(self.crawl, visit, &judged.visited, brought);
+        writer.visited(
+            visit.id,
+            &Outcome { status: judged.status, visited: &judged.visited, ruling: &job.ruling, at: now, interval },
+        )?;
+        writer.set_warc_length(self.archive.name(), self.archive.len())?;
+        writer.set_host_pace(&job.host, &known(&mut self.hosts, &job.host)?.row)?;
+        writer.commit()?;
+        Ok(added + woken)
     }
-}
 
-/// robots.txt: what it says holds for a day. Answers why nothing may be asked of the host, if that is so.
-fn keep_robots(
-    store: &mut Store,
-    scope: &Scope<'_>,
-    host: &mut Host,
-    job: &Job,
-    answer: Result<Response, FetchError>,
-    now: Timestamp,
-) -> Result<Option<String>> {
-    let (status, body, error) = match answer {
-        Ok(response) => {
-            let unknown = !Robots::is_known(Some(response.status));
-            let error = unknown.then(|| format!("the server answered {}", response.status));
-            (Some(response.status), response.body, error)
-        }
-        Err(error) => (None, Vec::new(), Some(Error::from(error).to_string())),
-    };
-    host.row.robots_status = status;
-    host.row.robots_body = status.filter(|status| (200..300).contains(status)).map(|_| body);
-    host.row.robots_fetched_at = Some(now);
-    host.robots = None;
-    let writer = store.writer()?;
-    writer.set_host(&job.host, &host.row)?;
-    if let Some(body) = &host.row.robots_body {
-        for found in scope.sitemaps_of_robots(body, &job.url) {
-            writer.add_url(&found)?;
-        }
-    }
-    writer.commit()?;
-    let consequence = "so nothing else is asked of this host until the next round";
-    Ok(error.map(|error| format!("{error}, {consequence} (RFC 9309)")))
-}
-
-/// What an answer means for the frontier, with its body put into the archive.
-fn judge(
-    archive: &mut WarcWriter,
-    scope: &Scope<'_>,
-    visit: &Visit,
-    job: &Job,
-    answer: Result<Response, FetchError>,
-    now: Timestamp,
-    tally: &mut Tally,
-) -> Result<(Option<u16>, Visited, Vec<Found>)> {
-    let response = match answer {
-        Ok(response) => response,
-        Err(error) => {
-            tally.failed += 1;
-            let message = Error::from(error).to_string();
-            return Ok((None, Visited::Failed(message), Vec::new()));
-        }
-    };
-    let status = Some(response.status);
-    let none = Vec::new();
-    Ok(match response.status {
-        200 => {
-            let body_hash = blake3::hash(&response.body).to_hex().to_string();
-            let header = |name: &str| response.header(name).map(str::to_owned);
-            let (content_type, etag, last_modified) = (header("content-type"), header("etag"), header("last-modified"));
-            if visit.body_hash.as_deref() == Some(body_hash.as_str()) {
-                tally.unchanged += 1;
-                (status, Visited::Fetched { content_type, etag, last_modified, body_hash, warc: None }, none)
-            } else {
-                let found = match scope.found_in(visit, &job.url, &response, content_type.as_deref()) {
-                    Ok(found) => found,
+    /// What an answer means, with its body put into the archive.
+    fn judge(&mut self, visit: &Visit, job: &Job, answer: Answer, now: Timestamp) -> Result<Judged> {
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let may_pass = error.is_transient();
+                let visited = self.failure(visit, Error::from(error).to_string(), may_pass, now);
+                return Ok(Judged { status: None, visited, findings: Findings::default() });
+            }
+        };
+        let status = response.status;
+        Ok(match status {
+            200 => return self.judge_page(visit, job, &response, now),
+            304 if visit.body_hash.is_some() => {
+                self.tally.unchanged += 1;
+                self.archive.append_revisit(&exchange(job, &response, now), visit.changed_at)?;
+                Judged::bare(status, Visited::NotModified)
+            }
+            301 | 302 | 303 | 307 | 308 => {
+                self.tally.redirected += 1;
+                match self.scope.redirect(visit, &job.url, &response) {
+                    Ok(found) => {
+                        let findings = Findings { urls: found.into_iter().collect(), ..Findings::default() };
+                        Judged { status: Some(status), visited: Visited::Redirected, findings }
+                    }
                     Err(message) => {
-                        tally.failed += 1;
-                        return Ok((status, Visited::Failed(message), none));
+                        self.tally.failed += 1;
+                        Judged::bare(status, Visited::Failed(message))
+                    }
+                }
+            }
+            404 | 410 => {
+                self.tally.gone += 1;
+                Judged::bare(status, Visited::Gone)
+            }
+            other => {
+                let message = format!("the server answered {other}");
+                Judged::bare(status, self.failure(visit, message, schedule::may_pass(other), now))
+            }
+        })
+    }
+
+    fn judge_page(&mut self, visit: &Visit, job: &Job, response: &Response, now: Timestamp) -> Result<Judged> {
+        let header = |name: &str| response.header(name).map(str::to_owned);
+        let (content_type, etag, last_modified) = (header("content-type"), header("etag"), header("last-modified"));
+        let body_hash = blake3::hash(&response.body).to_hex().to_string();
+        let exchange = exchange(job, response, now);
+        if visit.body_hash.as_deref() == Some(body_hash.as_str()) {
+            self.tally.unchanged += 1;
+            self.archive.append_revisit(&exchange, visit.changed_at)?;
+            let visited = Visited::Fetched { content_type, etag, last_modified, body_hash, warc: None };
+            return Ok(Judged::bare(200, visited));
+        }
+        let findings = match self.scope.found_in(visit, &job.url, response, content_type.as_deref()) {
+            Ok(findings) => findings,
+            Err(message) => {
+                self.tally.failed += 1;
+                return Ok(Judged::bare(200, Visited::Failed(message)));
+            }
+        };
+        self.tally.changed += 1;
+        let warc = Some(self.archive.append(&exchange)?);
+        let visited = Visited::Fetched { content_type, etag, last_modified, body_hash, warc };
+        Ok(Judged { status: Some(200), visited, findings })
+    }
+
+    /// A failure, put off while there are attempts left and it may pass.
+    fn failure(&mut self, visit: &Visit, error: String, may_pass: bool, now: Timestamp) -> Visited {
+        if may_pass && visit.attempts < self.crawl.retries {
+            self.tally.postponed += 1;
+            return Visited::Postponed { error, not_before: later(now, schedule::backoff(self.crawl, visit.attempts)) };
+        }
+        self.tally.failed += 1;
+        let attempts = if may_pass { format!(" ({} attempts)", visit.attempts + 1) } else { String::new() };
+        Visited::Failed(format!("{error}{attempts}: it is asked for again in the next round"))
+    }
+
+    /// Leaves out pages of a template that has brought enough of them already.
+    fn keep_room(&mut self, host: &str, findings: &mut Findings) -> Result<()> {
+        let mut coming = 0;
+        let mut kept: Vec<Found> = Vec::with_capacity(findings.urls.len());
+        for found in std::mem::take(&mut findings.urls) {
+            if found.role == Role::Page {
+                let key = (found.host.clone(), found.shape.clone());
+                let known = match self.alike.get(&key) {
+                    Some(&known) => known,
+                    None => {
+                        let known = self.store.alike(&key.0, &key.1)?;
+                        self.alike.insert(key, known);
+                        known
                     }
                 };
-                tally.changed += 1;
-                let warc = archive.append(&exchange(job, &response, now))?;
-                (status, Visited::Fetched { content_type, etag, last_modified, body_hash, warc: Some(warc) }, found)
+                coming += 1;
+                if known + coming > self.crawl.max_alike && !self.store.is_known(&found.url)? {
+                    let limit = self.crawl.max_alike;
+                    let note = format!(
+                        "{host}: {limit} pages like {} are known, and no more of them are followed (max-alike); articles are",
+                        found.shape
+                    );
+                    if !self.tally.notes.contains(&note) {
+                        self.tally.notes.push(note);
+                    }
+                    continue;
+                }
+            }
+            kept.push(found);
+        }
+        findings.urls = kept;
+        Ok(())
+    }
+
+    /// Archives the whole texts of a feed whose articles were never fetched themselves.
+    fn archive_copies(&mut self, copies: Vec<(String, String)>, now: Timestamp) -> Result<Vec<Copy>> {
+        let mut archived = Vec::new();
+        for (url, page) in copies {
+            let body_hash = blake3::hash(page.as_bytes()).to_hex().to_string();
+            let known = self.store.page(&url)?;
+            let is_needed = known
+                .is_none_or(|known| known.content_type.as_deref() == Some(FEED_COPY) && known.body_hash != body_hash);
+            if is_needed {
+                let warc = self.archive.append_resource(&url, now, FEED_COPY, page.as_bytes())?;
+                archived.push(Copy { url, body_hash, warc });
             }
         }
-        304 if visit.body_hash.is_some() => {
-            tally.unchanged += 1;
-            (status, Visited::NotModified, none)
-        }
-        301 | 302 | 303 | 307 | 308 => {
-            tally.redirected += 1;
-            match scope.redirect(visit, &job.url, &response) {
-                Ok(found) => (status, Visited::Redirected, found.into_iter().collect()),
-                Err(message) => (status, Visited::Failed(message), none),
-            }
-        }
-        404 | 410 => {
-            tally.gone += 1;
-            (status, Visited::Gone, none)
-        }
-        other => {
-            tally.failed += 1;
-            (status, Visited::Failed(format!("the server answered {other}: it is asked again in the next round")), none)
-        }
-    })
+        Ok(archived)
+    }
+}
+
+/// A feed's copy of an article.
+struct Copy {
+    url: String,
+    body_hash: String,
+    warc: WarcRef,
 }
 
 fn exchange<'a>(job: &'a Job, response: &'a Response, at: Timestamp) -> Exchange<'a> {
@@ -188,25 +263,10 @@ fn exchange<'a>(job: &'a Job, response: &'a Response, at: Timestamp) -> Exchange
     }
 }
 
-/// Seconds until the next visit: for articles, longer when nothing changed and shorter when something did, as Nutch's
-/// adaptive schedule does.
-fn interval(crawl: &Crawl, visit: &Visit, visited: &Visited) -> u64 {
-    if visit.role != Role::Article {
-        return crawl.revisit_lists.0.as_secs();
-    }
-    let (shortest, longest) = (crawl.revisit.0.as_secs(), crawl.max_revisit.0.as_secs());
-    let Some(old) = visit.interval else { return shortest };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "seconds, far below 2^53"
-    )]
-    let scaled = |factor: f64| (old as f64 * factor) as u64;
-    match visited {
-        Visited::Fetched { warc: Some(_), .. } => scaled(0.8),
-        Visited::Fetched { .. } | Visited::NotModified | Visited::Gone | Visited::Redirected => scaled(1.4),
-        Visited::Failed(_) | Visited::Forbidden => shortest,
-    }
-    .clamp(shortest, longest.max(shortest))
+fn later(at: Timestamp, span: Span) -> Timestamp {
+    at.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+fn earlier(at: Timestamp, span: Span) -> Timestamp {
+    at.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
