@@ -152,7 +152,8 @@ pub struct GuardedResolver(pub Arc<AddressRules>);
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let rules = Arc::clone(&self.0);
-        let host = name.as_str().to_ascii_lowercase();
+        // With a dot at its end a name is the same host, and the rules name it without.
+        let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
         Box::pin(async move {
             let addresses = match rules.fixed.get(&host) {
                 Some(&address) => vec![address],
@@ -232,6 +233,8 @@ mod tests {
         assert_eq!(kept, sockets(&["8.8.8.8:0"]));
         let error = rules.filter("inside.example", sockets(&["10.0.0.1:0", "[::1]:0"])).unwrap_err();
         assert_eq!(error.to_string(), "inside.example is at 10.0.0.1, a private address");
+        let mapped = rules.filter("mapped.example", sockets(&["[::ffff:192.168.0.1]:0", "[64:ff9b::a00:1]:0"]));
+        assert_eq!(mapped.unwrap_err().network, "private");
         let allowing = AddressRules { allowed: BTreeSet::from(["inside.example".to_owned()]), ..Default::default() };
         assert_eq!(allowing.filter("inside.example", sockets(&["10.0.0.1:0"])).unwrap().len(), 1);
     }

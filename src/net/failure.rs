@@ -71,6 +71,14 @@ pub enum FetchError {
         /// `Content-Encoding` as sent.
         encoding: String,
     },
+    /// The answer is of a kind that was not asked for; its body was not read.
+    #[error("{url} is of the type {content_type:?}, none that is wanted here; it was not read")]
+    WrongKind {
+        /// The URL.
+        url: String,
+        /// `Content-Type` as sent; a long one is cut.
+        content_type: String,
+    },
     /// Anything else: no such host, connection refused, a bad certificate, an answer that is not HTTP.
     #[error("{url} cannot be reached; check its spelling and the network, or try later")]
     Network {
@@ -86,7 +94,7 @@ impl FetchError {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => false,
+            Self::Refused { .. } | Self::TooLarge { .. } | Self::Encoding { .. } | Self::WrongKind { .. } => false,
             Self::Timeout { .. } | Self::Truncated { .. } | Self::Network { .. } => true,
         }
     }
@@ -99,6 +107,7 @@ impl FetchError {
             Self::Timeout { .. } => "timeout",
             Self::Truncated { .. } => "truncated",
             Self::Encoding { .. } => "encoding",
+            Self::WrongKind { .. } => "wrong-kind",
             Self::Network { .. } => "network",
         }
     }

@@ -93,7 +93,9 @@ mod tests {
         assert_eq!(target("../tm/1").as_deref(), Some("http://bossan.test/tm/1"));
         assert_eq!(target("?page=3#x").as_deref(), Some("http://bossan.test/ru/news?page=3"));
         assert_eq!(target("https://orient.test/новость").unwrap().len(), "https://orient.test/".len() + 14 * 3);
-        assert_eq!(target("javascript:alert(1)"), None);
+        for no_page in ["javascript:alert(1)", "file:///etc/passwd", "gopher://bossan.test/", "ftp://bossan.test/1"] {
+            assert_eq!(target(no_page), None, "{no_page}");
+        }
         assert_eq!(target("http://"), None);
     }
 }

@@ -8,35 +8,57 @@ pub const MAX_CHARS: usize = 2000;
 /// Query parameters that name a visit or a campaign and never the page (compared in lower case).
 const VISIT_PARAMETERS: &[&str] = &[
     "_ga",
+    "_gl",
+    "_hsenc",
+    "_hsmi",
+    "_openstat",
     "aspsessionid",
+    "cfid",
+    "cftoken",
     "dclid",
     "fbclid",
+    "gbraid",
     "gclid",
     "igshid",
     "jsessionid",
     "mc_cid",
     "mc_eid",
+    "mkt_tok",
     "msclkid",
     "openstat",
+    "oscsid",
     "phpsessid",
+    "sessid",
     "session_id",
     "sessionid",
     "sid",
+    "srsltid",
+    "ttclid",
+    "twclid",
+    "wbraid",
+    "yadclid",
     "yclid",
     "ysclid",
+    "zenid",
 ];
 
 /// The URL that `reference`, found on the page `base`, leads to; `None` when it is no web page or longer than
 /// [`MAX_CHARS`].
 ///
 /// By RFC 3986, section 6: scheme and host in lower case, default port and dot segments removed, an empty path is `/`,
-/// percent-encodings in upper case and only where needed. By custom of the web: no fragment, no user name, no session
-/// or campaign parameters (`VISIT_PARAMETERS`, `utm_*`, `;jsessionid=`), no empty query. The order of the remaining
+/// percent-encodings in upper case and only where needed. By custom of the web: no dot at the end of the host, no
+/// fragment, no user name, no session or campaign parameters (`VISIT_PARAMETERS`, `utm_*`, `;jsessionid=`), no empty
+/// query. The order of the remaining
 /// parameters is kept, since some servers heed it.
 pub fn normalise(base: &Url, reference: &str) -> Option<Url> {
     let mut url = base.join(reference).ok()?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return None;
+    }
+    if let Some(name) = url.host_str().and_then(|host| host.strip_suffix('.')) {
+        // `http://./` is all dots, and no host.
+        let name = name.trim_end_matches('.').to_owned();
+        url.set_host(Some(&name)).ok()?;
     }
     url.set_fragment(None);
     // These fail only for URLs without a host.
@@ -136,6 +158,9 @@ mod tests {
             ("  ../../tm/./1\n", "http://bossan.test/tm/1"),
             ("//ORIENT.test:80", "http://orient.test/"),
             ("https://orient.test:443/a", "https://orient.test/a"),
+            ("http://bossan.test./a", "http://bossan.test/a"),
+            ("http://BOSSAN.test.:8080/a", "http://bossan.test:8080/a"),
+            ("http://10.0.0.1../", "http://10.0.0.1/"),
             ("https://orient.test:8443/a", "https://orient.test:8443/a"),
             ("http://user:secret@bossan.test/a", "http://bossan.test/a"),
             ("/%7euser/%d0%BF%2f", "http://bossan.test/~user/%D0%BF%2F"),
@@ -159,8 +184,15 @@ mod tests {
 
     #[test]
     fn what_is_no_web_page_leads_nowhere() {
-        for reference in ["mailto:a@b.test", "javascript:void(0)", "ftp://bossan.test/", "data:text/html,a", "http://"]
-        {
+        for reference in [
+            "mailto:a@b.test",
+            "javascript:void(0)",
+            "ftp://bossan.test/",
+            "data:text/html,a",
+            "http://",
+            "http://./",
+            "http://..:80/",
+        ] {
             assert_eq!(normalised(reference), None, "{reference}");
         }
         let longest = format!("/{}", "a".repeat(MAX_CHARS - "http://bossan.test/".len()));
