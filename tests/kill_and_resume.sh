@@ -17,8 +17,8 @@ run() { "$kopri" run "$pipeline" --workspace "$1" --quiet; }
 dump() {
     python3 - "$1" <<'PY'
 import hashlib, os, sqlite3, sys
-volatile = {"unit": {"attempts", "run", "finished_at"}, "host": {"robots_fetched_at", "delay_ms", "next_allowed_at"},
-            "url": {"status", "next_visit_at", "interval_s", "warc_file", "warc_offset", "warc_length", "fetched_at", "changed_at"},
+volatile = {"unit": {"attempts", "run", "finished_at"}, "host": {"robots_fetched_at", "robots_failed_at", "delay_ms", "next_allowed_at", "night_began", "requests", "bytes"},
+            "url": {"status", "next_visit_at", "interval_s", "warc_file", "warc_offset", "warc_length", "fetched_at", "changed_at", "leased_at", "not_before"},
             "warc": {"file", "length"}, "vector": {"shard"}, "shard": {"id"}}
 folder = sys.argv[1]
 db = sqlite3.connect(f"file:{folder}/kopri.db?mode=ro", uri=True)

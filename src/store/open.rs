@@ -51,7 +51,7 @@ impl Store {
         if access == Access::Write {
             migrate(&mut connection, &path)?;
         } else {
-            refuse_foreign(&connection, &path)?;
+            refuse_old(refuse_foreign(&connection, &path)?, &path)?;
         }
         Ok(Self { connection, folder: folder.to_path_buf(), _lock: lock })
     }
@@ -123,6 +123,21 @@ fn refuse_foreign(connection: &Connection, path: &Path) -> Result<i64> {
         ));
     }
     Ok(version)
+}
+
+/// Who only looks must not change the file, and would look for columns that are not there yet.
+fn refuse_old(version: i64, path: &Path) -> Result<()> {
+    if version == MIGRATIONS.len() as i64 {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Store,
+        format!(
+            "{} was last written by an older kopri (schema version {version}, now {}): the next `kopri run` brings it up to date",
+            path.display(),
+            MIGRATIONS.len()
+        ),
+    ))
 }
 
 fn damaged(path: &Path, error: rusqlite::Error) -> Error {
@@ -199,6 +214,36 @@ mod tests {
         let error = Store::open(other.path(), Access::Write).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Store);
         assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
+    }
+
+    #[test]
+    fn a_workspace_of_the_first_version_is_brought_up_to_date_by_a_writer_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kopri.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO url (id, url, host, site, role, role_rank, depth, state, due, next_visit_at)
+                 VALUES (1, 'http://a.test/1', 'a.test', 'a', 'article', 3, 1, 'waiting', 1, NULL),
+                        (2, 'http://a.test/2', 'a.test', 'a', 'page', 4, 1, 'fetched', 1, '2026-01-01'),
+                        (3, 'http://a.test/', 'a.test', 'a', 'seed', 0, 0, 'fetched', 1, '2026-01-01')",
+            )
+            .unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        drop(connection);
+        let error = Store::open(folder.path(), Access::Read).unwrap_err();
+        assert!(error.to_string().contains("older kopri"), "{error}");
+        let store = Store::open(folder.path(), Access::Write).unwrap();
+        let now = jiff::Timestamp::now();
+        let order: Vec<(u8, u8)> = store
+            .rows("", "SELECT due, role_rank FROM url ORDER BY id", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(order, [(2, 4), (3, 5), (1, 0)]);
+        assert_eq!(store.next_visit("a.test", now).unwrap().unwrap().url, "http://a.test/");
+        drop(store);
+        Store::open(folder.path(), Access::Read).unwrap();
     }
 
     #[test]

@@ -353,7 +353,7 @@ fn a_spent_budget_holds_for_the_night_and_not_for_the_next() {
         assert_eq!(crawler.crawl().requests, 0, "{set}: the same night");
         crawler.ask("UPDATE host SET night_began = '2026-01-01T00:00:00Z' RETURNING host");
         assert!(crawler.crawl().requests >= 3, "{set}: the next night");
-        assert_eq!(crawler.fate("/ru/news/5"), "fetched ", "{set}");
+        assert_eq!(crawler.fate("/ru/news/4"), "fetched ", "{set}");
     }
 }
 
@@ -417,6 +417,31 @@ fn pages_that_are_alike_without_end_are_not_followed_without_end() {
     let days = server.paths().iter().filter(|path| path.starts_with("/days/")).count();
     assert_eq!(days, 20);
     assert!(tally.notes[0].contains("max-alike") && tally.notes[0].contains("/days/0"), "{tally:?}");
+    assert_eq!(crawler.fate("/ru/news/1"), "fetched ");
+}
+
+#[test]
+fn calendars_and_paths_that_append_to_themselves_are_not_followed() {
+    let server = Server::start(|hit, stream| match hit.path.as_str() {
+        "/robots.txt" => missing(stream),
+        "/" => links(stream, &["/calendar?month=2026-11", "/a/", "/ru/news/1"]),
+        path if path.starts_with("/calendar") => {
+            let (year, month) = path.rsplit_once('=').unwrap().1.split_once('-').unwrap();
+            let (year, month): (u32, u32) = (year.parse().unwrap(), month.parse().unwrap());
+            let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            links(stream, &[format!("/calendar?month={}-{:02}", next.0, next.1)]);
+        }
+        path if path.starts_with("/a/") => {
+            links(stream, &[format!("{path}a/"), format!("{path}?PHPSESSID={}", path.len())])
+        }
+        _ => page(stream, "<p>text</p>"),
+    });
+    let crawler = Crawler::of(&server, &["crawl.max-depth=10000"]);
+    let tally = crawler.crawl();
+    let of = |start: &str| server.paths().iter().filter(|path| path.starts_with(start)).count();
+    assert!((1..=27).contains(&of("/calendar")), "two years ahead and no further: {}", of("/calendar"));
+    assert!((1..=3).contains(&of("/a/")), "{}", of("/a/"));
+    assert!(tally.trapped >= 2 && tally.notes[0].contains("traps"), "{tally:?}");
     assert_eq!(crawler.fate("/ru/news/1"), "fetched ");
 }
 

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::extract::{charset, feeds, links};
+use crate::net::traps::Trap;
 use crate::net::{self, Response, Robots};
 use crate::record::PageId;
 use crate::stage::site::Site;
@@ -33,6 +34,8 @@ pub(super) struct Findings {
     pub(super) copies: Vec<(String, String)>,
     /// Why a sitemap was not read to its end.
     pub(super) warning: Option<String>,
+    /// Links that lead into traps.
+    pub(super) traps: Vec<(Url, Trap)>,
 }
 
 impl<'a> Scope<'a> {
@@ -108,7 +111,7 @@ impl<'a> Scope<'a> {
         Robots::from_response(Some(200), body, "kopri")
             .sitemaps()
             .iter()
-            .filter_map(|sitemap| self.found(at, sitemap, Some(Role::Sitemap), 0, None))
+            .filter_map(|sitemap| self.found(at, sitemap, Some(Role::Sitemap), 0, None).ok())
             .collect()
     }
 
@@ -132,6 +135,7 @@ impl<'a> Scope<'a> {
         };
         Ok(self
             .found(at, target.as_str(), role, visit.depth, Some(visit))
+            .ok()
             .map(|found| Found { redirects: visit.redirects + 1, ..found }))
     }
 
@@ -144,7 +148,11 @@ impl<'a> Scope<'a> {
         content_type: Option<&str>,
     ) -> std::result::Result<Findings, String> {
         let deeper = visit.depth + 1;
-        let found = |reference: &str, role| self.found(at, reference, role, deeper, Some(visit));
+        let traps = std::cell::RefCell::new(Vec::new());
+        let found = |reference: &str, role| {
+            let found = self.found(at, reference, role, deeper, Some(visit));
+            found.map_err(|trap| traps.borrow_mut().extend(trap.map(|trap| *trap))).ok()
+        };
         let mut findings = Findings::default();
         match visit.role {
             Role::Sitemap => {
@@ -177,13 +185,21 @@ impl<'a> Scope<'a> {
                     .collect();
             }
         }
+        findings.traps = traps.take();
         Ok(findings)
     }
 
-    /// A reference as a URL of the frontier, if it is in scope and no trap.
-    fn found(&self, base: &Url, reference: &str, role: Option<Role>, depth: u32, via: Option<&Visit>) -> Option<Found> {
-        let url = net::normalise(base, reference)?;
-        let site = self.site_of(&url)?;
+    /// A reference as a URL of the frontier, if it is in scope; the error is the trap that it leads into, if it does.
+    fn found(
+        &self,
+        base: &Url,
+        reference: &str,
+        role: Option<Role>,
+        depth: u32,
+        via: Option<&Visit>,
+    ) -> std::result::Result<Found, Option<Box<(Url, Trap)>>> {
+        let url = net::normalise(base, reference).ok_or(None)?;
+        let site = self.site_of(&url).ok_or(None)?;
         let path = url.path();
         let role = role.or_else(|| {
             if site.articles.iter().any(|pattern| pattern.matches(path)) {
@@ -192,13 +208,16 @@ impl<'a> Scope<'a> {
                 (site.follow.is_empty() || site.follow.iter().any(|pattern| pattern.matches(path)))
                     .then_some(Role::Page)
             }
-        })?;
+        });
+        let role = role.ok_or(None)?;
         // What the pipeline's author calls an article is one, however its address looks.
-        if role == Role::Page && net::trap(&url, self.today).is_some() {
-            return None;
+        if role == Role::Page
+            && let Some(trap) = net::trap(&url, self.today)
+        {
+            return Err(Some(Box::new((url, trap))));
         }
         let via: Option<PageId> = via.map(|visit| visit.id);
-        Some(Found { depth, via, ..of_url(url, site, role)? })
+        Ok(Found { depth, via, ..of_url(url, site, role).ok_or(None)? })
     }
 }
 

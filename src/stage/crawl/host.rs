@@ -35,6 +35,8 @@ pub(super) struct Host {
     first_asked: Option<Instant>,
     /// Whether it is left alone until the next run.
     closed: bool,
+    /// Whether a link into a trap was told of.
+    has_traps: bool,
 }
 
 /// What to do about a host.
@@ -52,7 +54,7 @@ impl Host {
         if row.night_began.is_none_or(|began| now.duration_since(began) >= NIGHT) {
             (row.night_began, row.requests, row.bytes) = (Some(now), 0, 0);
         }
-        Self { row, robots: None, busy: false, failures: 0, first_asked: None, closed: false }
+        Self { row, robots: None, busy: false, failures: 0, first_asked: None, closed: false, has_traps: false }
     }
 }
 
@@ -274,6 +276,11 @@ impl Round<'_> {
 }
 
 impl Host {
+    /// Whether this is its first trap.
+    pub(super) fn met_trap(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_traps, true)
+    }
+
     /// What its robots.txt says, read once.
     fn rules(&mut self, agent: &str) -> &Robots {
         let row = &self.row;

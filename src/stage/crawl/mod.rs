@@ -63,6 +63,8 @@ pub struct Tally {
     pub failed: u64,
     /// URLs found.
     pub found: u64,
+    /// Links that were not followed because they lead into a trap.
+    pub trapped: u64,
     /// Bytes of bodies.
     pub bytes: u64,
     /// What a person should know: hosts that were left before their frontier was empty, and why.

@@ -29,7 +29,8 @@ impl Judged {
 impl Round<'_> {
     /// Writes an answer down.
     pub(super) fn take(&mut self, job: Job, answer: Answer) -> Result<()> {
-        let now = Timestamp::now();
+        // As the store keeps it: an archived record that refers to another one by its date must name it exactly.
+        let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default();
         let bytes = answer.as_ref().map_or(0, |response| response.body.len() as u64);
         self.tally.requests += 1;
         self.tally.bytes += bytes;
@@ -53,6 +54,13 @@ impl Round<'_> {
         };
         let mut judged = self.judge(visit, &job, answer, now)?;
         self.keep_room(&job.host, &mut judged.findings)?;
+        self.tally.trapped += judged.findings.traps.len() as u64;
+        if let Some((url, trap)) = judged.findings.traps.first()
+            && known(&mut self.hosts, &job.host)?.met_trap()
+        {
+            let note = format!("{}: links into traps are not followed; the first is {url}: {trap}", job.host);
+            self.tally.notes.push(note);
+        }
         let copies = self.archive_copies(std::mem::take(&mut judged.findings.copies), now)?;
         let added = self.write(&job, visit, &judged, &copies, now)?;
         let error = match &judged.visited {
