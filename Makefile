@@ -1,6 +1,7 @@
 # make setup   libtorch into .libtorch (once; LIBTORCH in the environment wins)
 # make demo    the nightly job on the bundled demo
 # make test    formatting, lints, documentation, all tests
+# make test-warc   only the page archive of the demo, read by warcio
 # make bench   benchmarks
 
 SHELL := /bin/bash
@@ -9,7 +10,11 @@ CARGO ?= cargo
 # Three wheels of PyPI hold the CPU half of libtorch 2.11.0 and what it links to.
 WHEELS := torch==2.11.0 nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96
 
-.PHONY: setup demo test lint bench clean
+# An independent reader of page archives, for the tests alone.
+WARCIO := 1.8.1
+PYTOOLS := warcio==$(WARCIO) six==1.17.0
+
+.PHONY: setup demo test test-warc lint bench clean
 
 setup:
 ifdef LIBTORCH
@@ -40,6 +45,21 @@ lint: setup
 
 test: lint
 	$(CARGO) test --locked
+	@$(MAKE) --no-print-directory test-warc
+
+# The second run asks for every page again, so that the archive holds revisits too.
+test-warc: setup .pytools/warcio-$(WARCIO).complete
+	@workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
+	for run in 1 2; do \
+		$(CARGO) run --quiet --locked -- run pipelines/demo.toml --workspace "$$workspace" || exit; \
+	done && \
+	PYTHONPATH=.pytools $(PYTHON) tests/external/warc_with_warcio.py "$$workspace/pages"
+
+.pytools/warcio-$(WARCIO).complete:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) with pip is missing (Debian: apt-get install python3-pip)"; exit 2; }
+	@rm -rf .pytools
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --target .pytools $(PYTOOLS)
+	@touch $@
 
 bench: setup
 	$(CARGO) bench --locked
