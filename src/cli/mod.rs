@@ -3,8 +3,10 @@
 mod config;
 mod data;
 mod extract;
+mod fetch;
 mod look;
 mod run;
+mod source;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ Examples:
   kopri status pipelines/demo.toml                     what is there, and what failed
   kopri show pipelines/demo.toml p3f2a9c0d1e4b5768     everything about one pair
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
-  kopri extract page.html                              the text of a page or a PDF
+  kopri extract page.html                              the text of a page or a PDF, of a file or URL
 
 Exit codes:
   0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed
@@ -56,7 +58,7 @@ enum Command {
     Import(data::ImportArgs),
     /// Write the HTML report of the workspace's present state.
     Report(look::ReportArgs),
-    /// Extract the text of HTML or PDF files, for people.
+    /// Extract the text of pages and PDFs: files, URLs or standard input.
     Extract(extract::ExtractArgs),
     /// Show the configuration.
     Config(config::ConfigArgs),

@@ -325,7 +325,7 @@ impl Driver<'_> {
             match output {
                 Ok(output) => {
                     let writer = store.writer()?;
-                    output.records.write(&writer)?;
+                    output.records.write(&writer, self.run)?;
                     writer.unit_done(
                         stage.name(),
                         &unit.name,

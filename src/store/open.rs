@@ -9,7 +9,8 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../../schemas/0001_workspace.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../schemas/0001_workspace.sql"), include_str!("../../schemas/0002_extract.sql")];
 
 /// Marks the file as ours: "kopr" in ASCII.
 const APPLICATION_ID: i32 = 0x6b6f_7072;
@@ -50,7 +51,13 @@ impl Store {
         if access == Access::Write {
             migrate(&mut connection, &path)?;
         } else {
-            refuse_foreign(&connection, &path)?;
+            let version = refuse_foreign(&connection, &path)?;
+            if version < MIGRATIONS.len() as i64 {
+                return Err(Error::new(
+                    ErrorKind::Store,
+                    format!("{} was written by an older kopri: the next run brings it up to date", path.display()),
+                ));
+            }
         }
         Ok(Self { connection, folder: folder.to_path_buf(), _lock: lock })
     }
@@ -198,6 +205,29 @@ mod tests {
         let error = Store::open(other.path(), Access::Write).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Store);
         assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
+    }
+
+    #[test]
+    fn an_old_workspace_is_brought_up_to_date_by_a_writer_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kopri.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        drop(old);
+        assert!(Store::open(folder.path(), Access::Read).unwrap_err().to_string().contains("older kopri"));
+        let schema = |folder: &Path| -> Vec<String> {
+            let store = Store::open(folder, Access::Write).unwrap();
+            store
+                .rows("", "SELECT name || sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name", [], |row| {
+                    row.get(0)
+                })
+                .unwrap()
+        };
+        let fresh = tempfile::tempdir().unwrap();
+        assert_eq!(schema(folder.path()), schema(fresh.path()));
+        Store::open(folder.path(), Access::Read).unwrap();
     }
 
     #[test]
