@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::source::{LazyFetcher, Read, Source, address, site_of, split_site};
-use super::{DONE, print, say};
+use super::{DONE, json_line, print, say};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::extract::{charset, html, pdf};
 use crate::files;
@@ -107,11 +107,11 @@ pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
     for (number, source) in sources.iter().enumerate() {
         let line = source.read(&mut fetcher).and_then(|read| document(source, read, sites.as_ref()));
         match line {
-            Ok(line) if arguments.json => {
-                let json = serde_json::to_string(&line).map_err(|error| Error::bug(error.to_string()))?;
-                print(&(json + "\n"))?;
-            }
+            Ok(line) if arguments.json => print(&json_line(&line)?)?,
             Ok(line) => {
+                if line.blocks.is_empty() {
+                    say(&format!("{}: there is no text", line.source));
+                }
                 // As `head` does it for several files.
                 let heading = if sources.len() > 1 { format!("==> {} <==\n", line.source) } else { String::new() };
                 let gap = if number > 0 { "\n" } else { "" };

@@ -117,7 +117,7 @@ fn body<'a>(page: &'a Html, profile: Option<&CompiledProfile>) -> Body<'a> {
 ///
 /// Those that stand in a menu, a side column or a dropped element are passed over, unless that leaves nothing: then the
 /// page has its article there, and the profile knows better.
-fn body_by_selector<'a>(
+pub(super) fn body_by_selector<'a>(
     page: &'a Html,
     selector: &Selector,
     profile: &CompiledProfile,

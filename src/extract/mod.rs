@@ -5,6 +5,7 @@
 //!                          │   ├ profile  the site's own selectors, tried first
 //!                          │   └ generic  finds the body of a page that has no profile
 //!                          │   └ agreement  how far the two come to the same text
+//!                          │   └ examine    what each of the selectors finds
 //!                          └ links ─▶ Link: what to crawl next
 //! bytes ─ feeds ─▶ sitemaps and RSS/Atom items
 //! bytes ─ pdf ────▶ Book: pages with their states, title, blocks
@@ -19,6 +20,7 @@ pub mod charset;
 mod credits;
 mod dates;
 mod dom;
+pub mod examine;
 pub mod feeds;
 mod generic;
 pub mod html;

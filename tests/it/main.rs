@@ -7,3 +7,4 @@ mod demo;
 mod harness;
 mod incremental;
 mod schemas;
+mod site;
