@@ -6,6 +6,9 @@ use rusqlite::params;
 use super::{Store, Writer};
 use crate::error::Result;
 
+/// Pages of a site that the diary remembers, and the rest of the run of the oldest of them.
+const LONGEST_DIARY: u32 = 1_000;
+
 /// What a profile took from one page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageNote {
@@ -131,7 +134,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps what was judged of a site's profile.
+    /// Keeps what was judged of a site's profile, and forgets what the diary holds of runs long before.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -153,6 +156,59 @@ impl Writer<'_> {
                 drift.alarm
             ],
         )?;
+        self.execute(
+            "shortening the diary of extraction",
+            "DELETE FROM extraction WHERE site = ?1 AND run <
+               (SELECT min(run) FROM (SELECT run FROM extraction WHERE site = ?1 ORDER BY run DESC LIMIT ?2))",
+            params![drift.site, LONGEST_DIARY],
+        )?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open::Access;
+
+    #[test]
+    fn what_is_judged_becomes_earlier_and_the_diary_stays_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let note = |page: u32, key: &str| PageNote {
+            location: format!("/{page}"),
+            site: "a".into(),
+            key: key.into(),
+            agreement: Some(0.9),
+            by_profile: true,
+        };
+        let drift = Drift {
+            site: "a".into(),
+            key: "k".into(),
+            pages: 400,
+            without_body: 0,
+            agreement: Some(0.9),
+            earlier_pages: 0,
+            earlier_agreement: None,
+            example: "/0".into(),
+            alarm: None,
+        };
+        let writer = store.writer().unwrap();
+        let begin = || writer.begin_run(jiff::Timestamp::UNIX_EPOCH, "test", &serde_json::json!({})).unwrap();
+        for _ in 0..4 {
+            let run = begin();
+            (0..400).for_each(|page| writer.note_page(run, &note(page, "k")).unwrap());
+            writer.note_page(run, &note(0, "k")).unwrap();
+            writer.put_drift(run, &drift).unwrap();
+        }
+        let run = begin();
+        writer.note_page(run, &note(7, "k")).unwrap();
+        writer.note_page(run, &note(8, "other")).unwrap();
+        writer.commit().unwrap();
+        let (new, earlier) = store.page_notes("a", "k", 150).unwrap();
+        assert_eq!((new, earlier.len()), (vec![note(7, "k")], 150));
+        // Of four runs of 400 pages, the three that hold the newest thousand.
+        assert_eq!(store.number("", "SELECT count(*) FROM extraction", []).unwrap(), 1_202);
+        assert_eq!(store.latest_drifts().unwrap(), [drift]);
     }
 }
