@@ -1,35 +1,132 @@
-//! `extract`: the text of HTML and PDF files, for people.
+//! `extract`: the text of pages and books, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
+use url::Url;
 
-use super::{DONE, print, say};
+use super::source::{LazyFetcher, Read, Source, address, site_of, split_site};
+use super::{DONE, json_line, print, say};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::extract::{charset, html, pdf};
 use crate::files;
-use crate::record::BlockKind;
+use crate::record::{BlockKind, Language, TwinLink};
+use crate::stage::crawl::Crawl;
+use crate::stage::extract::Params;
+use crate::stage::site::Site;
+use crate::text::identify;
 
 /// Arguments of `extract`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kopri extract page.html\n  kopri extract --json book.pdf | jq .text")]
+#[command(after_help = EXAMPLES)]
 pub(super) struct ExtractArgs {
-    /// HTML or PDF files.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
-    /// One JSON object a block: file, kind, page, text.
+    /// HTML or PDF files, or URLs; `-`, or nothing, for standard input.
+    #[arg(value_name = "FILE|URL")]
+    sources: Vec<String>,
+    /// One JSON object a document: source, url, title, date, language, `language_confidence`, author, tags, method
+    /// (profile, generic or pdf), twins, blocks (kind, text, page).
     #[arg(long)]
     json: bool,
+    /// Use the selectors of a pipeline's site; without :SITE, of the site whose host the URL is on.
+    #[arg(long, value_name = "PIPELINE.toml[:SITE]")]
+    profile: Option<String>,
+    /// Who asks: a URL or mail address. Needed before anything is fetched from the real web.
+    #[arg(long, value_name = "CONTACT", env = "KOPRI_CONTACT")]
+    contact: Option<String>,
+    /// Let a host of your own be asked although it has a private address. May be repeated.
+    #[arg(long, value_name = "HOST")]
+    allow_private: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Text comes as paragraphs with an empty line between them; list items begin with \"- \", quotations with \"> \".
+URLs are asked for politely: robots.txt is obeyed, at most 5 redirects are followed, private addresses are refused.
+
+Examples:
+  kopri extract page.html
+  kopri extract --json book.pdf | jq -r '.blocks[] | select(.kind == \"paragraph\").text'
+  curl -s https://example.org/ | kopri extract
+  kopri extract --contact me@example.org https://example.org/news/17
+  kopri extract --profile pipelines/turkmen-russian.toml:orient saved.html";
+
+/// A document as a line of JSON.
+#[derive(Debug, Serialize)]
+struct Line {
+    /// The file, URL or `-` as it was named.
+    source: String,
+    /// Where the page was found, after redirects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    title: Option<String>,
+    date: Option<jiff::Timestamp>,
+    language: Option<Language>,
+    language_confidence: f32,
+    author: Option<String>,
+    tags: Vec<String>,
+    /// `profile`, `generic` or `pdf`.
+    method: &'static str,
+    twins: Vec<TwinLink>,
+    /// The title first, if there is one.
+    blocks: Vec<Block>,
+}
+
+#[derive(Debug, Serialize)]
+struct Block {
+    kind: BlockKind,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
+}
+
+/// What a pipeline file says of extraction. The rest of it may be unfinished: a selector is tried before a night is.
+#[derive(Debug, Default, Deserialize)]
+struct Sites {
+    #[serde(default)]
+    site: Vec<Site>,
+    #[serde(default)]
+    extract: Params,
+    #[serde(skip)]
+    file: String,
+    #[serde(skip)]
+    chosen: Option<String>,
 }
 
 pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
+    let sources = Source::all(&arguments.sources)?;
+    let sites = arguments.profile.as_deref().map(Sites::load).transpose()?;
+    let crawl = Crawl {
+        contact: arguments.contact.clone(),
+        allow_private: arguments.allow_private.clone(),
+        ..Crawl::default()
+    };
+    let mut fetcher = LazyFetcher::new(&crawl, BTreeMap::new());
     let mut code = DONE;
-    for path in &arguments.files {
-        match blocks(path) {
-            Ok(blocks) => print(&render(path, &blocks, arguments.json)?)?,
+    for (number, source) in sources.iter().enumerate() {
+        let line = source.read(&mut fetcher).and_then(|read| document(source, read, sites.as_ref()));
+        match line {
+            Ok(line) if arguments.json => print(&json_line(&line)?)?,
+            Ok(line) => {
+                if line.blocks.is_empty() {
+                    say(&format!("{}: there is no text", line.source));
+                }
+                // As `head` does it for several files.
+                let heading = if sources.len() > 1 { format!("==> {} <==\n", line.source) } else { String::new() };
+                let gap = if number > 0 { "\n" } else { "" };
+                print(&format!("{gap}{heading}{}", plain(&line.blocks)))?;
+            }
+            // A mistake of the command line is told once, before anything is done for nothing.
+            Err(error) if error.kind() == ErrorKind::Usage && sources.len() == 1 => return Err(error),
             Err(error) => {
-                say(&format!("error: {error}"));
+                let name = source.name();
+                let message = error.to_string();
+                say(&if message.contains(&name) {
+                    format!("error: {message}")
+                } else {
+                    format!("error: {name}: {message}")
+                });
                 code = exit::SOME_FAILED;
             }
         }
@@ -37,45 +134,203 @@ pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
     Ok(code)
 }
 
-type Block = (BlockKind, Option<u32>, String);
+impl Sites {
+    /// Reads `PIPELINE.toml[:SITE]`.
+    fn load(argument: &str) -> Result<Self> {
+        let (path, chosen) = split_site(argument);
+        let text = files::read_text(&path).map_err(|error| Error::config(error.to_string()))?;
+        Self::parse(&text, &path, chosen)
+    }
 
-fn blocks(path: &Path) -> Result<Vec<Block>> {
-    let bytes = files::read(path)?;
-    if bytes.starts_with(b"%PDF") {
-        let book = pdf::extract(&bytes, &pdf::Limits::default())
-            .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
-        for page in &book.pages {
-            if matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned) {
-                say(&format!(
-                    "{}: page {} is left out, {:?}: {}",
-                    path.display(),
-                    page.number,
-                    page.state,
-                    page.evidence
-                ));
+    fn parse(text: &str, path: &Path, chosen: Option<&str>) -> Result<Self> {
+        let mut sites: Self = toml::from_str(text)
+            .map_err(|error| Error::config(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+        sites.file = path.display().to_string();
+        sites.chosen = chosen.map(str::to_owned);
+        if let Some(chosen) = chosen {
+            match sites.site.iter().find(|site| site.name == chosen) {
+                Some(site) if site.extract.is_some() => {}
+                Some(_) => {
+                    return Err(usage(format!(
+                        "the site {chosen} of {} has no [site.extract]: without selectors the generic extractor is used \
+                         anyway",
+                        path.display()
+                    )));
+                }
+                None => {
+                    return Err(usage(format!("{} has no site {chosen:?}; it has {}", path.display(), sites.names())));
+                }
             }
         }
-        return Ok(book.blocks.into_iter().map(|block| (block.kind, Some(block.page), block.text)).collect());
+        Ok(sites)
     }
-    let decoded = charset::decode(&bytes, None);
-    // Links of a file have nowhere to lead to; the text does not need them.
-    let base = url::Url::parse("http://localhost/")
-        .map_err(|error| Error::with_source(ErrorKind::Bug, "a fixed URL", error))?;
-    let extracted = html::extract(&decoded.text, &base, None);
-    let title = extracted.title.map(|title| (BlockKind::Title, None, title));
-    Ok(title.into_iter().chain(extracted.blocks.into_iter().map(|(kind, text)| (kind, None, text))).collect())
-}
 
-fn render(path: &Path, blocks: &[Block], json: bool) -> Result<String> {
-    let mut out = String::new();
-    for (kind, page, text) in blocks {
-        if json {
-            let line =
-                serde_json::json!({ "file": path.display().to_string(), "kind": kind, "page": page, "text": text });
-            let _ = writeln!(out, "{line}");
-        } else {
-            let _ = writeln!(out, "{text}\n");
+    fn names(&self) -> String {
+        let names: Vec<_> = self.site.iter().map(|site| site.name.as_str()).collect();
+        if names.is_empty() { "none".into() } else { names.join(", ") }
+    }
+
+    /// The site whose selectors hold for a page.
+    fn of(&self, url: Option<&Url>) -> Result<&Site> {
+        if let Some(chosen) = &self.chosen {
+            return self.site.iter().find(|site| site.name == *chosen).ok_or_else(|| Error::bug("a site vanished"));
+        }
+        match (url, self.site.as_slice()) {
+            (None, [site]) => Ok(site),
+            (None, _) => {
+                Err(usage(format!("which site's selectors? --profile {}:SITE, of {}", self.file, self.names())))
+            }
+            (Some(url), sites) => site_of(sites, url).ok_or_else(|| {
+                usage(format!(
+                    "{url} is on no host of the sites in {}: name one by --profile {0}:SITE, of {}",
+                    self.file,
+                    self.names()
+                ))
+            }),
         }
     }
-    Ok(out)
+}
+
+fn usage(message: String) -> Error {
+    Error::new(ErrorKind::Usage, message)
+}
+
+/// What a page or book says.
+fn document(source: &Source, read: Read, sites: Option<&Sites>) -> Result<Line> {
+    let candidates = sites.map_or_else(|| Params::default().languages, |sites| sites.extract.languages.clone());
+    let mut line = if read.bytes.starts_with(b"%PDF") {
+        book(source, &read.bytes)?
+    } else {
+        let site = sites.map(|sites| sites.of(read.url.as_ref())).transpose()?;
+        web_page(source, &read, site)?
+    };
+    let text: Vec<&str> = line.blocks.iter().map(|block| block.text.as_str()).collect();
+    if let Some(guess) = identify(&text.join("\n\n"), &candidates) {
+        (line.language, line.language_confidence) = (Some(guess.language), guess.confidence);
+    }
+    line.url = read.url.map(String::from);
+    Ok(line)
+}
+
+fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
+    let decoded = charset::decode(&read.bytes, read.content_type.as_deref());
+    let profile = site
+        .and_then(|site| Some((site, site.extract.as_ref()?)))
+        .map(|(site, profile)| profile.compile().map_err(|error| error.while_doing(format!("site {}", site.name))))
+        .transpose()?;
+    let url = address(&decoded.text, read.url.as_ref())?;
+    let extracted = html::extract(&decoded.text, &url, profile.as_ref());
+    if let Some(site) = site.filter(|_| profile.is_some() && extracted.method == html::Method::Generic) {
+        say(&format!(
+            "{}: the body selectors of {} find nothing here: this is what the generic extractor takes",
+            source.name(),
+            site.name
+        ));
+    }
+    let title = extracted.title.iter().map(|title| (BlockKind::Title, title.clone()));
+    let blocks = title.chain(extracted.blocks).map(|(kind, text)| Block { kind, text, page: None }).collect();
+    Ok(Line {
+        source: source.name(),
+        url: None,
+        title: extracted.title,
+        date: extracted.date,
+        language: None,
+        language_confidence: 0.0,
+        author: extracted.author,
+        tags: extracted.tags,
+        method: extracted.method.name(),
+        twins: extracted.twins,
+        blocks,
+    })
+}
+
+fn book(source: &Source, bytes: &[u8]) -> Result<Line> {
+    let name = source.name();
+    let book =
+        pdf::extract(bytes, &pdf::Limits::default()).map_err(|error| error.while_doing(format!("reading {name}")))?;
+    for page in &book.pages {
+        if matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned) {
+            say(&format!("{name}: page {} is left out, {:?}: {}", page.number, page.state, page.evidence));
+        }
+    }
+    let titled = book.blocks.iter().find(|block| block.kind == BlockKind::Title).map(|block| block.text.clone());
+    Ok(Line {
+        source: name,
+        url: None,
+        title: titled.or(book.title),
+        date: None,
+        language: None,
+        language_confidence: 0.0,
+        author: None,
+        tags: Vec::new(),
+        method: "pdf",
+        twins: Vec::new(),
+        blocks: book
+            .blocks
+            .into_iter()
+            .map(|block| Block { kind: block.kind, text: block.text, page: Some(block.page) })
+            .collect(),
+    })
+}
+
+/// Blocks parted by empty lines; items of a list, and rows of a table, stand together.
+fn plain(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    let mut before = None;
+    for block in blocks {
+        let together = matches!(block.kind, BlockKind::Item | BlockKind::Table) && before == Some(block.kind);
+        if before.is_some() && !together {
+            out.push('\n');
+        }
+        let mark = match block.kind {
+            BlockKind::Item => "- ",
+            BlockKind::Quote => "> ",
+            _ => "",
+        };
+        let _ = writeln!(out, "{mark}{}", block.text);
+        before = Some(block.kind);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_keeps_lists_together() {
+        let block = |kind, text: &str| Block { kind, text: text.into(), page: None };
+        let blocks = [
+            block(BlockKind::Title, "Мост"),
+            block(BlockKind::Paragraph, "Открыт."),
+            block(BlockKind::Item, "длина"),
+            block(BlockKind::Item, "ширина"),
+            block(BlockKind::Quote, "Рады."),
+        ];
+        assert_eq!(plain(&blocks), "Мост\n\nОткрыт.\n\n- длина\n- ширина\n\n> Рады.\n");
+        assert_eq!(plain(&[]), "");
+    }
+
+    const TWO: &str = "[[site]]\nname = 'a'\nhosts = ['a.test']\narticles = []\nextract = { body = ['p'] }\n\
+                       [[site]]\nname = 'b'\nhosts = ['b.test:81']\narticles = []\n";
+
+    #[test]
+    fn the_site_is_named_or_known_by_its_host() {
+        let sites = |chosen| Sites::parse(TWO, Path::new("p.toml"), chosen);
+        let name = |chosen, url: Option<&str>| {
+            let url = url.map(|url| Url::parse(url).unwrap());
+            sites(chosen).and_then(|sites| sites.of(url.as_ref()).map(|site| site.name.clone()))
+        };
+        assert_eq!(name(Some("a"), None).unwrap(), "a");
+        assert_eq!(name(None, Some("http://b.test:81/x")).unwrap(), "b");
+        for (error, word) in [
+            (name(None, None), "p.toml:SITE, of a, b"),
+            (name(None, Some("http://c.test/")), "on no host"),
+            (name(Some("c"), None), "no site \"c\"; it has a, b"),
+            (name(Some("b"), None), "has no [site.extract]"),
+        ] {
+            let error = error.unwrap_err();
+            assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(word), "{error}");
+        }
+    }
 }

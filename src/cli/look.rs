@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::plan;
 use crate::pipeline::run::RunReport;
 use crate::record::{DocumentId, PageId, PairId, SentenceId};
-use crate::report::collect;
+use crate::report::{collect, terminal};
+use crate::stage::drift;
 use crate::store::Store;
 use crate::store::open::Access;
 use crate::store::pairs::JudgedPair;
@@ -84,12 +85,15 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
     let (failed_units, failed_urls, verdicts) = (store.failed_units()?, store.failed_urls()?, store.verdict_counts()?);
+    let alarms: Vec<_> =
+        drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();
     if arguments.common.json {
         let volumes: serde_json::Map<_, _> =
             volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
         let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
             "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
+            "alarms": alarms,
         }))?)?;
         return Ok(DONE);
     }
@@ -110,6 +114,9 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
             "{stage:<12}{done:>8} units done{}",
             if failed > 0 { format!(", {failed} failed") } else { String::new() }
         );
+    }
+    for alarm in &alarms {
+        let _ = writeln!(text, "\n{}", terminal::alarm(alarm));
     }
     for (url, error) in &failed_urls {
         let _ = writeln!(text, "\nfailed: {url}\n  {error}");
@@ -170,7 +177,7 @@ fn show_document(store: &Store, id: DocumentId) -> Result<String> {
     let document = store.document(id)?.ok_or_else(|| unknown("document", id))?;
     let optional = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
     let mut text = format!(
-        "document       {id}\nlocation       {}\nsite           {}\nlanguage       {} ({:.2})\ndeclared       {}\ntitle          {}\ndate           {}\n",
+        "document       {id}\nlocation       {}\nsite           {}\nlanguage       {} ({:.2})\ndeclared       {}\ntitle          {}\ndate           {}\nauthor         {}\ntags           {}\nagreement      {}\n",
         document.location,
         document.site,
         optional(document.language.map(|language| language.to_string())),
@@ -178,6 +185,10 @@ fn show_document(store: &Store, id: DocumentId) -> Result<String> {
         optional(document.declared_language.map(|language| language.to_string())),
         optional(document.title.clone()),
         optional(document.date.map(|date| date.to_string())),
+        optional(document.author.clone()),
+        document.tags.join(", "),
+        // Of the profile and the generic extractor.
+        document.agreement.map_or_else(|| "not known: no profile".into(), |agreement| format!("{agreement:.2}")),
     );
     for pair in store.document_pairs()?.iter().filter(|pair| pair.source == id || pair.target == id) {
         let other = if pair.source == id { pair.target } else { pair.source };
@@ -267,6 +278,7 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<u8> {
         finished_at: run.finished_at.unwrap_or(run.started_at),
         crawl: None,
         stages: Vec::new(),
+        alarms: drift::standing(&store, &pipeline.site)?,
     };
     let mut summary = collect::summary(&pipeline, &store, &past)?;
     if arguments.common.json {

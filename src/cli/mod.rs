@@ -3,8 +3,11 @@
 mod config;
 mod data;
 mod extract;
+mod fetch;
 mod look;
 mod run;
+mod site;
+mod source;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,10 +33,11 @@ Examples:
   kopri status pipelines/demo.toml                     what is there, and what failed
   kopri show pipelines/demo.toml p3f2a9c0d1e4b5768     everything about one pair
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
-  kopri extract page.html                              the text of a page or a PDF
+  kopri extract page.html                              the text of a page or a PDF, of a file or URL
+  kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
 
 Exit codes:
-  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed
+  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed, or a site's alarm is on
   4 quality gate under its floor · 5 workspace · 6 model or libtorch · 130 interrupted";
 
 #[derive(Debug, Subcommand)]
@@ -56,8 +60,10 @@ enum Command {
     Import(data::ImportArgs),
     /// Write the HTML report of the workspace's present state.
     Report(look::ReportArgs),
-    /// Extract the text of HTML or PDF files, for people.
+    /// Extract the text of pages and PDFs: files, URLs or standard input.
     Extract(extract::ExtractArgs),
+    /// Look after a site's selectors: what they take from its pages.
+    Site(site::SiteArgs),
     /// Show the configuration.
     Config(config::ConfigArgs),
 }
@@ -120,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Import(arguments) => data::import(&arguments),
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
+        Command::Site(arguments) => site::site(&arguments),
         Command::Config(arguments) => config::config(&arguments),
     }
 }
@@ -139,6 +146,11 @@ fn print(text: &str) -> Result<()> {
 fn say(text: &str) {
     // Nothing is left to do when standard error is closed.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// JSON on one line.
+fn json_line(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map(|text| text + "\n").map_err(|error| Error::bug(error.to_string()))
 }
 
 /// Pretty JSON with a line end.

@@ -89,18 +89,22 @@ fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: R
     let mut summary = collect::summary(pipeline, &store, report)?;
     let code = match summary.outcome {
         Outcome::GateFailed => exit::GATE,
-        Outcome::SomeFailed => exit::SOME_FAILED,
+        Outcome::SomeFailed | Outcome::Alarmed => exit::SOME_FAILED,
         _ => exit::DONE,
     };
+    let alarms: Vec<String> = summary.alarms.iter().map(terminal::alarm).collect();
     if options.only.is_some() {
+        alarms.iter().for_each(|alarm| say(alarm));
         return Ok(code);
     }
     let path = write_report(&store, &mut summary)?;
     if common.quiet || common.json {
+        alarms.iter().for_each(|alarm| say(alarm));
         return Ok(code);
     }
     if report.is_nothing_new() {
         let requests = report.crawl.as_ref().map_or(0, |crawl| crawl.requests);
+        alarms.iter().for_each(|alarm| say(alarm));
         say(&format!(
             "nothing new: {requests} URLs asked, every page as it was, every stage up to date ({:.1} s)\nreport: {path}",
             report.finished_at.duration_since(report.started_at).as_secs_f64()
@@ -167,7 +171,8 @@ impl Observer for Listener {
             }
             Event::Note { stage, text } => self.progress.note(stage, text),
             Event::StageEnds { note, .. } => self.progress.finish(note),
-            Event::RunBegins { .. } | Event::RunEnds { .. } => {}
+            // Alarms come with the summary, where they are not overlooked.
+            Event::Alarm { .. } | Event::RunBegins { .. } | Event::RunEnds { .. } => {}
         }
     }
 

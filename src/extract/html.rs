@@ -9,7 +9,7 @@ use url::Url;
 
 use super::profile::CompiledProfile;
 use super::twins::Place;
-use super::{blocks, dom, generic, metadata};
+use super::{blocks, credits, dom, generic, metadata};
 use crate::record::{BlockKind, Language, TwinLink};
 
 /// How the body of a page was found.
@@ -38,6 +38,10 @@ pub struct Extracted {
     pub title: Option<String>,
     /// When it was published. A time without zone is taken to be Turkmenistan's (UTC+5), a date without time its midnight.
     pub date: Option<Timestamp>,
+    /// Who wrote it, as the page says.
+    pub author: Option<String>,
+    /// The words under which it is filed.
+    pub tags: Vec<String>,
     /// What the page declares its language to be.
     pub declared_language: Option<Language>,
     /// The body's blocks in order, none of them empty.
@@ -74,6 +78,8 @@ pub fn extract(html: &str, url: &Url, profile: Option<&CompiledProfile>) -> Extr
     Extracted {
         title,
         date,
+        author: credits::author(&page, profile),
+        tags: credits::tags(&page, profile),
         declared_language: declared,
         blocks,
         twins,
@@ -81,6 +87,12 @@ pub fn extract(html: &str, url: &Url, profile: Option<&CompiledProfile>) -> Extr
         canonical: canonical.map(String::from),
         method,
     }
+}
+
+/// The address that a page gives itself, for those who do not know where it was fetched from.
+pub fn canonical(html: &str, url: &Url) -> Option<String> {
+    let page = dom::parse(html);
+    metadata::canonical(&page, &dom::base(&page, url)).map(String::from)
 }
 
 type Body<'a> = (Method, Vec<ElementRef<'a>>, Vec<(BlockKind, String)>);
@@ -105,7 +117,7 @@ fn body<'a>(page: &'a Html, profile: Option<&CompiledProfile>) -> Body<'a> {
 ///
 /// Those that stand in a menu, a side column or a dropped element are passed over, unless that leaves nothing: then the
 /// page has its article there, and the profile knows better.
-fn body_by_selector<'a>(
+pub(super) fn body_by_selector<'a>(
     page: &'a Html,
     selector: &Selector,
     profile: &CompiledProfile,

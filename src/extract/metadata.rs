@@ -73,11 +73,11 @@ pub(super) fn date(page: &Html, profile: Option<&CompiledProfile>) -> Option<Tim
             let times = page.select(&TIME).filter(|time| !dom::ancestors(*time).any(dom::is_surrounding));
             times.filter_map(|time| time.attr("datetime")).find_map(read)
         })
-        .or_else(|| json_ld(page, "datePublished").iter().find_map(|text| read(text)))
+        .or_else(|| json_ld(page, "datePublished").iter().find_map(|value| read(value.as_str()?)))
 }
 
-/// The text values of `key` in the page's JSON-LD, at any depth.
-fn json_ld(page: &Html, key: &str) -> Vec<String> {
+/// The values of `key` in the page's JSON-LD, at any depth.
+pub(super) fn json_ld(page: &Html, key: &str) -> Vec<serde_json::Value> {
     static SCRIPT: LazyLock<Selector> = LazyLock::new(|| dom::css("script[type='application/ld+json']"));
     let mut values = Vec::new();
     for script in page.select(&SCRIPT) {
@@ -89,7 +89,7 @@ fn json_ld(page: &Html, key: &str) -> Vec<String> {
             match value {
                 serde_json::Value::Array(items) => open.extend(items.iter().rev()),
                 serde_json::Value::Object(fields) => {
-                    values.extend(fields.get(key).and_then(|value| value.as_str()).map(str::to_owned));
+                    values.extend(fields.get(key).cloned());
                     open.extend(fields.values().rev());
                 }
                 _ => {}
@@ -101,17 +101,19 @@ fn json_ld(page: &Html, key: &str) -> Vec<String> {
 
 /// The content of the first `<meta>` of these names, whether they stand in `property`, `name` or `itemprop`.
 pub(super) fn meta(page: &Html, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| metas(page, name).next())
+}
+
+/// The contents of all `<meta>` of one name.
+pub(super) fn metas<'a>(page: &'a Html, wanted: &'a str) -> impl Iterator<Item = String> + 'a {
     static META: LazyLock<Selector> = LazyLock::new(|| dom::css("meta[content]"));
-    let of = |wanted: &str| {
-        page.select(&META)
-            .filter(|meta| {
-                let mut attributes = ["property", "name", "itemprop"].into_iter().filter_map(|name| meta.attr(name));
-                attributes.any(|name| name.trim().eq_ignore_ascii_case(wanted))
-            })
-            .filter_map(|meta| meta.attr("content").map(normalise))
-            .find(|content| !content.is_empty())
-    };
-    names.iter().find_map(|name| of(name))
+    page.select(&META)
+        .filter(move |meta| {
+            let mut attributes = ["property", "name", "itemprop"].into_iter().filter_map(|name| meta.attr(name));
+            attributes.any(|name| name.trim().eq_ignore_ascii_case(wanted))
+        })
+        .filter_map(|meta| meta.attr("content").map(normalise))
+        .filter(|content| !content.is_empty())
 }
 
 /// By `<html lang>`, the `Content-Language` that stands for a header, or `og:locale`.

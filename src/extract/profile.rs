@@ -1,4 +1,4 @@
-//! What is known of one site: where its title, body, date and language switch are.
+//! What is known of one site: where its title, body, date, author, tags and language switch are.
 
 use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::text::normalise;
 
 /// A site's own rules, as its pipeline file gives them: CSS selectors, tried in order until one finds something.
 ///
-/// A selector of `title`, `date` or `language-switch` may end in `@attribute` to take an attribute's value:
+/// A selector of `title`, `date`, `author`, `tags` or `language-switch` may end in `@attribute` to take an attribute's value:
 /// `meta[property="article:published_time"]@content`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -20,12 +20,18 @@ pub struct Profile {
     pub body: Vec<String>,
     /// The publication time: the first one that reads as a date.
     pub date: Vec<String>,
+    /// Who wrote it: the first one with text.
+    pub author: Vec<String>,
+    /// Under which words it is filed: all values of the first one with text, parted at commas.
+    pub tags: Vec<String>,
     /// What to leave out of the body: the elements of all selectors.
     pub drop: Vec<String>,
     /// Paragraphs to leave out that are exactly this text, such as the agency's name.
     pub drop_text: Vec<String>,
     /// The links to the same content in other languages. Their address is `href` unless another attribute is named.
     pub language_switch: Vec<String>,
+    /// Whether the page's `hreflang` is wrong and must not be believed; the language switch remains.
+    pub ignore_hreflang: bool,
 }
 
 /// A [`Profile`] whose selectors were found to be right.
@@ -34,9 +40,12 @@ pub struct CompiledProfile {
     pub(super) title: Vec<Rule>,
     pub(super) body: Vec<Selector>,
     pub(super) date: Vec<Rule>,
+    pub(super) author: Vec<Rule>,
+    pub(super) tags: Vec<Rule>,
     pub(super) drop: Vec<Selector>,
     pub(super) drop_text: Vec<String>,
     pub(super) language_switch: Vec<Rule>,
+    pub(super) ignore_hreflang: bool,
 }
 
 impl Profile {
@@ -49,9 +58,12 @@ impl Profile {
             title: rules("title", &self.title)?,
             body: selectors("body", &self.body)?,
             date: rules("date", &self.date)?,
+            author: rules("author", &self.author)?,
+            tags: rules("tags", &self.tags)?,
             drop: selectors("drop", &self.drop)?,
             drop_text: self.drop_text.iter().map(|text| normalise(text)).collect(),
             language_switch: rules("language-switch", &self.language_switch)?,
+            ignore_hreflang: self.ignore_hreflang,
         })
     }
 }

@@ -85,7 +85,8 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     /// All twins, each address and language once, `hreflang` before switch.
     pub(super) fn twins(&self, profile: Option<&CompiledProfile>) -> Vec<TwinLink> {
-        let alternates = self.alternates();
+        let ignored = profile.is_some_and(|profile| profile.ignore_hreflang);
+        let alternates = if ignored { Vec::new() } else { self.alternates() };
         let own = self.own_language(&alternates);
         let mut twins = Vec::new();
         let mut known = HashSet::new();
@@ -277,6 +278,14 @@ mod tests {
             Profile { language_switch: vec!["#none a".into(), "#s option@value".into()], ..Profile::default() };
         let expected = [(TwinKind::Switch, "tk", "https://a.tm/tm/post/3".to_owned())];
         assert_eq!(twins(html, "https://a.tm/en/post/3", Some(&profile)), expected);
+    }
+
+    #[test]
+    fn hreflang_that_is_known_to_be_wrong_is_not_believed() {
+        let html = format!("{ALTERNATES}<nav><a href='/tm/news/9'>TM</a></nav>");
+        let profile = Profile { ignore_hreflang: true, ..Profile::default() };
+        let expected = [(TwinKind::Switch, "tk", "https://a.tm/tm/news/9".to_owned())];
+        assert_eq!(twins(&html, "https://a.tm/ru/news/7-most", Some(&profile)), expected);
     }
 
     #[test]

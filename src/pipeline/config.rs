@@ -74,6 +74,9 @@ pub struct Pipeline {
     /// The folder of the file: other paths are relative to it.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// The file itself, as it was named; empty for a pipeline that came from text.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 /// A folder served as a web site.
@@ -94,7 +97,8 @@ impl Pipeline {
     pub fn load(path: &Path, sets: &[String]) -> Result<Self> {
         let text = files::read_text(path).map_err(|error| Error::config(error.to_string()))?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self::parse(&text, &path.display().to_string(), folder, sets)
+        let pipeline = Self::parse(&text, &path.display().to_string(), folder, sets)?;
+        Ok(Self { file: path.to_path_buf(), ..pipeline })
     }
 
     /// Reads a pipeline from text. `name` stands for the file in errors.
@@ -190,6 +194,12 @@ impl Pipeline {
     /// The workspace's folder.
     pub fn workspace_folder(&self) -> PathBuf {
         self.folder.join(&self.workspace)
+    }
+
+    /// The command that shows what the profile of a page's site takes from it.
+    pub fn check_command(&self, page: &str) -> String {
+        let file = if self.file.as_os_str().is_empty() { Path::new("PIPELINE.toml") } else { &self.file };
+        format!("kopri site check {} {page}", file.display())
     }
 
     /// The two languages.

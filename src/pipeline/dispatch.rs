@@ -32,7 +32,7 @@ pub(super) fn listing(
     let look = Look { store, languages, key: &key.key };
     let listing = match (stage, &model) {
         (Stage::Extract, _) => extract::units(&look, &pipeline.extract, origins(pipeline))?,
-        (Stage::Segment, _) => segment::units(&look)?,
+        (Stage::Segment, _) => segment::units(&look, &pipeline.segment, session)?,
         (Stage::Fit, _) if pipeline.embed.is_lexical() => fit::units(&look)?,
         (Stage::Embed, Some(model)) => embed::units(&look, &pipeline.embed, model, session)?,
         (Stage::Match, model) => matching::units(&look, model.as_ref())?,
@@ -67,7 +67,7 @@ pub(super) fn prepare(
     let known = || model.ok_or_else(|| Error::bug("a stage that needs vectors runs without a model"));
     match stage {
         Stage::Extract => extract::prepare(&look, &pipeline.extract, origins(pipeline), unit),
-        Stage::Segment => segment::prepare(&look, &pipeline.segment, candidates, unit),
+        Stage::Segment => segment::prepare(&look, &pipeline.segment, candidates, session, unit),
         Stage::Fit => fit::prepare(&look, pipeline.embed.lexical),
         Stage::Embed => embed::prepare(&look, &pipeline.embed, session),
         Stage::Match => matching::prepare(&look, &pipeline.matching, model, unit),

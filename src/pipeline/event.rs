@@ -54,9 +54,20 @@ pub enum Event<'a> {
         /// In words and figures.
         note: &'a str,
     },
+    /// A site's layout has moved away from its profile; holds until the profile is changed, or fits again.
+    Alarm {
+        /// The site.
+        site: &'a str,
+        /// In words and figures.
+        message: &'a str,
+        /// The page on which it shows most.
+        example: &'a str,
+        /// The command to look at it.
+        command: &'a str,
+    },
     /// The run is through.
     RunEnds {
-        /// `done`, `failed` or `interrupted`.
+        /// `done`, `done with failures`, `done with alarms`, `failed` or `interrupted`.
         outcome: &'a str,
         /// Units done, requests included.
         done: u64,

@@ -16,8 +16,9 @@ use super::key::StageKey;
 use super::{Event, Observer, Pipeline, dispatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, Settings, SiteServer};
-use crate::stage::{self, Listing, Output, Records, Session, Stage, Unit, Work, crawl};
+use crate::stage::{self, Listing, Output, Records, Session, Stage, Unit, Work, crawl, drift};
 use crate::store::Store;
+use crate::store::extraction::Drift;
 use crate::store::open::Access;
 use crate::store::units::UnitRow;
 
@@ -83,6 +84,8 @@ pub struct RunReport {
     pub crawl: Option<crawl::Tally>,
     /// What each stage came to, in order.
     pub stages: Vec<(Stage, StageTally)>,
+    /// Sites whose layout has moved away from their profile, of which the run could know.
+    pub alarms: Vec<Drift>,
 }
 
 impl RunReport {
@@ -133,11 +136,17 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
         finished_at,
         crawl: crawl.clone(),
         stages: stages.clone(),
+        alarms: Vec::new(),
     });
+    let report = match report {
+        Some(report) => Some(RunReport { alarms: driver.alarms(&store)?, ..report }),
+        None => None,
+    };
     let word = match (&outcome, &report) {
         (Err(error), _) if error.kind() == ErrorKind::Interrupted => "interrupted",
         (Err(_), _) => "failed",
         (Ok(_), Some(report)) if report.failed() > 0 => "done with failures",
+        (Ok(_), Some(report)) if !report.alarms.is_empty() => "done with alarms",
         (Ok(_), _) => "done",
     };
     // A run that a test stops leaves what a killed one leaves: no end.
@@ -179,9 +188,42 @@ impl Driver<'_> {
         for stage in Stage::ALL {
             if self.options.only.is_none_or(|only| only == Only::Stage(stage)) {
                 stages.push((stage, self.stage(store, stage)?));
+                if stage == Stage::Extract {
+                    self.judge_profiles(store)?;
+                }
             }
         }
         Ok((crawl, stages))
+    }
+
+    /// Holds the pages that were extracted against those before. What a killed run left unjudged is judged now.
+    fn judge_profiles(&self, store: &mut Store) -> Result<()> {
+        let drifts = drift::judge(store, &self.pipeline.site)?;
+        if drifts.is_empty() {
+            return Ok(());
+        }
+        let writer = store.writer()?;
+        for drift in &drifts {
+            writer.put_drift(self.run, drift)?;
+        }
+        writer.commit()
+    }
+
+    /// The alarms that hold, told to whoever listens. A run that does not extract knows of none.
+    fn alarms(&mut self, store: &Store) -> Result<Vec<Drift>> {
+        if !matches!(self.options.only, None | Some(Only::Stage(Stage::Extract))) {
+            return Ok(Vec::new());
+        }
+        let alarms = drift::standing(store, &self.pipeline.site)?;
+        for alarm in &alarms {
+            self.observer.event(&Event::Alarm {
+                site: &alarm.site,
+                message: alarm.alarm.as_deref().unwrap_or_default(),
+                example: &alarm.example,
+                command: &self.pipeline.check_command(&alarm.example),
+            });
+        }
+        Ok(alarms)
     }
 
     fn crawl(&mut self, store: &mut Store) -> Result<crawl::Tally> {
@@ -331,7 +373,7 @@ impl Driver<'_> {
             match output {
                 Ok(output) => {
                     let writer = store.writer()?;
-                    output.records.write(&writer)?;
+                    output.records.write(&writer, self.run)?;
                     writer.unit_done(
                         stage.name(),
                         &unit.name,

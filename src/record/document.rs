@@ -91,6 +91,16 @@ pub struct Document {
     pub title: Option<String>,
     /// Publication time as the page gives it, if it could be read.
     pub date: Option<jiff::Timestamp>,
+    /// Who wrote it, as the page says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// The words under which its editors filed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// How much of its text the site's profile and the generic extractor agree on, 0 to 1; higher is better. `None`
+    /// where there is no profile, or neither finds text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f64>,
     /// All blocks, joined by an empty line.
     pub text: String,
     /// The blocks, in order, not overlapping.

@@ -9,10 +9,11 @@ use crate::stage::evaluate::figures;
 use crate::stage::neighbours::Index;
 use crate::stage::{Stage, crawl, export};
 use crate::store::Store;
+use crate::store::extraction::Drift;
 use crate::store::pairs::{JudgedPair, SampleOf};
 
 use super::summary::{
-    Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
+    Alarm, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
     WaterfallRow, WaterfallStep,
 };
 
@@ -31,6 +32,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
     let gate = gate_failure(pipeline, &evaluation);
     let outcome = match (&gate, report.failed()) {
         (Some(_), _) => Outcome::GateFailed,
+        (None, 0) if !report.alarms.is_empty() => Outcome::Alarmed,
         (None, 0) => Outcome::Done,
         (None, _) => Outcome::SomeFailed,
     };
@@ -50,10 +52,21 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         sites: sites(store)?,
         index: index(pipeline, store)?,
         evaluation,
+        alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate)?,
         exports: exports(pipeline, store)?,
         report: None,
     })
+}
+
+/// An alarm, with the command to look at it.
+pub fn alarm(pipeline: &Pipeline, drift: &Drift) -> Alarm {
+    Alarm {
+        site: drift.site.clone(),
+        message: drift.alarm.clone().unwrap_or_default(),
+        example: drift.example.clone(),
+        command: pipeline.check_command(&drift.example),
+    }
 }
 
 fn stages(report: &RunReport) -> Vec<StageRow> {

@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use super::chart;
 use super::escape::{counted, escape, figure, location, number};
 use super::format::{NONE, duration, instant, measure, percent};
-use super::summary::{Outcome, SampleGroup, SamplePair, Summary};
+use super::summary::{Alarm, Outcome, SampleGroup, SamplePair, Summary};
 use super::tables::{self, absent, interval};
 use crate::record::Language;
 use crate::record::language::Script;
@@ -35,6 +35,7 @@ fn page(out: &mut String, summary: &Summary) -> fmt::Result {
     )?;
     header(out, summary)?;
     out.push_str("<main>\n");
+    alarms(out, summary)?;
     failure_notice(out, summary)?;
     section(out, "pairs", "From pages to pairs", |out| pairs(out, summary))?;
     section(out, "quality", "Quality", |out| tables::quality(out, summary))?;
@@ -57,7 +58,7 @@ fn section(out: &mut String, id: &str, title: &str, body: impl FnOnce(&mut Strin
 fn header(out: &mut String, summary: &Summary) -> fmt::Result {
     let class = match summary.outcome {
         Outcome::Done => "good",
-        Outcome::SomeFailed | Outcome::Interrupted | Outcome::Unfinished => "warn",
+        Outcome::SomeFailed | Outcome::Alarmed | Outcome::Interrupted | Outcome::Unfinished => "warn",
         Outcome::GateFailed | Outcome::Failed => "bad",
     };
     writeln!(
@@ -117,6 +118,22 @@ fn key_figures(out: &mut String, summary: &Summary) -> fmt::Result {
         writeln!(out, "<div><dt>{}</dt><dd>{value}</dd><dd class=\"more\">{more}</dd></div>", escape(name))?;
     }
     out.push_str("</dl>\n");
+    Ok(())
+}
+
+/// Before all figures: they may be wrong for it.
+fn alarms(out: &mut String, summary: &Summary) -> fmt::Result {
+    for alarm in &summary.alarms {
+        writeln!(
+            out,
+            "<div class=\"notice\"><b>Alarm: {}.</b> {} (<span class=\"unit\">{}</span>). {}<br><code>{}</code></div>",
+            escape(&alarm.site),
+            escape(&alarm.message),
+            location(&alarm.example),
+            Alarm::ADVICE,
+            escape(&alarm.command)
+        )?;
+    }
     Ok(())
 }
 
@@ -257,6 +274,9 @@ mod tests {
         for metric in &mut summary.evaluation {
             set(&mut metric.name);
             set(&mut metric.note);
+        }
+        for Alarm { site, message, example, command } in &mut summary.alarms {
+            [site, message, example, command].into_iter().for_each(set);
         }
         for Failure { stage, unit, kind, message } in &mut summary.failures {
             [stage, unit, kind, message].into_iter().for_each(set);

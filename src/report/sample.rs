@@ -1,7 +1,7 @@
 //! A run's summary for the tests, with figures that add up and sentences written for it.
 
 use super::summary::{
-    Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
+    Alarm, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
     WaterfallRow, WaterfallStep,
 };
 use crate::record::{Language, Origin, PairId};
@@ -39,6 +39,12 @@ pub(super) fn summary() -> Summary {
             metric("xsim error rate", 0.031, None, "Russian → Turkmen, 1012 sentences"),
             metric("chrF of the translation control", 48.27, Some((47.1, 49.5)), "1012 sentences"),
         ],
+        alarms: vec![Alarm {
+            site: "habar".into(),
+            message: "the profile's body selectors find nothing on 14 of 16 pages".into(),
+            example: "https://habar.example/tm/habar/suw?id=5051".into(),
+            command: "kopri site check nightly.toml https://habar.example/tm/habar/suw?id=5051".into(),
+        }],
         failures: failures(),
         exports: vec![
             ("workspaces/nightly/export/ru-tk.tsv".into(), 25_464),

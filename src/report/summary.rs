@@ -40,6 +40,8 @@ pub struct Summary {
     pub index: Option<IndexReport>,
     /// Measured quality, most telling first.
     pub evaluation: Vec<Metric>,
+    /// Sites whose layout has moved away from their profile.
+    pub alarms: Vec<Alarm>,
     /// Units that failed in this run, in order.
     pub failures: Vec<Failure>,
     /// Files written: path and rows.
@@ -56,6 +58,8 @@ pub enum Outcome {
     Done,
     /// It ran to its end, but some units failed.
     SomeFailed,
+    /// It ran to its end without a failure, but a site's layout has moved away from its profile.
+    Alarmed,
     /// It ran to its end, but a measured quality is under its floor.
     GateFailed,
     /// An error stopped it.
@@ -72,6 +76,7 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::SomeFailed => "done, some units failed",
+            Self::Alarmed => "done, a site has changed",
             Self::GateFailed => "quality under the floor",
             Self::Failed => "stopped by an error",
             Self::Interrupted => "interrupted",
@@ -83,7 +88,7 @@ impl Outcome {
     pub fn sign(self) -> char {
         match self {
             Self::Done => '✓',
-            Self::SomeFailed => '!',
+            Self::SomeFailed | Self::Alarmed => '!',
             Self::GateFailed | Self::Failed => '✗',
             Self::Interrupted | Self::Unfinished => '…',
         }
@@ -260,6 +265,25 @@ pub struct Metric {
     pub high: Option<f64>,
     /// Against what and on how many; may be empty.
     pub note: String,
+}
+
+/// A site whose layout has moved away from its profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alarm {
+    /// The site's name.
+    pub site: String,
+    /// In words and figures.
+    pub message: String,
+    /// The page on which it shows most.
+    pub example: String,
+    /// The command to look at it.
+    pub command: String,
+}
+
+impl Alarm {
+    /// What a reader can do about it.
+    pub const ADVICE: &str = "The site's layout may have changed: see what its selectors take now, and mend them in the \
+                              pipeline file. The alarm holds until they are changed, or fit again.";
 }
 
 /// A unit that failed.

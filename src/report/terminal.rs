@@ -4,7 +4,7 @@
 use super::format::{
     NONE, columns, count, duration, instant, left, measure, percent, plural, printable, right, shorten, wrap,
 };
-use super::summary::{Bar, Metric, Outcome, Summary, WaterfallStep, advice};
+use super::summary::{Alarm, Bar, Metric, Outcome, Summary, WaterfallStep, advice};
 
 /// Failed units that are named, for each stage and kind.
 const NAMED_FAILURES: usize = 3;
@@ -18,12 +18,19 @@ const NARROWEST_BAR: usize = 8;
 pub fn summary(summary: &Summary, width: usize, colour: bool) -> String {
     let mut page = Page { out: String::new(), width: width.max(40), colour };
     page.head(summary);
+    page.alarms(summary);
     page.stages(summary);
     page.waterfall(summary);
     page.quality(summary);
     page.failures(summary);
     page.files(summary);
     page.out
+}
+
+/// An alarm by itself, for runs that end without a summary.
+pub fn alarm(alarm: &Alarm) -> String {
+    let Alarm { site, message, command, .. } = alarm;
+    format!("alarm: {}: {}\n  {}", printable(site), printable(message), printable(command))
 }
 
 #[derive(Clone, Copy)]
@@ -79,7 +86,7 @@ impl Page {
     fn head(&mut self, summary: &Summary) {
         let paint = match summary.outcome {
             Outcome::Done => Paint::Good,
-            Outcome::SomeFailed | Outcome::Interrupted | Outcome::Unfinished => Paint::Warn,
+            Outcome::SomeFailed | Outcome::Alarmed | Outcome::Interrupted | Outcome::Unfinished => Paint::Warn,
             Outcome::GateFailed | Outcome::Failed => Paint::Bad,
         };
         let outcome = self.paint(paint, &format!("{} {}", summary.outcome.sign(), summary.outcome.words()));
@@ -91,6 +98,16 @@ impl Page {
         if let (Some(kept), Some(candidates)) = (summary.kept(), summary.candidates()) {
             let of = format!("{} ({})", plural(candidates, "candidate"), percent(kept, candidates));
             self.paragraph(0, &format!("{} kept of {of}", plural(kept, "pair")));
+        }
+    }
+
+    /// Before all figures: they may be wrong for it.
+    fn alarms(&mut self, summary: &Summary) {
+        for alarm in &summary.alarms {
+            self.heading(Paint::BoldBad, &format!("Alarm: {}", printable(&alarm.site)));
+            self.paragraph(2, &printable(&alarm.message));
+            self.paragraph(2, Alarm::ADVICE);
+            self.line(&format!("  {}", printable(&alarm.command)));
         }
     }
 
@@ -268,6 +285,13 @@ mod tests {
 turkmen-russian, run 42: ! done, some units failed
 Russian – Turkmen, 2025-11-21 02:00 UTC, 12 min 04 s
 25 464 pairs kept of 60 302 candidates (42.2 %)
+
+Alarm: habar
+  the profile's body selectors find nothing on 14 of 16 pages
+  The site's layout may have changed: see what its selectors take now, and mend
+  them in the pipeline file. The alarm holds until they are changed, or fit
+  again.
+  kopri site check nightly.toml https://habar.example/tm/habar/suw?id=5051
 
 Stages           done  failed  unchanged         time
 crawl           1 204       4     11 272   8 min 02 s  waited 6 min for a polit…

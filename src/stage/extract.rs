@@ -9,15 +9,18 @@ use url::Url;
 use super::site::{Shelf, Site};
 use super::{Listing, Look, Output, Records, Unit, Work, combined};
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::extract::agreement::agreement as agreement_of;
 use crate::extract::{charset, html, pdf};
 use crate::files;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, Document, DocumentId, DocumentKind, Language, Page};
+use crate::store::extraction::PageNote;
+use crate::store::visit::FEED_COPY;
 use crate::store::warc;
 use crate::text::language;
 
 /// Raised when the same bytes give another document.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What changes a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +132,15 @@ pub fn prepare(look: &Look<'_>, params: &Params, origins: Origins<'_>, unit: &Un
     Ok(Box::new(move || book_document(&location, &book, &params)))
 }
 
+/// What a site's pages are extracted by: agreements of profile and generic extractor compare under one key alone.
+/// `None` without a profile.
+///
+/// # Errors
+/// Kind `Bug` only.
+pub fn profile_key(site: &Site) -> Result<Option<String>> {
+    site.extract.as_ref().map(|profile| super::fingerprint(&(VERSION, profile))).transpose()
+}
+
 fn site_of<'a>(sites: &'a [Site], page: &Page) -> Option<&'a Site> {
     sites.iter().find(|site| site.name == page.site)
 }
@@ -137,7 +149,9 @@ fn site_of<'a>(sites: &'a [Site], page: &Page) -> Option<&'a Site> {
 fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Result<Output> {
     let url = Url::parse(&page.url).context(ErrorKind::Bug, || format!("the archive names {:?}", page.url))?;
     let decoded = charset::decode(body, page.content_type.as_deref());
-    let profile = site.extract.as_ref().map(crate::extract::profile::Profile::compile).transpose()?;
+    // A feed's copy of a page has none of the page's layout, for a profile to find its way in.
+    let of_layout = site.extract.as_ref().filter(|_| page.content_type.as_deref() != Some(FEED_COPY));
+    let profile = of_layout.map(crate::extract::profile::Profile::compile).transpose()?;
     let extracted = html::extract(&decoded.text, &url, profile.as_ref());
     let mut builder = TextBuilder::default();
     if let Some(title) = &extracted.title {
@@ -148,8 +162,19 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     }
     let (text, blocks) = builder.finish();
     let guess = identify(&text, params);
-    // A layout that changed shows so: the profile finds no body, and the generic extractor had to step in.
-    let past_profile = profile.is_some() && extracted.method == html::Method::Generic;
+    // A layout that changed shows so: the profile takes another text than the generic extractor, or finds no body, and
+    // the generic extractor had to step in.
+    let by_profile = extracted.method == html::Method::Profile;
+    let past_profile = profile.is_some() && !by_profile;
+    let agreement = profile.is_some().then(|| html::extract(&decoded.text, &url, None));
+    let agreement = agreement.and_then(|generic| agreement_of(&extracted, &generic));
+    let note = profile_key(site)?.filter(|_| profile.is_some()).map(|key| PageNote {
+        location: page.url.clone(),
+        site: site.name.clone(),
+        key,
+        agreement,
+        by_profile,
+    });
     let twin_key = site
         .same_id
         .then(|| site.articles.iter().find_map(|pattern| pattern.captures(url.path())?.id))
@@ -167,12 +192,16 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
             declared_language: extracted.declared_language,
             title: extracted.title,
             date: extracted.date,
+            author: extracted.author,
+            tags: extracted.tags,
+            agreement,
             text,
             blocks,
             twins: extracted.twins,
             images: extracted.images,
             twin_key,
         },
+        note,
         params,
     )?;
     Ok(if past_profile { output.count("pages on which the profile's body selects nothing", 1.0) } else { output })
@@ -212,12 +241,16 @@ fn book_document(location: &str, book: &Book, params: &Params) -> Result<Output>
             declared_language: book.language,
             title,
             date: None,
+            author: None,
+            tags: Vec::new(),
+            agreement: None,
             text,
             blocks,
             twins: Vec::new(),
             images: Vec::new(),
             twin_key: Some(book.twin_key.clone()),
         },
+        None,
         params,
     )?;
     Ok(output.count("book pages", extracted.pages.len() as f64).count("book pages without usable text", skipped as f64))
@@ -228,13 +261,13 @@ fn identify(text: &str, params: &Params) -> Option<language::Guess> {
 }
 
 /// A document, unless there is too little of it.
-fn finish(document: Document, params: &Params) -> Result<Output> {
+fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result<Output> {
     if document.text.chars().count() < params.min_chars {
-        let records = Records::NoDocument { location: document.location };
+        let records = Records::NoDocument { location: document.location, note };
         return Ok(Output { records, fingerprint: "too short".into(), counts: vec![("too short", 1.0)] });
     }
     let fingerprint = crate::store::documents::fingerprint(&document)?;
-    Ok(Output { records: Records::Document(document), fingerprint, counts: vec![("documents", 1.0)] })
+    Ok(Output { records: Records::Document { document, note }, fingerprint, counts: vec![("documents", 1.0)] })
 }
 
 /// All books, by location: the shelf's name and the file's.

@@ -24,6 +24,7 @@ pub mod align;
 pub mod annotate;
 pub mod crawl;
 pub mod dedup;
+pub mod drift;
 pub mod embed;
 pub mod evaluate;
 pub mod export;
@@ -37,9 +38,12 @@ pub mod neighbours;
 pub mod segment;
 pub mod site;
 
+use std::collections::BTreeMap;
+
 use crate::error::Result;
 use crate::model::Encoder;
 use crate::record::{Document, DocumentId, DocumentPair, Drop, Language, Pair, PairId, Sentence, TextId};
+use crate::store::extraction::PageNote;
 use crate::store::pairs::{Direction, NeighbourList};
 use crate::store::{Store, Writer};
 
@@ -171,11 +175,18 @@ pub enum Records {
     /// Nothing but the unit's `done`.
     Nothing,
     /// A document.
-    Document(Document),
+    Document {
+        /// The document.
+        document: Document,
+        /// What its site's profile took from the page, if there is one.
+        note: Option<PageNote>,
+    },
     /// The page holds no text worth keeping: an older document of it goes.
     NoDocument {
         /// Its URL or path.
         location: String,
+        /// What its site's profile took from the page, if there is one.
+        note: Option<PageNote>,
     },
     /// A document's sentences.
     Sentences {
@@ -247,6 +258,8 @@ pub struct Session {
     pub queue: Option<embed::Queue>,
     /// The pools of vectors, once loaded.
     pub pools: Option<neighbours::Pools>,
+    /// Blocks that are boilerplate, as places in their documents.
+    pub boilerplate: BTreeMap<DocumentId, Vec<u32>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -283,15 +296,18 @@ pub fn combined(parts: &[&str]) -> String {
 }
 
 impl Records {
-    /// Writes them.
+    /// Writes them for a run.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn write(&self, writer: &Writer<'_>) -> Result<()> {
+    pub fn write(&self, writer: &Writer<'_>, run: i64) -> Result<()> {
+        if let Self::Document { note: Some(note), .. } | Self::NoDocument { note: Some(note), .. } = self {
+            writer.note_page(run, note)?;
+        }
         match self {
             Self::Nothing | Self::Figures(_) => Ok(()),
-            Self::Document(document) => writer.put_document(document),
-            Self::NoDocument { location } => writer.delete_document(location),
+            Self::Document { document, .. } => writer.put_document(document),
+            Self::NoDocument { location, .. } => writer.delete_document(location),
             Self::Sentences { document, sentences } => writer.put_sentences(*document, sentences),
             Self::Artefact { name, data } => writer.put_artefact(name, data),
             Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),

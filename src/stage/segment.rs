@@ -1,10 +1,14 @@
 //! Segmentation: a document's blocks become sentences with byte offsets; no sentence crosses a block's end.
+//!
+//! A block that stands in several documents of one site in the same language (a call to subscribe, a notice of
+//! copyright) is boilerplate: it stays in the text, but makes no sentences. Which blocks are, changes as documents come
+//! and go; it is part of what a unit reads, so exactly the documents that hold such a block are split again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Unit, Work};
+use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Error, Result};
 use crate::record::{Document, DocumentId, Language, Sentence, SentenceId, TextId};
 use crate::text::{language, sentences};
@@ -18,11 +22,13 @@ pub const VERSION: u32 = 1;
 pub struct Params {
     /// A sentence counts as written in another language than its document only from this confidence on, 0 to 1.
     pub off_language_confidence: f32,
+    /// A block that stands in so many documents of a site in one language is boilerplate; 0: none is.
+    pub boilerplate_pages: u32,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { off_language_confidence: 0.8 }
+        Self { off_language_confidence: 0.8, boilerplate_pages: 5 }
     }
 }
 
@@ -30,37 +36,59 @@ impl Default for Params {
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    let documents = look.store.document_fingerprints()?;
-    Ok(Listing::All(documents.into_iter().map(|(id, input)| Unit::new(id.to_string(), input)).collect()))
+pub fn units(look: &Look<'_>, params: &Params, session: &mut Session) -> Result<Listing> {
+    session.boilerplate = match params.boilerplate_pages {
+        0 => BTreeMap::new(),
+        pages => look.store.boilerplate(pages)?,
+    };
+    let unit = |(id, text): (DocumentId, String)| {
+        let input = match session.boilerplate.get(&id) {
+            Some(blocks) => combined(&[&text, &format!("without the blocks {blocks:?}")]),
+            None => text,
+        };
+        Unit::new(id.to_string(), input)
+    };
+    Ok(Listing::All(look.store.document_fingerprints()?.into_iter().map(unit).collect()))
 }
 
 /// Reads a document; splitting runs on any thread.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
+pub fn prepare(
+    look: &Look<'_>,
+    params: &Params,
+    candidates: &[Language],
+    session: &Session,
+    unit: &Unit,
+) -> Result<Work> {
     let id: DocumentId = unit.name.parse()?;
     let document = look
         .store
         .document(id)?
         .ok_or_else(|| Error::bug(format!("the document {id} vanished while it was worked on")))?;
     let (params, candidates) = (params.clone(), candidates.to_vec());
+    let boilerplate = session.boilerplate.get(&id).cloned().unwrap_or_default();
     Ok(Box::new(move || {
-        let sentences = split(&document, &params, &candidates);
+        let sentences = split(&document, &boilerplate, &params, &candidates);
         let content: Vec<_> = sentences.iter().map(|s| (s.id, s.block, s.start, s.end, s.text_id)).collect();
         let kinds: Vec<_> = document.blocks.iter().map(|block| block.kind).collect();
         let count = sentences.len() as f64;
         let records = Records::Sentences { document: document.id, sentences };
-        Ok(Output::of(records, &(content, kinds, document.language))?.count("sentences", count))
+        Ok(Output::of(records, &(content, kinds, document.language))?
+            .count("sentences", count)
+            .count("boilerplate blocks", boilerplate.len() as f64))
     }))
 }
 
-/// The sentences of a document, in order.
-fn split(document: &Document, params: &Params, candidates: &[Language]) -> Vec<Sentence> {
+/// The sentences of a document, in order, without those of the blocks at the places in `boilerplate`.
+fn split(document: &Document, boilerplate: &[u32], params: &Params, candidates: &[Language]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let mut seen: HashMap<&str, u32> = HashMap::new();
     for (block_index, block) in document.blocks.iter().enumerate() {
+        if boilerplate.contains(&number(block_index)) {
+            continue;
+        }
         let block_text = document.block_text(block);
         for range in sentences::split(block_text, document.language) {
             let text = &block_text[range.clone()];
@@ -124,6 +152,9 @@ mod tests {
             declared_language: None,
             title: None,
             date: None,
+            author: None,
+            tags: Vec::new(),
+            agreement: None,
             text,
             blocks,
             twins: Vec::new(),
@@ -135,7 +166,7 @@ mod tests {
     #[test]
     fn offsets_slice_the_document_and_blocks_are_never_crossed() {
         let document = document(&["Заголовок без точки", "Первое предложение. Второе предложение!", "Да. Да."]);
-        let sentences = split(&document, &Params::default(), &[]);
+        let sentences = split(&document, &[], &Params::default(), &[]);
         let texts: Vec<_> = sentences.iter().map(|s| s.text.as_str()).collect();
         assert_eq!(texts, ["Заголовок без точки", "Первое предложение.", "Второе предложение!", "Да.", "Да."]);
         for sentence in &sentences {
@@ -146,17 +177,26 @@ mod tests {
     }
 
     #[test]
+    fn boilerplate_makes_no_sentences_and_moves_no_others() {
+        let document = document(&["Заголовок без точки", "Подпишитесь!", "Второе предложение."]);
+        let all = split(&document, &[], &Params::default(), &[]);
+        let rest = split(&document, &[1], &Params::default(), &[]);
+        assert_eq!((rest.len(), rest[1].block, rest[1].ordinal), (2, 2, 1));
+        assert_eq!((all[2].id, all[2].start), (rest[1].id, rest[1].start));
+    }
+
+    #[test]
     fn a_document_does_not_lend_its_language_to_another_alphabet() {
         let document = document(&["Текст по-русски, без всяких сомнений.", "E goşundy.", "12–15."]);
         let languages: Vec<_> =
-            split(&document, &Params::default(), &[Language::RUSSIAN]).iter().map(|s| s.language).collect();
+            split(&document, &[], &Params::default(), &[Language::RUSSIAN]).iter().map(|s| s.language).collect();
         assert_eq!(languages, [Some(Language::RUSSIAN), None, Some(Language::RUSSIAN)]);
     }
 
     #[test]
     fn a_sentence_keeps_its_id_when_the_page_changes_elsewhere() {
-        let before = split(&document(&["Один. Два."]), &Params::default(), &[]);
-        let after = split(&document(&["Новое. Один. Два."]), &Params::default(), &[]);
+        let before = split(&document(&["Один. Два."]), &[], &Params::default(), &[]);
+        let after = split(&document(&["Новое. Один. Два."]), &[], &Params::default(), &[]);
         assert_eq!(before[1].id, after[2].id);
     }
 }

@@ -9,7 +9,7 @@ use crate::record::{Document, DocumentId, DocumentKind, DocumentPair, Language};
 
 const COLUMNS: &str =
     "id, location, site, kind, content_hash, language, language_confidence, declared_language, title, date,
-    text, blocks, twins, images, twin_key";
+    text, blocks, twins, images, twin_key, author, tags, agreement";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
     Ok(Document {
@@ -28,6 +28,9 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
         twins: json(row, 12)?,
         images: json(row, 13)?,
         twin_key: row.get(14)?,
+        author: row.get(15)?,
+        tags: json(row, 16)?,
+        agreement: row.get(17)?,
     })
 }
 
@@ -150,7 +153,7 @@ impl Store {
 }
 
 impl Writer<'_> {
-    /// Writes a document over its older self.
+    /// Writes a document, with its blocks, over its older self.
     ///
     /// # Errors
     /// Kind `Store`; kind `Bug` when the id belongs to another location.
@@ -160,14 +163,16 @@ impl Writer<'_> {
         let written = self.execute(
             "writing a document",
             "INSERT INTO document (id, location, site, kind, content_hash, language, language_confidence,
-               declared_language, title, date, text, blocks, twins, images, twin_key, fingerprint)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+               declared_language, title, date, text, blocks, twins, images, twin_key, fingerprint, author, tags,
+               agreement)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
              ON CONFLICT (id) DO UPDATE SET site = excluded.site, kind = excluded.kind,
                content_hash = excluded.content_hash, language = excluded.language,
                language_confidence = excluded.language_confidence, declared_language = excluded.declared_language,
                title = excluded.title, date = excluded.date, text = excluded.text, blocks = excluded.blocks,
                twins = excluded.twins, images = excluded.images, twin_key = excluded.twin_key,
-               fingerprint = excluded.fingerprint
+               fingerprint = excluded.fingerprint, author = excluded.author, tags = excluded.tags,
+               agreement = excluded.agreement
              WHERE location = excluded.location",
             params![
                 document.id.0,
@@ -189,6 +194,9 @@ impl Writer<'_> {
                 to_json(&document.images)?,
                 document.twin_key,
                 fingerprint,
+                document.author,
+                to_json(&document.tags)?,
+                document.agreement,
             ],
         )?;
         if written == 0 {
@@ -197,7 +205,7 @@ impl Writer<'_> {
                 format!("two documents share the id {}: {} is the second", document.id, document.location),
             ));
         }
-        Ok(())
+        self.put_blocks(document)
     }
 
     /// Deletes a document with its sentences and document pairs.
@@ -231,5 +239,7 @@ pub fn fingerprint(document: &Document) -> Result<String> {
     let mut content = document.clone();
     // Bytes that only move boilerplate around change this hash and nothing that matters.
     content.content_hash = String::new();
+    // For people alone; left out when empty, so that fingerprints from before they were kept still hold.
+    (content.author, content.tags, content.agreement) = (None, Vec::new(), None);
     Ok(hash_parts(&[to_json(&content)?.as_bytes()]).to_hex()[..32].to_owned())
 }

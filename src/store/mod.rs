@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! workspace/
-//!   kopri.db          SQLite, write-ahead log, STRICT tables (schemas/*.sql tell every column)
+//!   kopri.db          SQLite, write-ahead log, STRICT tables (the migrations in schemas/ tell every column)
 //!   lock              held by the one run that may write
 //!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
 //!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
@@ -13,7 +13,9 @@
 //! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a `&Store`
 //! and so cannot write. Files are written and synced before the row that names them is committed.
 
+pub mod blocks;
 pub mod documents;
+pub mod extraction;
 pub mod frontier;
 pub mod hosts;
 pub mod open;

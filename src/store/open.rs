@@ -9,8 +9,11 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../schemas/0001_workspace.sql"), include_str!("../../schemas/0002_crawl.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../schemas/0001_workspace.sql"),
+    include_str!("../../schemas/0002_crawl.sql"),
+    include_str!("../../schemas/0003_extract.sql"),
+];
 
 /// Marks the file as ours: "kopr" in ASCII.
 const APPLICATION_ID: i32 = 0x6b6f_7072;
@@ -243,6 +246,29 @@ mod tests {
         assert_eq!(order, [(2, 4), (3, 5), (1, 0)]);
         assert_eq!(store.next_visit("a.test", now).unwrap().unwrap().url, "http://a.test/");
         drop(store);
+        Store::open(folder.path(), Access::Read).unwrap();
+    }
+
+    #[test]
+    fn an_old_workspace_is_brought_up_to_date_by_a_writer_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kopri.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        drop(old);
+        assert!(Store::open(folder.path(), Access::Read).unwrap_err().to_string().contains("older kopri"));
+        let schema = |folder: &Path| -> Vec<String> {
+            let store = Store::open(folder, Access::Write).unwrap();
+            store
+                .rows("", "SELECT name || sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name", [], |row| {
+                    row.get(0)
+                })
+                .unwrap()
+        };
+        let fresh = tempfile::tempdir().unwrap();
+        assert_eq!(schema(folder.path()), schema(fresh.path()));
         Store::open(folder.path(), Access::Read).unwrap();
     }
 

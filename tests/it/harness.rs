@@ -88,6 +88,17 @@ impl House {
         }
     }
 
+    /// Changes every article's page, as a new layout does.
+    pub(crate) fn change_articles(&self, change: impl Fn(&str) -> String) {
+        for language in ["ru", "tm"] {
+            for article in std::fs::read_dir(self.site().join(language).join("post")).unwrap() {
+                let page = article.unwrap().path().join("library.html");
+                let text = std::fs::read_to_string(&page).unwrap();
+                std::fs::write(page, change(&text)).unwrap();
+            }
+        }
+    }
+
     fn write(&self, path: &str, text: &str) {
         let path = self.site().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -127,6 +138,8 @@ impl House {
             retry-delay = "0s"
             revisit = "0s"
             revisit-lists = "0s"
+            [segment]
+            boilerplate-pages = 0
             [embed.limits]
             batch = 16
             [neighbours]
@@ -196,7 +209,7 @@ const VOLATILE: &[(&str, &[&str])] = &[
 ];
 
 /// Tables that are a diary of runs.
-const DIARIES: &[&str] = &["run", "figure", "crawl_round", "sqlite_sequence"];
+const DIARIES: &[&str] = &["run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"];
 
 /// Every row of every table but the diaries, without the columns that tell of time, sorted: two stores with the same
 /// dump hold the same. Vector shards are dumped by their bytes' hash.

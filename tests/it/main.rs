@@ -10,3 +10,4 @@ mod incremental;
 mod killed;
 mod schemas;
 mod server;
+mod site;
