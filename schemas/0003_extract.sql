@@ -8,7 +8,7 @@ ALTER TABLE document ADD COLUMN agreement REAL;                     -- profile a
 CREATE TABLE block (
     document INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
     ordinal  INTEGER NOT NULL,              -- place among the document's blocks
-    hash     INTEGER NOT NULL,              -- of the folded text
+    hash     INTEGER NOT NULL,              -- of site, language and folded text
     PRIMARY KEY (document, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX block_hash ON block (hash);    -- which texts stand in many documents

@@ -26,7 +26,7 @@ pub(super) struct ExtractArgs {
     /// HTML or PDF files, or URLs; `-`, or nothing, for standard input.
     #[arg(value_name = "FILE|URL")]
     sources: Vec<String>,
-    /// One JSON object a document: source, url, title, date, language, `language_confidence`, author, tags, method
+    /// One JSON object a document: source, url, title, date, language and its confidence, author, tags, method
     /// (profile, generic or pdf), twins, blocks (kind, text, page).
     #[arg(long)]
     json: bool,

@@ -59,19 +59,22 @@ struct CheckArgs {
 }
 
 const EXPLANATION: &str = "\
-Agreement is the F1 of the four-word runs that both texts share, 0 to 1. In the comparison of the two bodies
-  =  stands for a block that both take, < for one that only the profile takes, > for one that only the generic
-     extractor takes.
-Selectors: ✓ is what was taken, · matches but was not needed or reads as nothing, ✗ matches nothing.
+Agreement is the F1 of the four-word runs that both texts share, 0 to 1.
 
-A URL is read from the page archive; if it is not there, or with --fresh, from the web, as politely as a crawl.
+Values and blocks                       Selectors
+  =  both take it                         ✓  what was taken
+  <  only the profile                     ·  matches, but was not needed or reads as nothing
+  >  only the generic extractor           ✗  matches nothing
+
+A URL is read from the page archive; if it is not there, or with --fresh, from the web, as
+politely as a crawl.
 
 Exit codes: 0, 3 when a page could not be read, 4 when an agreement lies under --min-agreement.
 
 Examples:
   kopri site check pipelines/demo.toml
   kopri site check pipelines/demo.toml --site bossan --sample 100 --min-agreement 0.8
-  kopri site check pipelines/demo.toml http://bossan.test/ru/news/104-most
+  kopri site check pipelines/demo.toml http://yelken.test/ru/post/70104/futzal-denizchi-vyrval-pobedu-na-posledney-minute
   kopri site check pipelines/turkmen-russian.toml saved.html --site orient";
 
 pub(super) fn site(arguments: &SiteArgs) -> Result<u8> {

@@ -146,6 +146,11 @@ impl Pipeline {
                 profile.compile().map_err(|error| error.while_doing(format!("{name}: site {}", site.name)))?;
             }
         }
+        if self.segment.boilerplate_pages == 1 {
+            return wrong(
+                "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
+            );
+        }
         self.check_files(name)?;
         crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
         let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));
@@ -344,6 +349,12 @@ mod tests {
         assert!(error.contains("line 7") && error.contains("\"soon\" is no duration"), "{error}");
         let error = parse("[mine]\nmargin = \"ratoi\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("did you mean `ratio`?"), "{error}");
+    }
+
+    #[test]
+    fn a_block_on_one_page_is_no_boilerplate() {
+        assert!(parse("[segment]\nboilerplate-pages = 1\n", &[]).unwrap_err().to_string().contains("0 turns it off"));
+        assert_eq!(parse("[segment]\nboilerplate-pages = 0\n", &[]).unwrap().segment.boilerplate_pages, 0);
     }
 
     #[test]

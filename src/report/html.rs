@@ -126,7 +126,7 @@ fn alarms(out: &mut String, summary: &Summary) -> fmt::Result {
     for alarm in &summary.alarms {
         writeln!(
             out,
-            "<div class=\"notice\"><b>Alarm: {}.</b> {} (<span class=\"unit\">{}</span>). {}<br><code>{}</code></div>",
+            "<p class=\"notice\"><b>Alarm: {}.</b> {}, worst on <span class=\"unit\">{}</span>. {} <code>{}</code></p>",
             escape(&alarm.site),
             escape(&alarm.message),
             location(&alarm.example),
@@ -368,6 +368,7 @@ mod tests {
         summary.samples.clear();
         summary.sites.clear();
         summary.evaluation.clear();
+        summary.alarms.clear();
         summary.failures.clear();
         summary.exports.clear();
         let html = render(&summary);

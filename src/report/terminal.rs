@@ -357,6 +357,7 @@ Written
     fn a_narrow_terminal_keeps_the_figures() {
         let mut narrow = sample::summary();
         narrow.stages.truncate(1);
+        narrow.alarms.clear();
         narrow.failures.truncate(1);
         narrow.waterfall.drain(4..11);
         narrow.waterfall[3].count = 50_443;
@@ -437,6 +438,7 @@ Written
         empty.waterfall.clear();
         empty.evaluation.clear();
         empty.index = None;
+        empty.alarms.clear();
         empty.failures.clear();
         empty.exports.clear();
         empty.report = None;
