@@ -78,8 +78,12 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
         skipped_unchanged: crawl.unchanged,
         seconds: crawl.seconds,
         note: format!(
-            "{} requests, {} redirected, {} gone, {} forbidden by robots.txt",
-            crawl.requests, crawl.redirected, crawl.gone, crawl.forbidden
+            "{} requests, {} redirected, {} gone, {} forbidden by robots.txt{}",
+            crawl.requests,
+            crawl.redirected,
+            crawl.gone,
+            crawl.forbidden,
+            crawl.notes.iter().map(|note| format!("; {note}")).collect::<String>()
         ),
     });
     let rest = report.stages.iter().map(|(stage, tally)| StageRow {
