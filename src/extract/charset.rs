@@ -187,6 +187,14 @@ mod tests {
     }
 
     #[test]
+    fn koi8_r_by_its_name_and_by_its_letters() {
+        let body = encoding_rs::KOI8_R.encode(RUSSIAN).0;
+        for header in [Some("text/html; charset=koi8-r"), Some("text/html"), None] {
+            assert_eq!(decode(&body, header).text, RUSSIAN, "{header:?}");
+        }
+    }
+
+    #[test]
     fn utf16_cannot_be_declared_in_ascii() {
         let decoded = decode("<meta charset=utf-16le>ýaş".as_bytes(), None);
         assert_eq!((decoded.charset, decoded.had_errors), ("UTF-8", false));
