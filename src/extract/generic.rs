@@ -9,14 +9,14 @@
 //! An element is never left out for its name alone if it holds most of the page's prose: `class="no-sidebar"` on a
 //! page's outermost `<div>` and articles inside `<aside>` or `<form>` are common.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use scraper::{ElementRef, Html, Selector};
 
 use super::blocks::{self, TextBlock};
 use super::dom::{self, Go, Step};
-use super::measure::{Amount, PROSE, measure, own_text};
+use super::measure::{Amount, Entry, Outline, PROSE};
 use crate::record::BlockKind;
 
 /// Words in `class`, `id` and `role` that name surroundings.
@@ -101,21 +101,48 @@ const COMMENT_WORDS: &[&str] = &["comment", "comments", "commentlist", "disqus",
 /// Words that name the content.
 const CONTENT_WORDS: &[&str] = &["article", "articlebody", "content", "entry", "main", "post", "story", "text"];
 
-/// What pages call their article, the most explicit name first.
-static TIERS: LazyLock<Vec<Selector>> = LazyLock::new(|| {
-    [
-        "[itemprop~='articleBody' i]",
-        ".article-body, .article__body, .articleBody, .article-content, .article__content, .article-text, \
-         .article__text, .post-content, .post-body, .post-text, .entry-content, .news-content, .news-text, .news-body, \
-         .story-body, .story-content, #article-body, #article-content, #articleContent, #post-content",
-        "article, [role='article']",
-        "#content, .content, #main-content, .main-content, #content-main, .content-main",
-        "main, [role='main'], #main",
-    ]
-    .into_iter()
-    .map(dom::css)
-    .collect()
-});
+/// How explicitly elements call themselves the article.
+const TIERS: usize = 5;
+
+/// Classes and ids of the second tier.
+const ARTICLE_NAMES: &[&str] = &[
+    "article-body",
+    "article__body",
+    "articlebody",
+    "article-content",
+    "article__content",
+    "articlecontent",
+    "article-text",
+    "article__text",
+    "post-content",
+    "post-body",
+    "post-text",
+    "entry-content",
+    "news-content",
+    "news-text",
+    "news-body",
+    "story-body",
+    "story-content",
+];
+
+/// Classes and ids of the fourth tier.
+const CONTENT_NAMES: &[&str] = &["content", "main-content", "content-main"];
+
+/// Whether a page calls this element its article; the first tier is the most explicit.
+fn is_called_article(element: ElementRef<'_>, tier: usize) -> bool {
+    let is_one_of = |names: &[&str]| {
+        let attributes = [element.attr("class"), element.attr("id")].into_iter().flatten();
+        attributes.flat_map(str::split_whitespace).any(|own| names.iter().any(|name| own.eq_ignore_ascii_case(name)))
+    };
+    let name = element.value().name();
+    match tier {
+        0 => dom::has_word(element, "itemprop", "articleBody"),
+        1 => is_one_of(ARTICLE_NAMES),
+        2 => name == "article" || element.attr("role") == Some("article"),
+        3 => is_one_of(CONTENT_NAMES),
+        _ => name == "main" || element.attr("role") == Some("main") || element.attr("id") == Some("main"),
+    }
+}
 
 /// Text shorter than this is no article, in characters without white space.
 const ENOUGH: usize = 200;
@@ -130,14 +157,15 @@ pub(super) fn body<'a>(
 ) -> (Option<ElementRef<'a>>, Vec<(BlockKind, String)>) {
     static BODY: LazyLock<Selector> = LazyLock::new(|| dom::css("body"));
     let Some(whole) = page.select(&BODY).next() else { return (None, Vec::new()) };
-    let mut best: Option<(ElementRef<'a>, Vec<TextBlock>)> = None;
+    let outline = Outline::of(whole);
+    let mut best: Option<(usize, Vec<TextBlock>)> = None;
     for trust in [Trust::Names, Trust::Elements] {
-        let survey = Survey::of(whole, also_dropped, trust);
-        let root = survey.by_name(page, whole).or_else(|| survey.by_score(whole)).unwrap_or(whole);
+        let survey = Survey::of(&outline, also_dropped, trust);
+        let root = survey.by_name().unwrap_or_else(|| survey.by_score());
         let mut blocks = survey.blocks(root);
         if size(&blocks) < ENOUGH {
             // So little text is likelier a mistake than a very short article: take the page's paragraphs.
-            let all = survey.blocks(whole);
+            let all = survey.blocks(0);
             let paragraphs = all.into_iter().filter(|block| block.kind != BlockKind::Item && block.characters >= PROSE);
             blocks = longer(blocks, paragraphs.collect());
         }
@@ -148,8 +176,9 @@ pub(super) fn body<'a>(
             break;
         }
     }
-    let (root, blocks) = best.unwrap_or((whole, Vec::new()));
-    (Some(root), blocks.into_iter().map(|block| (block.kind, block.text)).collect())
+    let (root, blocks) = best.unwrap_or_default();
+    let blocks = blocks.into_iter().map(|block| (block.kind, block.text)).collect();
+    (Some(outline.entries[root].element), blocks)
 }
 
 /// What says that an element is surroundings.
@@ -170,102 +199,103 @@ fn longer(one: Vec<TextBlock>, other: Vec<TextBlock>) -> Vec<TextBlock> {
 }
 
 /// What to leave out of a page, and how much text the rest holds.
-struct Survey {
-    dropped: HashSet<usize>,
-    amounts: HashMap<usize, Amount>,
+struct Survey<'o, 'a> {
+    outline: &'o Outline<'a>,
+    is_dropped: Vec<bool>,
+    amounts: Vec<Amount>,
 }
 
 /// Elements that are left out when they are lists of links.
 const MAY_BE_LINKS: [&str; 13] =
     ["div", "ul", "ol", "dl", "li", "p", "table", "section", "header", "td", "center", "h4", "details"];
 
-impl Survey {
-    fn of(whole: ElementRef<'_>, also_dropped: &[Selector], trust: Trust) -> Self {
-        let all = measure(whole, |_| false);
-        let page_prose = all[&dom::key(whole)].prose;
-        let mut dropped = HashSet::new();
-        dom::walk(whole, |step| {
-            let Step::Open(element) = step else { return Go::On };
-            let holds_most = 2 * all.get(&dom::key(element)).copied().unwrap_or_default().prose > page_prose;
-            let is_dropped = element != whole
-                && (is_comments(element)
-                    || also_dropped.iter().any(|drop| drop.matches(&element))
-                    || (!holds_most
-                        && (dom::is_surrounding(element)
-                            || (trust == Trust::Names && is_called_surrounding(element)))));
-            if is_dropped {
-                dropped.insert(dom::key(element));
-                return Go::Past;
-            }
-            Go::On
-        });
-        let kept = measure(whole, |element| dropped.contains(&dom::key(element)));
-        let much_prose = (kept[&dom::key(whole)].prose / 5).max(ENOUGH);
-        dom::walk(whole, |step| {
-            if let Step::Open(element) = step
-                && element != whole
-                && MAY_BE_LINKS.contains(&element.value().name())
-                && kept.get(&dom::key(element)).is_some_and(|amount| amount.is_links() && amount.prose < much_prose)
-            {
-                dropped.insert(dom::key(element));
-                return Go::Past;
-            }
-            Go::On
-        });
-        let amounts = measure(whole, |element| dropped.contains(&dom::key(element)));
-        Self { dropped, amounts }
+impl<'o, 'a> Survey<'o, 'a> {
+    fn of(outline: &'o Outline<'a>, also_dropped: &[Selector], trust: Trust) -> Self {
+        let mut is_dropped = vec![false; outline.entries.len()];
+        let all = outline.measure(&is_dropped);
+        let mut at = 1;
+        while at < all.len() {
+            let Entry { element, end, .. } = outline.entries[at];
+            let holds_most = 2 * all[at].prose > all[0].prose;
+            is_dropped[at] = is_comments(element)
+                || also_dropped.iter().any(|drop| drop.matches(&element))
+                || (!holds_most
+                    && (dom::is_surrounding(element) || (trust == Trust::Names && is_called_surrounding(element))));
+            at = if is_dropped[at] { end } else { at + 1 };
+        }
+        let kept = outline.measure(&is_dropped);
+        let much_prose = (kept[0].prose / 5).max(ENOUGH);
+        let mut at = 1;
+        while at < kept.len() {
+            let Entry { element, end, .. } = outline.entries[at];
+            is_dropped[at] |= MAY_BE_LINKS.contains(&element.value().name())
+                && kept[at].is_links()
+                && kept[at].prose < much_prose;
+            at = if is_dropped[at] { end } else { at + 1 };
+        }
+        let amounts = outline.measure(&is_dropped);
+        Self { outline, is_dropped, amounts }
     }
 
-    fn amount(&self, element: ElementRef<'_>) -> Amount {
-        self.amounts.get(&dom::key(element)).copied().unwrap_or_default()
+    /// The entries that are not left out.
+    fn kept(&self) -> impl Iterator<Item = usize> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            while *self.is_dropped.get(next)? {
+                next = self.outline.entries[next].end;
+            }
+            next += 1;
+            Some(next - 1)
+        })
     }
 
     /// The element that is called the article: of each tier, the one with most prose, if that is enough.
-    fn by_name<'a>(&self, page: &'a Html, whole: ElementRef<'_>) -> Option<ElementRef<'a>> {
-        let least = (self.amount(whole).prose as f64 * SHARE_OF_PROSE).max(ENOUGH as f64);
-        TIERS.iter().find_map(|tier| {
-            let best = page.select(tier).max_by_key(|element| self.amount(*element).prose)?;
-            (self.amount(best).prose as f64 >= least).then_some(best)
-        })
+    fn by_name(&self) -> Option<usize> {
+        let least = (self.amounts[0].prose as f64 * SHARE_OF_PROSE).max(ENOUGH as f64);
+        let mut best = [None; TIERS];
+        for at in self.kept() {
+            let element = self.outline.entries[at].element;
+            for tier in (0..TIERS).filter(|&tier| is_called_article(element, tier)) {
+                let is_better = |best: usize| self.amounts[at].prose > self.amounts[best].prose;
+                if best[tier].is_none_or(is_better) {
+                    best[tier] = Some(at);
+                }
+            }
+        }
+        best.into_iter().flatten().find(|&at| self.amounts[at].prose as f64 >= least)
     }
 
     /// The element whose paragraphs score highest. A paragraph counts fully for its parent and half for the parent of
     /// that, so that an article in sections is found as a whole.
-    fn by_score<'a>(&self, whole: ElementRef<'a>) -> Option<ElementRef<'a>> {
-        let mut scores: HashMap<usize, (ElementRef<'a>, f64)> = HashMap::new();
-        dom::walk(whole, |step| {
-            let Step::Open(element) = step else { return Go::On };
-            if self.dropped.contains(&dom::key(element)) || dom::is_unread(element) {
-                return Go::Past;
-            }
-            if let Some(score) = self.paragraph_score(element) {
+    fn by_score(&self) -> usize {
+        let mut scores = vec![0.0; self.amounts.len()];
+        for at in self.kept() {
+            if let Some(score) = self.paragraph_score(at) {
                 // Text between line breaks is its element's own paragraph.
-                let is_paragraph = matches!(element.value().name(), "p" | "pre" | "blockquote" | "li");
-                let holders = dom::ancestors(element).take_while(|outer| outer.value().name() != "html");
-                let holders = std::iter::once(element).filter(|_| !is_paragraph).chain(holders);
+                let name = self.outline.entries[at].element.value().name();
+                let is_paragraph = matches!(name, "p" | "pre" | "blockquote" | "li");
+                let holders = std::iter::once(at).filter(|_| !is_paragraph).chain(self.outline.ancestors(at));
                 for (holder, share) in holders.zip([1.0, 0.5, 0.25]) {
-                    scores.entry(dom::key(holder)).or_insert((holder, name_score(holder))).1 += score * share;
+                    if scores[holder] == 0.0 {
+                        scores[holder] = name_score(self.outline.entries[holder].element);
+                    }
+                    scores[holder] += score * share;
                 }
             }
-            Go::On
-        });
-        let total = |&(element, score): &(ElementRef<'a>, f64)| score * (1.0 - self.amount(element).link_density());
-        let (best, _) = scores.values().max_by(|one, other| {
-            // Ties go to the larger element, so that the outcome does not hang on the order of a hash map.
-            let size = |entry: &(ElementRef<'a>, f64)| self.amount(entry.0).characters;
-            total(one)
-                .total_cmp(&total(other))
-                .then_with(|| size(one).cmp(&size(other)))
-                .then_with(|| dom::key(other.0).cmp(&dom::key(one.0)))
-        })?;
-        Some(self.widened(*best, whole))
+        }
+        let total = |at: usize| scores[at] * (1.0 - self.amounts[at].link_density());
+        // Ties go to the outer element.
+        let best = (0..scores.len()).rev().max_by(|&one, &other| total(one).total_cmp(&total(other)));
+        self.widened(best.unwrap_or(0))
     }
 
     /// How much an element's own text looks like a paragraph: 1, one more for each comma and each hundred characters.
-    fn paragraph_score(&self, element: ElementRef<'_>) -> Option<f64> {
-        let own = match element.value().name() {
-            "p" | "pre" | "blockquote" | "li" => self.amount(element),
-            "div" | "td" | "section" | "article" | "main" | "center" | "body" => own_text(element),
+    fn paragraph_score(&self, at: usize) -> Option<f64> {
+        let own = match self.outline.entries[at].element.value().name() {
+            "p" | "pre" | "blockquote" | "li" => self.amounts[at],
+            "div" | "td" | "section" | "article" | "main" | "center" | "body" => {
+                self.outline.own_text(at, &self.amounts)
+            }
             _ => return None,
         };
         let unlinked = own.characters - own.linked;
@@ -274,10 +304,10 @@ impl Survey {
 
     /// An article is often cut in sibling elements: while the neighbours hold about as much prose as the element, what
     /// holds them all is meant.
-    fn widened<'a>(&self, mut root: ElementRef<'a>, whole: ElementRef<'a>) -> ElementRef<'a> {
-        while root != whole {
-            let Some(parent) = dom::ancestors(root).next() else { break };
-            let (inner, outer) = (self.amount(root), self.amount(parent));
+    fn widened(&self, mut root: usize) -> usize {
+        while root != 0 {
+            let parent = self.outline.entries[root].parent;
+            let (inner, outer) = (self.amounts[root], self.amounts[parent]);
             let gain = outer.prose - inner.prose.min(outer.prose);
             let ballast = (outer.characters - outer.characters.min(outer.prose)) as f64;
             if gain < PROSE || (gain as f64) < 0.15 * inner.prose as f64 || ballast > 0.4 * outer.characters as f64 {
@@ -289,8 +319,12 @@ impl Survey {
     }
 
     /// The blocks of `root` that are text.
-    fn blocks(&self, root: ElementRef<'_>) -> Vec<TextBlock> {
-        let mut blocks = blocks::collect(root, |element| self.dropped.contains(&dom::key(element)));
+    fn blocks(&self, root: usize) -> Vec<TextBlock> {
+        let entries = &self.outline.entries;
+        let inside = root + 1..entries[root].end;
+        let dropped: HashSet<usize> =
+            inside.filter(|&at| self.is_dropped[at]).map(|at| dom::key(entries[at].element)).collect();
+        let mut blocks = blocks::collect(entries[root].element, |element| dropped.contains(&dom::key(element)));
         blocks.retain(|block| !is_link_block(block));
         // A heading with nothing under it belongs to what was left out.
         while blocks.last().is_some_and(|block| block.kind == BlockKind::Heading) {

@@ -1,5 +1,8 @@
 //! A guard before the HTML parser against markup that would make it slow.
 //!
+//! What no extractor reads is not parsed either: programs and style sheets are most of many a page's bytes, so their
+//! text and comments are cut. JSON stays, it may be the page's metadata.
+//!
 //! The parser itself neither recurses nor limits anything: for every tag it looks through the stack of open elements,
 //! and for every attribute through those of its tag, so a hundred thousand nested `<div>` or attributes cost minutes.
 //! Browsers cap the depth too (Chrome at 512). Pages under the limits, that is all honest ones, pass untouched.
@@ -32,7 +35,7 @@ const SELF_ENDING: [&str; 11] = ["p", "li", "dt", "dd", "option", "tr", "td", "t
 /// Elements whose content is text up to their end tag.
 const RAW_TEXT: [&str; 7] = ["script", "style", "textarea", "title", "xmp", "noscript", "iframe"];
 
-/// The same markup, but without the tags past the limits. Their text stays.
+/// The same markup, but without the text of programs and without the tags past the limits. Their text stays.
 pub(super) fn limit(html: &str) -> Cow<'_, str> {
     let html = &html[..html.floor_char_boundary(MAX_INPUT)];
     let mut out = String::new();
@@ -58,12 +61,25 @@ pub(super) fn limit(html: &str) -> Cow<'_, str> {
             out.push_str(&html[copied..tag.start]);
             copied = tag.end;
         }
+        if is_program(&tag, html) && is_plain(&html[tag.end..tags.at]) {
+            out.push_str(&html[copied..tag.end.max(copied)]);
+            copied = tags.at;
+        }
     }
     if copied == 0 {
         return Cow::Borrowed(html);
     }
     out.push_str(&html[copied..]);
     Cow::Owned(out)
+}
+
+fn is_program(tag: &Tag, html: &str) -> bool {
+    !tag.is_end && (tag.name == "style" || (tag.name == "script" && !html[tag.start..tag.end].contains("json")))
+}
+
+/// Whether raw text surely ends at the first end tag: after `<!--` and another start tag it would not.
+fn is_plain(raw_text: &str) -> bool {
+    !raw_text.is_empty() && !raw_text.contains("<!--")
 }
 
 struct Depth {
@@ -105,7 +121,7 @@ impl Tags<'_> {
     fn next(&mut self) -> Option<Tag> {
         let bytes = self.html.as_bytes();
         loop {
-            let start = self.at + bytes[self.at..].iter().position(|&byte| byte == b'<')?;
+            let start = self.at + self.html[self.at..].find('<')?;
             let rest = &self.html[start..];
             if rest.starts_with("<!--") {
                 self.at = start + 2 + rest[2..].find("-->")? + 3;
@@ -152,10 +168,13 @@ impl Tags<'_> {
     fn skip_raw_text(&mut self, name: &str) {
         let bytes = self.html.as_bytes();
         let mut at = self.at;
-        while let Some(found) = bytes[at..].windows(2).position(|pair| pair == b"</") {
-            at += found + 2;
-            if bytes[at..].get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name.as_bytes())) {
-                self.at = at - 2;
+        while let Some(found) = self.html[at..].find('<') {
+            at += found + 1;
+            let is_end = bytes[at..].get(..=name.len()).is_some_and(|text| {
+                text[0] == b'/' && text[1..].eq_ignore_ascii_case(name.as_bytes())
+            });
+            if is_end {
+                self.at = at - 1;
                 return;
             }
         }
