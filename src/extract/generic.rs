@@ -15,140 +15,22 @@ use std::sync::LazyLock;
 use scraper::{ElementRef, Html, Selector};
 
 use super::blocks::{self, TextBlock};
-use super::dom::{self, Go, Step};
+use super::dom;
 use super::measure::{Amount, Entry, Outline, PROSE};
+use super::names;
 use crate::record::BlockKind;
-
-/// Words in `class`, `id` and `role` that name surroundings.
-const SURROUNDING_WORDS: &[&str] = &[
-    "ad",
-    "ads",
-    "advert",
-    "advertisement",
-    "adsbygoogle",
-    "banner",
-    "banners",
-    "breadcrumb",
-    "breadcrumbs",
-    "byline",
-    "caption",
-    "contentinfo",
-    "cookie",
-    "cookies",
-    "consent",
-    "copyright",
-    "credits",
-    "disclaimer",
-    "dialog",
-    "extra",
-    "footer",
-    "gallery",
-    "login",
-    "masthead",
-    "menu",
-    "meta",
-    "modal",
-    "nav",
-    "navbar",
-    "navi",
-    "navigation",
-    "newsletter",
-    "outbrain",
-    "pager",
-    "pagination",
-    "paginator",
-    "partners",
-    "popular",
-    "popup",
-    "promo",
-    "rating",
-    "readmore",
-    "recommended",
-    "recommendations",
-    "related",
-    "search",
-    "share",
-    "shares",
-    "sharing",
-    "sharedaddy",
-    "shariff",
-    "sidebar",
-    "signup",
-    "skip",
-    "slider",
-    "social",
-    "socials",
-    "sponsor",
-    "sponsored",
-    "subscribe",
-    "subscription",
-    "taboola",
-    "tags",
-    "tagcloud",
-    "teaser",
-    "teasers",
-    "toolbar",
-    "trending",
-    "vote",
-    "widget",
-    "widgets",
-    "yarpp",
-];
-
-/// Words that name what readers wrote. It may well be most of a page, and still is not the article.
-const COMMENT_WORDS: &[&str] = &["comment", "comments", "commentlist", "disqus", "respond", "replies"];
-
-/// Words that name the content.
-const CONTENT_WORDS: &[&str] = &["article", "articlebody", "content", "entry", "main", "post", "story", "text"];
-
-/// How explicitly elements call themselves the article.
-const TIERS: usize = 5;
-
-/// Classes and ids of the second tier.
-const ARTICLE_NAMES: &[&str] = &[
-    "article-body",
-    "article__body",
-    "articlebody",
-    "article-content",
-    "article__content",
-    "articlecontent",
-    "article-text",
-    "article__text",
-    "post-content",
-    "post-body",
-    "post-text",
-    "entry-content",
-    "news-content",
-    "news-text",
-    "news-body",
-    "story-body",
-    "story-content",
-];
-
-/// Classes and ids of the fourth tier.
-const CONTENT_NAMES: &[&str] = &["content", "main-content", "content-main"];
-
-/// Whether a page calls this element its article; the first tier is the most explicit.
-fn is_called_article(element: ElementRef<'_>, tier: usize) -> bool {
-    let is_one_of = |names: &[&str]| {
-        let attributes = [element.attr("class"), element.attr("id")].into_iter().flatten();
-        attributes.flat_map(str::split_whitespace).any(|own| names.iter().any(|name| own.eq_ignore_ascii_case(name)))
-    };
-    let name = element.value().name();
-    match tier {
-        0 => dom::has_word(element, "itemprop", "articleBody"),
-        1 => is_one_of(ARTICLE_NAMES),
-        2 => name == "article" || element.attr("role") == Some("article"),
-        3 => is_one_of(CONTENT_NAMES),
-        _ => name == "main" || element.attr("role") == Some("main") || element.attr("id") == Some("main"),
-    }
-}
 
 /// Text shorter than this is no article, in characters without white space.
 const ENOUGH: usize = 200;
 
 /// The share of the page's prose that an element has to hold to be taken by its name.
 const SHARE_OF_PROSE: f64 = 0.3;
+
+/// Characters of other text that may lie between a lead and its body: a date, an author, the caption of a picture.
+const LEAD_DISTANCE: usize = 400;
+
+/// A lead is shorter than this, in characters.
+const LEAD_LENGTH: usize = 1200;
 
 /// The body's element and blocks. `also_dropped` are selectors of what is to be left out besides.
 pub(super) fn body<'a>(
@@ -162,7 +44,8 @@ pub(super) fn body<'a>(
     for trust in [Trust::Names, Trust::Elements] {
         let survey = Survey::of(&outline, also_dropped, trust);
         let root = survey.by_name().unwrap_or_else(|| survey.by_score());
-        let mut blocks = survey.blocks(root);
+        let mut blocks = survey.lead(root).map(|lead| survey.blocks(lead)).unwrap_or_default();
+        blocks.extend(survey.blocks(root));
         if size(&blocks) < ENOUGH {
             // So little text is likelier a mistake than a very short article: take the page's paragraphs.
             let all = survey.blocks(0);
@@ -202,6 +85,9 @@ fn longer(one: Vec<TextBlock>, other: Vec<TextBlock>) -> Vec<TextBlock> {
 struct Survey<'o, 'a> {
     outline: &'o Outline<'a>,
     is_dropped: Vec<bool>,
+    /// What all elements hold.
+    all: Vec<Amount>,
+    /// What they hold without what is left out.
     amounts: Vec<Amount>,
 }
 
@@ -217,10 +103,10 @@ impl<'o, 'a> Survey<'o, 'a> {
         while at < all.len() {
             let Entry { element, end, .. } = outline.entries[at];
             let holds_most = 2 * all[at].prose > all[0].prose;
-            is_dropped[at] = is_comments(element)
+            is_dropped[at] = names::is_comments(element)
                 || also_dropped.iter().any(|drop| drop.matches(&element))
                 || (!holds_most
-                    && (dom::is_surrounding(element) || (trust == Trust::Names && is_called_surrounding(element))));
+                    && (dom::is_surrounding(element) || (trust == Trust::Names && names::is_surrounding(element))));
             at = if is_dropped[at] { end } else { at + 1 };
         }
         let kept = outline.measure(&is_dropped);
@@ -234,7 +120,7 @@ impl<'o, 'a> Survey<'o, 'a> {
             at = if is_dropped[at] { end } else { at + 1 };
         }
         let amounts = outline.measure(&is_dropped);
-        Self { outline, is_dropped, amounts }
+        Self { outline, is_dropped, all, amounts }
     }
 
     /// The entries that are not left out.
@@ -252,10 +138,10 @@ impl<'o, 'a> Survey<'o, 'a> {
     /// The element that is called the article: of each tier, the one with most prose, if that is enough.
     fn by_name(&self) -> Option<usize> {
         let least = (self.amounts[0].prose as f64 * SHARE_OF_PROSE).max(ENOUGH as f64);
-        let mut best = [None; TIERS];
+        let mut best = [None; names::TIERS];
         for at in self.kept() {
             let element = self.outline.entries[at].element;
-            for tier in (0..TIERS).filter(|&tier| is_called_article(element, tier)) {
+            for tier in (0..names::TIERS).filter(|&tier| names::is_article(element, tier)) {
                 let is_better = |best: usize| self.amounts[at].prose > self.amounts[best].prose;
                 if best[tier].is_none_or(is_better) {
                     best[tier] = Some(at);
@@ -318,6 +204,31 @@ impl<'o, 'a> Survey<'o, 'a> {
         root
     }
 
+    /// The lead that stands before `root`: the nearest element of that name, if nothing but labels lies between.
+    fn lead(&self, root: usize) -> Option<usize> {
+        let entries = &self.outline.entries;
+        let mut between = 0;
+        let mut lead = None;
+        for at in (1..root).rev() {
+            if entries[at].end > root {
+                continue;
+            }
+            let amount = self.all[at];
+            if names::is_lead(entries[at].element) && amount.prose >= PROSE {
+                lead = Some(at);
+                break;
+            }
+            between += self.outline.own(at).characters;
+            if between > LEAD_DISTANCE {
+                break;
+            }
+        }
+        lead.filter(|&at| {
+            let amount = self.all[at];
+            amount.link_density() < 0.3 && amount.characters < LEAD_LENGTH
+        })
+    }
+
     /// The blocks of `root` that are text.
     fn blocks(&self, root: usize) -> Vec<TextBlock> {
         let entries = &self.outline.entries;
@@ -339,46 +250,8 @@ fn is_link_block(block: &TextBlock) -> bool {
     share > 0.9 || (share > 0.7 && block.characters < 100)
 }
 
-fn is_called_surrounding(element: ElementRef<'_>) -> bool {
-    // A word of the content beside it, as in `post-meta`, changes nothing; only the whole page is beyond suspicion.
-    !matches!(element.value().name(), "html" | "body" | "article" | "main" | "h1")
-        && names(element).any(|word| SURROUNDING_WORDS.contains(&word.as_str()))
-}
-
-fn is_comments(element: ElementRef<'_>) -> bool {
-    !matches!(element.value().name(), "html" | "body" | "article" | "main")
-        && [element.attr("id"), element.attr("class")].into_iter().flatten().any(|names| {
-            let mut words = names.split_whitespace().filter_map(|name| name.split(['-', '_']).next());
-            words.any(|word| COMMENT_WORDS.contains(&word.to_ascii_lowercase().as_str()))
-        })
-}
-
 fn name_score(element: ElementRef<'_>) -> f64 {
-    if names(element).any(|word| CONTENT_WORDS.contains(&word.as_str())) { 5.0 } else { 0.0 }
-}
-
-/// The words of an element's `class`, `id` and `role`, in lower case: `post-meta`, `post_meta` and `postMeta` have two.
-fn names(element: ElementRef<'_>) -> impl Iterator<Item = String> {
-    let attributes = [element.attr("class"), element.attr("id"), element.attr("role")];
-    attributes.into_iter().flatten().flat_map(words).collect::<Vec<_>>().into_iter()
-}
-
-fn words(names: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for character in names.chars() {
-        if !character.is_ascii_alphanumeric() || (was_lower && character.is_ascii_uppercase()) {
-            words.push(String::new());
-        }
-        was_lower = character.is_ascii_lowercase();
-        if character.is_ascii_alphanumeric()
-            && let Some(word) = words.last_mut()
-        {
-            word.push(character.to_ascii_lowercase());
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
+    if names::is_content(element) { 5.0 } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -454,10 +327,5 @@ mod tests {
         assert_eq!(texts(&format!("<body><ul>{links}</ul>")), [""; 0]);
         assert_eq!(texts(""), [""; 0]);
         assert_eq!(texts("<frameset><frame src=x></frameset>"), [""; 0]);
-    }
-
-    #[test]
-    fn names_are_cut_at_hyphens_underscores_and_humps() {
-        assert_eq!(words("post-meta PostBody_main"), ["post", "meta", "post", "body", "main"]);
     }
 }

@@ -110,6 +110,11 @@ impl<'a> Outline<'a> {
         amounts
     }
 
+    /// The text directly inside an element.
+    pub(super) fn own(&self, at: usize) -> Amount {
+        self.entries[at].own
+    }
+
     /// The text directly inside an element and its inline children, by what all elements hold.
     pub(super) fn own_text(&self, at: usize, amounts: &[Amount]) -> Amount {
         let mut own = Amount { links: 0, ..self.entries[at].own };

@@ -22,6 +22,7 @@ pub mod html;
 pub mod links;
 mod measure;
 mod metadata;
+mod names;
 mod nesting;
 pub mod pdf;
 pub mod profile;
