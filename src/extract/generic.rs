@@ -191,15 +191,19 @@ impl<'o, 'a> Survey<'o, 'a> {
     /// An article is often cut in sibling elements: while the neighbours hold about as much prose as the element, what
     /// holds them all is meant.
     fn widened(&self, mut root: usize) -> usize {
-        while root != 0 {
-            let parent = self.outline.entries[root].parent;
-            let (inner, outer) = (self.amounts[root], self.amounts[parent]);
-            let gain = outer.prose - inner.prose.min(outer.prose);
-            let ballast = (outer.characters - outer.characters.min(outer.prose)) as f64;
-            if gain < PROSE || (gain as f64) < 0.15 * inner.prose as f64 || ballast > 0.4 * outer.characters as f64 {
+        let mut outer = root;
+        while outer != 0 {
+            outer = self.outline.entries[outer].parent;
+            let (now, then) = (self.amounts[root], self.amounts[outer]);
+            let gain = then.prose - now.prose.min(then.prose);
+            let ballast = then.characters - then.characters.min(then.prose);
+            if ballast as f64 > 0.4 * then.characters as f64 {
                 break;
             }
-            root = parent;
+            // What only wraps the element gains nothing; what wraps it and its neighbours may come after that.
+            if gain >= PROSE && gain as f64 >= 0.15 * now.prose as f64 {
+                root = outer;
+            }
         }
         root
     }
