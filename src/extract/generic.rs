@@ -201,7 +201,7 @@ impl<'o, 'a> Survey<'o, 'a> {
                 break;
             }
             // What only wraps the element gains nothing; what wraps it and its neighbours may come after that.
-            if gain >= PROSE && gain as f64 >= 0.15 * now.prose as f64 {
+            if gain >= PROSE && gain as f64 >= 0.25 * now.prose as f64 {
                 root = outer;
             }
         }
