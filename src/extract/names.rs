@@ -47,7 +47,6 @@ const SURROUNDING_WORDS: &[&str] = &[
     "navi",
     "navigation",
     "newsletter",
-    "noprint",
     "outbrain",
     "pager",
     "pagination",
@@ -165,6 +164,28 @@ const ARTICLE_NAMES: &[&str] = &[
 /// Classes and ids that name the page's content as a whole.
 const CONTENT_NAMES: &[&str] = &["content", "content-main", "main-content"];
 
+/// Classes of what is not meant for paper, or only for being read aloud: controls and labels, not content.
+const SCREEN_ONLY_NAMES: &[&str] = &[
+    "assistive-text",
+    "d-print-none",
+    "do-not-print",
+    "donotprint",
+    "element-invisible",
+    "hidden-print",
+    "hide-for-print",
+    "no-print",
+    "noprint",
+    "offscreen",
+    "print-hidden",
+    "print-none",
+    "print:hidden",
+    "screen-reader-text",
+    "screenreader",
+    "sr-only",
+    "visually-hidden",
+    "visuallyhidden",
+];
+
 /// How explicitly elements call themselves the article: tiers, the most explicit first.
 pub(super) const TIERS: usize = 5;
 
@@ -186,7 +207,8 @@ pub(super) fn is_article(element: ElementRef<'_>, tier: usize) -> bool {
 /// A word of the content beside it, as in `post-meta`, changes nothing; only the whole page is beyond suspicion.
 pub(super) fn is_surrounding(element: ElementRef<'_>) -> bool {
     !matches!(element.value().name(), "html" | "body" | "article" | "main" | "h1")
-        && words(element).any(|word| is_in(SURROUNDING_WORDS, word))
+        && (words(element).any(|word| is_in(SURROUNDING_WORDS, word))
+            || names(element).any(|name| is_in(SCREEN_ONLY_NAMES, name)))
 }
 
 /// Whether it is named as what readers wrote.
@@ -242,7 +264,7 @@ mod tests {
 
     #[test]
     fn lists_are_in_order() {
-        let lists = [SURROUNDING_WORDS, COMMENT_WORDS, CONTENT_WORDS, LEAD_WORDS, ARTICLE_NAMES, CONTENT_NAMES];
+        let lists = [SURROUNDING_WORDS, COMMENT_WORDS, CONTENT_WORDS, LEAD_WORDS, ARTICLE_NAMES, CONTENT_NAMES, SCREEN_ONLY_NAMES];
         for list in lists {
             assert!(list.is_sorted(), "{list:?}");
             assert!(list.iter().all(|word| is_in(list, &word.to_ascii_uppercase())));
