@@ -54,7 +54,7 @@ fn main() -> Outcome<()> {
     let segments = folder(&data, "html_trafilatura_eval", unpacked.path())?;
     let pages = segment_pages(&segments)?;
     score_segments(&pages, list_misses);
-    score_text(&folder(&data, "html_readability", unpacked.path())?.join("test/test-pages"))?;
+    score_text(&folder(&data, "html_readability", unpacked.path())?.join("test/test-pages"), list_misses)?;
     let ours = speed(&pages)?;
     if let Some(python) = python {
         compare(&python, &segments, ours)?;
@@ -170,7 +170,7 @@ fn score_segments(pages: &[SegmentPage], list_misses: bool) {
     all.print("all", count + other_count);
 }
 
-fn score_text(folder: &Path) -> Outcome<()> {
+fn score_text(folder: &Path, list_misses: bool) -> Outcome<()> {
     let mut cases: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     cases.sort();
     let url = Url::parse("http://fakehost/test/page.html")?; // Readability's own, for all of them
@@ -180,6 +180,12 @@ fn score_text(folder: &Path) -> Outcome<()> {
         Ok(Overlap::of(&text_of(&expected), &text))
     });
     let scores = scores.collect::<io::Result<Vec<Overlap>>>()?;
+    for (case, score) in cases.iter().zip(&scores).filter(|_| list_misses) {
+        let (precision, recall) = (score.precision.unwrap_or(1.0), score.recall.unwrap_or(1.0));
+        if precision.min(recall) < 0.9 {
+            println!("{}: P {precision:.2}  R {recall:.2}", case.file_name().unwrap_or_default().display());
+        }
+    }
     println!("text: Readability's {} test pages, shingles of 4 words", scores.len());
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let precision = mean(scores.iter().filter_map(|score| score.precision).collect());

@@ -241,10 +241,10 @@ impl<'o, 'a> Survey<'o, 'a> {
             inside.filter(|&at| self.is_dropped[at]).map(|at| dom::key(entries[at].element)).collect();
         let mut blocks = blocks::collect(entries[root].element, |element| dropped.contains(&dom::key(element)));
         blocks.retain(|block| !is_link_block(block));
-        // A heading with nothing under it belongs to what was left out.
-        while blocks.last().is_some_and(|block| block.kind == BlockKind::Heading) {
-            blocks.pop();
-        }
+        // A heading or label with nothing under it belongs to what was left out. Where all are labels, they are the text.
+        let is_text = |block: &TextBlock| block.kind != BlockKind::Heading && !is_label(block);
+        let least = blocks.iter().position(|block| block.kind != BlockKind::Heading).map_or(0, |at| at + 1);
+        blocks.truncate(blocks.iter().rposition(is_text).map_or(least, |at| at + 1));
         blocks
     }
 }
@@ -252,6 +252,19 @@ impl<'o, 'a> Survey<'o, 'a> {
 fn is_link_block(block: &TextBlock) -> bool {
     let share = block.linked as f64 / block.characters.max(1) as f64;
     share > 0.9 || (share > 0.7 && block.characters < 100)
+}
+
+/// What may stand behind the end of a sentence.
+const QUOTES: [char; 10] = ['"', '\'', '”', '“', '’', '»', '«', ')', '」', '』'];
+
+/// What sentences end with.
+const ENDS: [char; 11] = ['.', '!', '?', '…', '。', '！', '？', '؟', '۔', '।', '።'];
+
+/// Whether a block is shorter than prose and does not end as sentences do: `Share this article`, `More on this`.
+fn is_label(block: &TextBlock) -> bool {
+    block.kind == BlockKind::Paragraph
+        && block.characters < PROSE
+        && !block.text.trim_end_matches(QUOTES).ends_with(ENDS)
 }
 
 fn name_score(element: ElementRef<'_>) -> f64 {
