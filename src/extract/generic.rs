@@ -116,6 +116,7 @@ impl<'o, 'a> Survey<'o, 'a> {
             let Entry { element, end, .. } = outline.entries[at];
             is_dropped[at] |= MAY_BE_LINKS.contains(&element.value().name())
                 && kept[at].is_links()
+                && (kept[at].links > 1 || !matches!(element.value().name(), "td" | "li"))
                 && kept[at].prose < much_prose;
             at = if is_dropped[at] { end } else { at + 1 };
         }
@@ -251,7 +252,9 @@ impl<'o, 'a> Survey<'o, 'a> {
 
 fn is_link_block(block: &TextBlock) -> bool {
     let share = block.linked as f64 / block.characters.max(1) as f64;
-    share > 0.9 || (share > 0.7 && block.characters < 100)
+    // Lists and tables are judged as a whole: one entry may well be a link.
+    !matches!(block.kind, BlockKind::Item | BlockKind::Table)
+        && (share > 0.9 || (share > 0.7 && block.characters < 100))
 }
 
 /// What may stand behind the end of a sentence.
