@@ -136,20 +136,34 @@ impl<'o, 'a> Survey<'o, 'a> {
         })
     }
 
-    /// The element that is called the article: of each tier, the one with most prose, if that is enough.
+    /// The element that is called the article, by the most explicit tier whose elements hold enough.
     fn by_name(&self) -> Option<usize> {
         let least = (self.amounts[0].prose as f64 * SHARE_OF_PROSE).max(ENOUGH as f64);
-        let mut best = [None; names::TIERS];
+        // Of each tier, the elements that stand in no other of the same.
+        let mut called: [Vec<usize>; names::TIERS] = std::array::from_fn(|_| Vec::new());
         for at in self.kept() {
-            let element = self.outline.entries[at].element;
-            for tier in (0..names::TIERS).filter(|&tier| names::is_article(element, tier)) {
-                let is_better = |best: usize| self.amounts[at].prose > self.amounts[best].prose;
-                if best[tier].is_none_or(is_better) {
-                    best[tier] = Some(at);
+            let Entry { element, .. } = self.outline.entries[at];
+            for (tier, called) in called.iter_mut().enumerate() {
+                let is_outside = called.last().is_none_or(|&last| at >= self.outline.entries[last].end);
+                if is_outside && names::is_article(element, tier) {
+                    called.push(at);
                 }
             }
         }
-        best.into_iter().flatten().find(|&at| self.amounts[at].prose as f64 >= least)
+        called.iter().filter_map(|parts| self.whole_of(parts)).find(|&at| self.amounts[at].prose as f64 >= least)
+    }
+
+    /// The part with most prose; or, if the parts are about equal and what holds them all holds little else, that:
+    /// articles come in parts, between them advertisements.
+    fn whole_of(&self, parts: &[usize]) -> Option<usize> {
+        let prose = |at: usize| self.amounts[at].prose;
+        let best = parts.iter().copied().rev().max_by_key(|&at| prose(at))?;
+        let all: usize = parts.iter().map(|&at| prose(at)).sum();
+        let (first, last) = (parts.first()?, parts.last()?);
+        let holds_all = |at: &usize| at <= first && self.outline.entries[*at].end > *last;
+        let holder = self.outline.ancestors(best).find(holds_all).unwrap_or(best);
+        let is_in_parts = 10 * prose(best) < 7 * all && 10 * prose(holder) < 12 * all;
+        Some(if is_in_parts { holder } else { best })
     }
 
     /// The element whose paragraphs score highest. A paragraph counts fully for its parent and half for the parent of
