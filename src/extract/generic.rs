@@ -17,14 +17,15 @@ use scraper::{ElementRef, Html, Selector};
 use super::blocks::{self, TextBlock};
 use super::dom;
 use super::measure::{Amount, Entry, Outline, PROSE};
-use super::names;
+use super::{furniture, names};
 use crate::record::BlockKind;
 
 /// Text shorter than this is no article, in characters without white space.
 const ENOUGH: usize = 200;
 
-/// The share of the page's prose that an element has to hold to be taken by its name.
-const SHARE_OF_PROSE: f64 = 0.3;
+/// The share of the page's prose that an element has to hold to be taken by its name, for each tier. What calls itself
+/// `articleBody` means machines to read it, so it may be short beside the comments; other names are freely used.
+const SHARES_OF_PROSE: [f64; names::TIERS] = [0.1, 0.3, 0.3, 0.3, 0.3];
 
 /// Characters of other text that may lie between a lead and its body: a date, an author, the caption of a picture.
 const LEAD_DISTANCE: usize = 400;
@@ -37,6 +38,25 @@ pub(super) fn body<'a>(
     page: &'a Html,
     also_dropped: &[Selector],
 ) -> (Option<ElementRef<'a>>, Vec<(BlockKind, String)>) {
+    let (root, mut blocks) = visible_body(page, also_dropped);
+    if size(&blocks) < ENOUGH {
+        // A page that its programs build may have its text for readers without programs.
+        let noscript = dom::parse(&noscript(page));
+        let (_, other) = visible_body(&noscript, also_dropped);
+        if size(&other) >= ENOUGH {
+            blocks = other;
+        }
+    }
+    (root, blocks.into_iter().map(|block| (block.kind, block.text)).collect())
+}
+
+/// The markup inside all `<noscript>` of a page's body.
+fn noscript(page: &Html) -> String {
+    static NOSCRIPT: LazyLock<Selector> = LazyLock::new(|| dom::css("body noscript"));
+    page.select(&NOSCRIPT).flat_map(|element| element.text().collect::<Vec<_>>()).collect()
+}
+
+fn visible_body<'a>(page: &'a Html, also_dropped: &[Selector]) -> (Option<ElementRef<'a>>, Vec<TextBlock>) {
     static BODY: LazyLock<Selector> = LazyLock::new(|| dom::css("body"));
     let Some(whole) = page.select(&BODY).next() else { return (None, Vec::new()) };
     let outline = Outline::of(whole);
@@ -60,7 +80,6 @@ pub(super) fn body<'a>(
         }
     }
     let (root, blocks) = best.unwrap_or_default();
-    let blocks = blocks.into_iter().map(|block| (block.kind, block.text)).collect();
     (Some(outline.entries[root].element), blocks)
 }
 
@@ -138,7 +157,6 @@ impl<'o, 'a> Survey<'o, 'a> {
 
     /// The element that is called the article, by the most explicit tier whose elements hold enough.
     fn by_name(&self) -> Option<usize> {
-        let least = (self.amounts[0].prose as f64 * SHARE_OF_PROSE).max(ENOUGH as f64);
         // Of each tier, the elements that stand in no other of the same.
         let mut called: [Vec<usize>; names::TIERS] = std::array::from_fn(|_| Vec::new());
         for at in self.kept() {
@@ -150,7 +168,10 @@ impl<'o, 'a> Survey<'o, 'a> {
                 }
             }
         }
-        called.iter().filter_map(|parts| self.whole_of(parts)).find(|&at| self.amounts[at].prose as f64 >= least)
+        called.iter().zip(SHARES_OF_PROSE).find_map(|(parts, share)| {
+            let least = (self.amounts[0].prose as f64 * share).max(ENOUGH as f64);
+            self.whole_of(parts).filter(|&at| self.amounts[at].prose as f64 >= least)
+        })
     }
 
     /// The part with most prose; or, if the parts are about equal and what holds them all holds little else, that:
@@ -255,7 +276,7 @@ impl<'o, 'a> Survey<'o, 'a> {
         let dropped: HashSet<usize> =
             inside.filter(|&at| self.is_dropped[at]).map(|at| dom::key(entries[at].element)).collect();
         let mut blocks = blocks::collect(entries[root].element, |element| dropped.contains(&dom::key(element)));
-        blocks.retain(|block| !is_link_block(block));
+        blocks.retain(|block| !is_link_block(block) && !furniture::is_furniture(block));
         // A heading or label with nothing under it belongs to what was left out. Where all are labels, they are the text.
         let is_text = |block: &TextBlock| block.kind != BlockKind::Heading && !is_label(block);
         let least = blocks.iter().position(|block| block.kind != BlockKind::Heading).map_or(0, |at| at + 1);

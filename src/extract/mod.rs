@@ -17,6 +17,7 @@ pub mod charset;
 mod dates;
 mod dom;
 pub mod feeds;
+mod furniture;
 mod generic;
 pub mod html;
 pub mod links;
