@@ -10,7 +10,6 @@
 //! page's outermost `<div>` and articles inside `<aside>` or `<form>` are common.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
 
 use scraper::{ElementRef, Html, Selector};
 
@@ -50,15 +49,13 @@ pub(super) fn body<'a>(
     (root, blocks.into_iter().map(|block| (block.kind, block.text)).collect())
 }
 
-/// The markup inside all `<noscript>` of a page's body.
+/// The markup inside all `<noscript>` of a page.
 fn noscript(page: &Html) -> String {
-    static NOSCRIPT: LazyLock<Selector> = LazyLock::new(|| dom::css("body noscript"));
-    page.select(&NOSCRIPT).flat_map(|element| element.text().collect::<Vec<_>>()).collect()
+    dom::elements(page, "noscript").flat_map(|element| element.text().collect::<Vec<_>>()).collect()
 }
 
 fn visible_body<'a>(page: &'a Html, also_dropped: &[Selector]) -> (Option<ElementRef<'a>>, Vec<TextBlock>) {
-    static BODY: LazyLock<Selector> = LazyLock::new(|| dom::css("body"));
-    let Some(whole) = page.select(&BODY).next() else { return (None, Vec::new()) };
+    let Some(whole) = dom::elements(page, "body").next() else { return (None, Vec::new()) };
     let outline = Outline::of(whole);
     let mut best: Option<(usize, Vec<TextBlock>)> = None;
     for trust in [Trust::Names, Trust::Elements] {
