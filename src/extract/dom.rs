@@ -86,6 +86,11 @@ pub(super) fn key(element: ElementRef<'_>) -> usize {
     std::ptr::from_ref(element.value()) as usize
 }
 
+/// An attribute's value. Faster than the element's own method, which makes a name of `name` for every question.
+pub(super) fn attr<'a>(element: ElementRef<'a>, name: &str) -> Option<&'a str> {
+    element.value().attrs().find(|&(own, _)| own == name).map(|(_, value)| value)
+}
+
 /// The elements around `element`, innermost first.
 pub(super) fn ancestors(element: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
     element.ancestors().filter_map(ElementRef::wrap)
@@ -102,10 +107,10 @@ pub(super) fn is_surrounding(element: ElementRef<'_>) -> bool {
 }
 
 fn is_hidden(element: ElementRef<'_>) -> bool {
-    if element.attr("hidden").is_some() || element.attr("aria-hidden") == Some("true") {
+    if attr(element, "hidden").is_some() || attr(element, "aria-hidden") == Some("true") {
         return true;
     }
-    element.attr("style").is_some_and(|style| {
+    attr(element, "style").is_some_and(|style| {
         let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
         style.contains("display:none") || style.contains("visibility:hidden")
     })
@@ -143,7 +148,7 @@ pub(super) fn resolve(base: &Url, href: &str) -> Option<Url> {
 
 /// Whether a space-separated attribute such as `rel` holds `word`, in any case.
 pub(super) fn has_word(element: ElementRef<'_>, attribute: &str, word: &str) -> bool {
-    element.attr(attribute).is_some_and(|value| value.split_whitespace().any(|part| part.eq_ignore_ascii_case(word)))
+    attr(element, attribute).is_some_and(|value| value.split_whitespace().any(|part| part.eq_ignore_ascii_case(word)))
 }
 
 #[cfg(test)]

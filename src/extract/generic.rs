@@ -39,10 +39,11 @@ pub(super) fn body<'a>(
 ) -> (Option<ElementRef<'a>>, Vec<(BlockKind, String)>) {
     let (root, mut blocks) = visible_body(page, also_dropped);
     if size(&blocks) < ENOUGH {
-        // A page that its programs build may have its text for readers without programs.
+        // A page that its programs build may have its text for readers without programs. A note that the page needs
+        // them is shorter.
         let noscript = dom::parse(&noscript(page));
         let (_, other) = visible_body(&noscript, also_dropped);
-        if size(&other) >= ENOUGH {
+        if size(&other) >= 3 * ENOUGH {
             blocks = other;
         }
     }
@@ -51,7 +52,9 @@ pub(super) fn body<'a>(
 
 /// The markup inside all `<noscript>` of a page.
 fn noscript(page: &Html) -> String {
-    dom::elements(page, "noscript").flat_map(|element| element.text().collect::<Vec<_>>()).collect()
+    let is_in_head = |element: ElementRef<'_>| dom::ancestors(element).any(|outer| outer.value().name() == "head");
+    let found = dom::elements(page, "noscript").filter(|element| !is_in_head(*element));
+    found.flat_map(|element| element.text().collect::<Vec<_>>()).collect()
 }
 
 fn visible_body<'a>(page: &'a Html, also_dropped: &[Selector]) -> (Option<ElementRef<'a>>, Vec<TextBlock>) {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use scraper::{Html, Selector};
+use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
 use super::profile::CompiledProfile;
@@ -76,7 +76,8 @@ pub(super) fn date(page: &Html, profile: Option<&CompiledProfile>) -> Option<Tim
 /// The text values of `key` in the page's JSON-LD, at any depth.
 fn json_ld(page: &Html, key: &str) -> Vec<String> {
     let mut values = Vec::new();
-    for script in dom::elements(page, "script").filter(|script| script.attr("type") == Some("application/ld+json")) {
+    let is_data = |script: &ElementRef<'_>| dom::attr(*script, "type") == Some("application/ld+json");
+    for script in dom::elements(page, "script").filter(is_data) {
         let Ok(root) = serde_json::from_str::<serde_json::Value>(script.text().collect::<String>().trim()) else {
             continue;
         };
@@ -101,8 +102,8 @@ pub(super) fn meta(page: &Html, names: &[&str]) -> Option<String> {
     let mut best = None;
     let mut best_rank = names.len();
     for meta in dom::elements(page, "meta") {
-        let Some(content) = meta.attr("content") else { continue };
-        let own = ["property", "name", "itemprop"].into_iter().filter_map(|name| meta.attr(name));
+        let Some(content) = dom::attr(meta, "content") else { continue };
+        let own = ["property", "name", "itemprop"].into_iter().filter_map(|name| dom::attr(meta, name));
         let rank = own.filter_map(|own| names.iter().position(|name| own.trim().eq_ignore_ascii_case(name))).min();
         if let Some(rank) = rank.filter(|&rank| rank < best_rank) {
             let content = normalise(content);
@@ -120,7 +121,7 @@ pub(super) fn declared_language(page: &Html) -> Option<Language> {
     let root = page.root_element();
     let attribute = ["lang", "xml:lang"].into_iter().find_map(|name| Language::guess_from_tag(root.attr(name)?));
     attribute
-        .or_else(|| page.select(&HEADER).find_map(|meta| Language::guess_from_tag(meta.attr("content")?)))
+        .or_else(|| page.select(&HEADER).find_map(|meta| Language::guess_from_tag(dom::attr(meta, "content")?)))
         .or_else(|| Language::guess_from_tag(&meta(page, &["og:locale"])?))
 }
 

@@ -196,9 +196,9 @@ pub(super) fn is_article(element: ElementRef<'_>, tier: usize) -> bool {
     match tier {
         0 => dom::has_word(element, "itemprop", "articleBody"),
         1 => is_one_of(ARTICLE_NAMES),
-        2 => name == "article" || element.attr("role") == Some("article"),
+        2 => name == "article" || dom::attr(element, "role") == Some("article"),
         3 => is_one_of(CONTENT_NAMES),
-        _ => name == "main" || element.attr("role") == Some("main") || element.attr("id") == Some("main"),
+        _ => name == "main" || dom::attr(element, "role") == Some("main") || dom::attr(element, "id") == Some("main"),
     }
 }
 
@@ -234,13 +234,13 @@ fn is_in(list: &[&str], word: &str) -> bool {
 }
 
 fn names(element: ElementRef<'_>) -> impl Iterator<Item = &str> {
-    let attributes = [element.attr("class"), element.attr("id")];
+    let attributes = [dom::attr(element, "class"), dom::attr(element, "id")];
     attributes.into_iter().flatten().flat_map(str::split_ascii_whitespace)
 }
 
 /// The words of an element's `class`, `id` and `role`: `post-meta`, `post_meta` and `postMeta` have two.
 fn words(element: ElementRef<'_>) -> impl Iterator<Item = &str> {
-    let attributes = [element.attr("class"), element.attr("id"), element.attr("role")];
+    let attributes = [dom::attr(element, "class"), dom::attr(element, "id"), dom::attr(element, "role")];
     attributes.into_iter().flatten().flat_map(words_of)
 }
 
