@@ -75,9 +75,9 @@ pub(super) fn walk<'a>(root: ElementRef<'a>, mut visit: impl FnMut(Step<'a>) -> 
     }
 }
 
-/// The elements of a page that have this name, in document order; much faster than by a selector.
+/// The elements of a page that have this name, in the order of its source; much faster than by a selector.
 pub(super) fn elements<'a>(page: &'a Html, name: &'a str) -> impl Iterator<Item = ElementRef<'a>> {
-    let elements = page.root_element().descendants().filter_map(ElementRef::wrap);
+    let elements = page.tree.nodes().filter_map(ElementRef::wrap);
     elements.filter(move |element| element.value().name() == name)
 }
 

@@ -1,10 +1,15 @@
 //! Finds the text of a page that nobody has described.
 //!
-//! 1. *Survey*: leave out what is hidden, what HTML or the names of classes call surroundings (menus, shares, comments),
-//!    and what consists of links; measure the text of all else.
-//! 2. *Root*: the element that calls itself the article, in tiers of falling explicitness; if none of them holds enough
-//!    of the page's prose, the element whose paragraphs score highest (length, commas, few links).
-//! 3. *Blocks* of the root, without those that are links or lead to nothing.
+//! 1. *Outline*: all elements in document order, without what is hidden, and the text that each holds.
+//! 2. *Survey*: leave out what HTML or the names of classes call surroundings (menus, shares, comments), and what
+//!    consists of links; measure the text of all else.
+//! 3. *Root*: the element that calls itself the article, in tiers of falling explicitness, or what holds all its parts;
+//!    if none of them holds enough of the page's prose, the element whose paragraphs score highest (length, commas, few
+//!    links), widened to its neighbours while they are prose too.
+//! 4. *Blocks* of the lead before the root and of the root, without those that are links, furniture or labels that lead
+//!    to nothing.
+//! 5. Too little text is likelier a mistake than a very short article: then the page's paragraphs, then the same without
+//!    trust in the names of classes, then what the page shows to readers without programs.
 //!
 //! An element is never left out for its name alone if it holds most of the page's prose: `class="no-sidebar"` on a
 //! page's outermost `<div>` and articles inside `<aside>` or `<form>` are common.
@@ -58,7 +63,8 @@ fn noscript(page: &Html) -> String {
 }
 
 fn visible_body<'a>(page: &'a Html, also_dropped: &[Selector]) -> (Option<ElementRef<'a>>, Vec<TextBlock>) {
-    let Some(whole) = dom::elements(page, "body").next() else { return (None, Vec::new()) };
+    let mut parts = page.root_element().child_elements();
+    let Some(whole) = parts.find(|part| part.value().name() == "body") else { return (None, Vec::new()) };
     let outline = Outline::of(whole);
     let mut best: Option<(usize, Vec<TextBlock>)> = None;
     for trust in [Trust::Names, Trust::Elements] {
@@ -374,6 +380,72 @@ mod tests {
         let widget = |text| format!("<div class='builder-widget'><p>{text}</p></div>");
         let html = format!("<body><main>{}{}{}</main></body>", widget(FIRST), widget(SECOND), widget(THIRD));
         assert_eq!(texts(&html), [FIRST, SECOND, THIRD]);
+    }
+
+    #[test]
+    fn the_lead_before_the_body_is_kept_and_a_distant_one_is_not() {
+        let lead = "Мост, который строили три года, открыли в понедельник утром.";
+        let body = format!("<div class=article-body><p>{FIRST}</p><p>{SECOND}</p></div>");
+        for open in
+            ["<p class=article-lead>", "<div itemprop=description>", "<h2 class=subtitle>", "<div class=teaser-text>"]
+        {
+            let html = format!("<body><h1>Мост</h1>{open}{lead}</p></h2></div><p>14.03.2026, Редакция</p>{body}");
+            assert_eq!(texts(&html), [lead, FIRST, SECOND], "{open}");
+        }
+        let far =
+            format!("<body><div class=teaser>{lead}</div><p>{THIRD}</p>{}{body}", format!("<p>{THIRD}</p>").repeat(4));
+        assert_eq!(texts(&far), [FIRST, SECOND]);
+        let links = format!("<body><div class=teaser><a href=/x>{lead}</a></div>{body}");
+        assert_eq!(texts(&links), [FIRST, SECOND]);
+    }
+
+    #[test]
+    fn sections_in_wrappers_are_one_article() {
+        let section = |text| format!("<div><div class=row><div class=col><p>{text}</p><p>{text}</p></div></div></div>");
+        let article = format!("<div>{}{}{}</div>", section(FIRST), section(SECOND), section(THIRD));
+        assert_eq!(texts(&page(&article)), [FIRST, FIRST, SECOND, SECOND, THIRD, THIRD]);
+    }
+
+    #[test]
+    fn parts_of_an_article_are_taken_together_but_not_its_neighbour() {
+        let part = |text| format!("<div class=story-body><p>{text}</p><p>{text}</p></div>");
+        let parts = format!("<div>{}<div>реклама</div>{}</div>", part(FIRST), part(SECOND));
+        assert_eq!(texts(&parts), [FIRST, FIRST, "реклама", SECOND, SECOND]);
+        let alone = format!("<div>{}<article><p>{THIRD}</p></article></div>", part(FIRST));
+        assert_eq!(texts(&alone), [FIRST, FIRST]);
+    }
+
+    #[test]
+    fn a_marked_body_outweighs_longer_comments() {
+        let comments = format!("<p>{THIRD}</p>").repeat(12);
+        let html =
+            format!("<div itemprop=articleBody><p>{FIRST}</p><p>{SECOND}</p></div><div class=forum>{comments}</div>");
+        assert_eq!(texts(&html), [FIRST, SECOND]);
+    }
+
+    #[test]
+    fn labels_behind_the_last_sentence_go_unless_all_are_labels() {
+        let html =
+            format!("<article><p>{FIRST}</p><p>{SECOND}</p><h3>По теме</h3><p>Поделиться</p><p>14 марта</p></article>");
+        assert_eq!(texts(&html), [FIRST, SECOND]);
+        assert_eq!(texts("<p>Мост открыт</p><p>сегодня</p>"), ["Мост открыт"]);
+    }
+
+    #[test]
+    fn cells_and_items_that_are_links_stay_in_tables_and_lists_that_are_not() {
+        let rows = format!("<tr><td><a href=/1>Мост</a><td>{FIRST}<tr><td><a href=/2>Река</a><td>{SECOND}");
+        let list = "<ul><li><a href=/3>Длина</a><li>ширина пятнадцать метров, высота двадцать</ul>";
+        let html = format!("<article><table>{rows}</table>{list}</article>");
+        let expected = ["Мост", FIRST, "Река", SECOND, "Длина", "ширина пятнадцать метров, высота двадцать"];
+        assert_eq!(texts(&html), expected);
+    }
+
+    #[test]
+    fn a_page_built_by_programs_is_read_without_them() {
+        let text = format!("<p>{FIRST}</p><p>{SECOND}</p>").repeat(5);
+        let html = format!("<body><div id=app></div><noscript><article>{text}</article></noscript>");
+        assert_eq!(texts(&html).len(), 10);
+        assert_eq!(texts(&format!("<body><noscript><p>{FIRST}</p></noscript>")), [""; 0]);
     }
 
     #[test]

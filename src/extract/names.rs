@@ -264,7 +264,15 @@ mod tests {
 
     #[test]
     fn lists_are_in_order() {
-        let lists = [SURROUNDING_WORDS, COMMENT_WORDS, CONTENT_WORDS, LEAD_WORDS, ARTICLE_NAMES, CONTENT_NAMES, SCREEN_ONLY_NAMES];
+        let lists = [
+            SURROUNDING_WORDS,
+            COMMENT_WORDS,
+            CONTENT_WORDS,
+            LEAD_WORDS,
+            ARTICLE_NAMES,
+            CONTENT_NAMES,
+            SCREEN_ONLY_NAMES,
+        ];
         for list in lists {
             assert!(list.is_sorted(), "{list:?}");
             assert!(list.iter().all(|word| is_in(list, &word.to_ascii_uppercase())));

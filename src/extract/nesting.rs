@@ -214,9 +214,9 @@ impl Tags<'_> {
         let mut at = self.at;
         while let Some(found) = self.html[at..].find('<') {
             at += found + 1;
-            let is_end = bytes[at..].get(..=name.len()).is_some_and(|text| {
-                text[0] == b'/' && text[1..].eq_ignore_ascii_case(name.as_bytes())
-            });
+            let is_end = bytes[at..]
+                .get(..=name.len())
+                .is_some_and(|text| text[0] == b'/' && text[1..].eq_ignore_ascii_case(name.as_bytes()));
             if is_end {
                 self.at = at - 1;
                 return;
@@ -233,8 +233,7 @@ mod tests {
     #[test]
     fn honest_pages_pass_untouched() {
         let paragraphs = "<p>text <br><li>item <td>cell".repeat(5000);
-        for html in ["<div><p>a</div>", "<script></script><p title='a>b'>c", "", "a < b", &*paragraphs]
-        {
+        for html in ["<div><p>a</div>", "<script></script><p title='a>b'>c", "", "a < b", &*paragraphs] {
             assert!(matches!(limit(html), Cow::Borrowed(same) if same == html));
         }
     }
