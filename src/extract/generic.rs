@@ -72,6 +72,7 @@ fn visible_body<'a>(page: &'a Html, also_dropped: &[Selector]) -> (Option<Elemen
         let root = survey.by_name().unwrap_or_else(|| survey.by_score());
         let mut blocks = survey.lead(root).map(|lead| survey.blocks(lead)).unwrap_or_default();
         blocks.extend(survey.blocks(root));
+        cut_labels(&mut blocks);
         if size(&blocks) < ENOUGH {
             // So little text is likelier a mistake than a very short article: take the page's paragraphs.
             let all = survey.blocks(0);
@@ -283,12 +284,16 @@ impl<'o, 'a> Survey<'o, 'a> {
             inside.filter(|&at| self.is_dropped[at]).map(|at| dom::key(entries[at].element)).collect();
         let mut blocks = blocks::collect(entries[root].element, |element| dropped.contains(&dom::key(element)));
         blocks.retain(|block| !is_link_block(block) && !furniture::is_furniture(block));
-        // A heading or label with nothing under it belongs to what was left out. Where all are labels, they are the text.
-        let is_text = |block: &TextBlock| block.kind != BlockKind::Heading && !is_label(block);
-        let least = blocks.iter().position(|block| block.kind != BlockKind::Heading).map_or(0, |at| at + 1);
-        blocks.truncate(blocks.iter().rposition(is_text).map_or(least, |at| at + 1));
         blocks
     }
+}
+
+/// Cuts headings and labels behind the last text: with nothing under them they belong to what was left out. Where all
+/// are labels, they are the text.
+fn cut_labels(blocks: &mut Vec<TextBlock>) {
+    let is_text = |block: &TextBlock| block.kind != BlockKind::Heading && !is_label(block);
+    let least = blocks.iter().position(|block| block.kind != BlockKind::Heading).map_or(0, |at| at + 1);
+    blocks.truncate(blocks.iter().rposition(is_text).map_or(least, |at| at + 1));
 }
 
 fn is_link_block(block: &TextBlock) -> bool {
@@ -385,18 +390,18 @@ mod tests {
     #[test]
     fn the_lead_before_the_body_is_kept_and_a_distant_one_is_not() {
         let lead = "Мост, который строили три года, открыли в понедельник утром.";
-        let body = format!("<div class=article-body><p>{FIRST}</p><p>{SECOND}</p></div>");
-        for open in
-            ["<p class=article-lead>", "<div itemprop=description>", "<h2 class=subtitle>", "<div class=teaser-text>"]
-        {
-            let html = format!("<body><h1>Мост</h1>{open}{lead}</p></h2></div><p>14.03.2026, Редакция</p>{body}");
-            assert_eq!(texts(&html), [lead, FIRST, SECOND], "{open}");
+        let body = format!("<div class=article-body><p>{FIRST}</p><p>{SECOND}</p><p>{THIRD}</p></div>");
+        for tag in ["p class=article-lead", "div itemprop=description", "h2 class=subtitle", "div class=teaser-text"] {
+            let html = format!(
+                "<body><h1>Мост</h1><{tag}>{lead}</{}><p>14.03.2026, Редакция</p>{body}",
+                &tag[..tag.find(' ').unwrap()]
+            );
+            assert_eq!(texts(&html), [lead, FIRST, SECOND, THIRD], "{tag}");
         }
-        let far =
-            format!("<body><div class=teaser>{lead}</div><p>{THIRD}</p>{}{body}", format!("<p>{THIRD}</p>").repeat(4));
-        assert_eq!(texts(&far), [FIRST, SECOND]);
-        let links = format!("<body><div class=teaser><a href=/x>{lead}</a></div>{body}");
-        assert_eq!(texts(&links), [FIRST, SECOND]);
+        let between = format!("<p>{FIRST}</p>").repeat(5);
+        assert_eq!(texts(&format!("<body><div class=teaser>{lead}</div>{between}{body}")), [FIRST, SECOND, THIRD]);
+        let link = format!("<body><div class=teaser><a href=/x>{lead}</a></div>{body}");
+        assert_eq!(texts(&link), [FIRST, SECOND, THIRD]);
     }
 
     #[test]
@@ -408,19 +413,19 @@ mod tests {
 
     #[test]
     fn parts_of_an_article_are_taken_together_but_not_its_neighbour() {
-        let part = |text| format!("<div class=story-body><p>{text}</p><p>{text}</p></div>");
+        let part = |text: &str| format!("<div class=story-body><p>{text}</p><p>{text}</p></div>");
         let parts = format!("<div>{}<div>реклама</div>{}</div>", part(FIRST), part(SECOND));
         assert_eq!(texts(&parts), [FIRST, FIRST, "реклама", SECOND, SECOND]);
-        let alone = format!("<div>{}<article><p>{THIRD}</p></article></div>", part(FIRST));
-        assert_eq!(texts(&alone), [FIRST, FIRST]);
+        let long = format!("{FIRST}</p><p>{SECOND}</p><p>{THIRD}");
+        let alone = format!("<div>{}<article><p>{THIRD}</p></article></div>", part(&long));
+        assert_eq!(texts(&alone), [FIRST, SECOND, THIRD, FIRST, SECOND, THIRD]);
     }
 
     #[test]
     fn a_marked_body_outweighs_longer_comments() {
-        let comments = format!("<p>{THIRD}</p>").repeat(12);
-        let html =
-            format!("<div itemprop=articleBody><p>{FIRST}</p><p>{SECOND}</p></div><div class=forum>{comments}</div>");
-        assert_eq!(texts(&html), [FIRST, SECOND]);
+        let body = format!("<div itemprop=articleBody><p>{FIRST}</p><p>{SECOND}</p><p>{THIRD}</p></div>");
+        let comments = format!("<div class=forum>{}</div>", format!("<p>{THIRD}</p>").repeat(12));
+        assert_eq!(texts(&format!("{body}{comments}")), [FIRST, SECOND, THIRD]);
     }
 
     #[test]
@@ -433,11 +438,12 @@ mod tests {
 
     #[test]
     fn cells_and_items_that_are_links_stay_in_tables_and_lists_that_are_not() {
-        let rows = format!("<tr><td><a href=/1>Мост</a><td>{FIRST}<tr><td><a href=/2>Река</a><td>{SECOND}");
+        let row = |link, text| format!("<tr><td><a href=/1>{link}</a><td>{text}");
+        let rows = [row("Мост", FIRST), row("Река", SECOND), row("Путь", THIRD)].concat();
         let list = "<ul><li><a href=/3>Длина</a><li>ширина пятнадцать метров, высота двадцать</ul>";
         let html = format!("<article><table>{rows}</table>{list}</article>");
-        let expected = ["Мост", FIRST, "Река", SECOND, "Длина", "ширина пятнадцать метров, высота двадцать"];
-        assert_eq!(texts(&html), expected);
+        let items = ["Длина", "ширина пятнадцать метров, высота двадцать"];
+        assert_eq!(texts(&html), [&["Мост", FIRST, "Река", SECOND, "Путь", THIRD], &items[..]].concat());
     }
 
     #[test]
