@@ -1,7 +1,5 @@
 //! What the extractors share about a parsed page: walking it, reading it, resolving its addresses.
 
-use std::sync::LazyLock;
-
 use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
@@ -77,9 +75,20 @@ pub(super) fn walk<'a>(root: ElementRef<'a>, mut visit: impl FnMut(Step<'a>) -> 
     }
 }
 
+/// The elements of a page that have this name, in the order of its source; much faster than by a selector.
+pub(super) fn elements<'a>(page: &'a Html, name: &'a str) -> impl Iterator<Item = ElementRef<'a>> {
+    let elements = page.tree.nodes().filter_map(ElementRef::wrap);
+    elements.filter(move |element| element.value().name() == name)
+}
+
 /// What identifies an element within its page: the tree's own ids have no public name, so the place in memory.
 pub(super) fn key(element: ElementRef<'_>) -> usize {
     std::ptr::from_ref(element.value()) as usize
+}
+
+/// An attribute's value. Faster than the element's own method, which makes a name of `name` for every question.
+pub(super) fn attr<'a>(element: ElementRef<'a>, name: &str) -> Option<&'a str> {
+    element.value().attrs().find(|&(own, _)| own == name).map(|(_, value)| value)
 }
 
 /// The elements around `element`, innermost first.
@@ -98,10 +107,10 @@ pub(super) fn is_surrounding(element: ElementRef<'_>) -> bool {
 }
 
 fn is_hidden(element: ElementRef<'_>) -> bool {
-    if element.attr("hidden").is_some() || element.attr("aria-hidden") == Some("true") {
+    if attr(element, "hidden").is_some() || attr(element, "aria-hidden") == Some("true") {
         return true;
     }
-    element.attr("style").is_some_and(|style| {
+    attr(element, "style").is_some_and(|style| {
         let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
         style.contains("display:none") || style.contains("visibility:hidden")
     })
@@ -124,10 +133,8 @@ pub(super) fn text(element: ElementRef<'_>) -> String {
 
 /// The address that the page's relative links start from: its `<base href>`, or its own.
 pub(super) fn base(page: &Html, url: &Url) -> Url {
-    static BASE: LazyLock<Selector> = LazyLock::new(|| css("base[href]"));
-    page.select(&BASE)
-        .next()
-        .and_then(|base| base.attr("href"))
+    elements(page, "base")
+        .find_map(|base| base.attr("href"))
         .and_then(|href| url.join(href.trim()).ok())
         .unwrap_or_else(|| url.clone())
 }
@@ -141,7 +148,7 @@ pub(super) fn resolve(base: &Url, href: &str) -> Option<Url> {
 
 /// Whether a space-separated attribute such as `rel` holds `word`, in any case.
 pub(super) fn has_word(element: ElementRef<'_>, attribute: &str, word: &str) -> bool {
-    element.attr(attribute).is_some_and(|value| value.split_whitespace().any(|part| part.eq_ignore_ascii_case(word)))
+    attr(element, attribute).is_some_and(|value| value.split_whitespace().any(|part| part.eq_ignore_ascii_case(word)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use scraper::{Html, Selector};
+use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
 use super::profile::CompiledProfile;
@@ -16,15 +16,13 @@ const LONGEST_TITLE: usize = 500;
 
 /// The profile's; else that of `og:title`, the first heading, `<title>`, without the site's name behind it.
 pub(super) fn title(page: &Html, profile: Option<&CompiledProfile>) -> Option<String> {
-    static HEADING: LazyLock<Selector> = LazyLock::new(|| dom::css("h1"));
     static TITLE: LazyLock<Selector> = LazyLock::new(|| dom::css("head title"));
     for rule in profile.map(|profile| &*profile.title).unwrap_or_default() {
         if let Some(title) = rule.values(page).next() {
             return Some(title);
         }
     }
-    let heading = page
-        .select(&HEADING)
+    let heading = dom::elements(page, "h1")
         .filter(|heading| !dom::ancestors(*heading).chain([*heading]).any(dom::is_unread))
         .map(dom::text)
         .find(|text| !text.is_empty());
@@ -59,7 +57,6 @@ fn without_site_name<'a>(title: &'a str, heading: Option<&str>, site_name: Optio
 
 /// The profile's; else the page's metadata, `<time>`, JSON-LD: the first that reads as a date.
 pub(super) fn date(page: &Html, profile: Option<&CompiledProfile>) -> Option<Timestamp> {
-    static TIME: LazyLock<Selector> = LazyLock::new(|| dom::css("time[datetime]"));
     let read = |text: &str| dates::parse(text, dates::TURKMENISTAN);
     for rule in profile.map(|profile| &*profile.date).unwrap_or_default() {
         if let Some(date) = rule.values(page).find_map(|text| read(&text)) {
@@ -70,7 +67,7 @@ pub(super) fn date(page: &Html, profile: Option<&CompiledProfile>) -> Option<Tim
         .and_then(|text| read(&text))
         .or_else(|| {
             // A side column dates other articles.
-            let times = page.select(&TIME).filter(|time| !dom::ancestors(*time).any(dom::is_surrounding));
+            let times = dom::elements(page, "time").filter(|time| !dom::ancestors(*time).any(dom::is_surrounding));
             times.filter_map(|time| time.attr("datetime")).find_map(read)
         })
         .or_else(|| json_ld(page, "datePublished").iter().find_map(|value| read(value.as_str()?)))
@@ -78,9 +75,9 @@ pub(super) fn date(page: &Html, profile: Option<&CompiledProfile>) -> Option<Tim
 
 /// The values of `key` in the page's JSON-LD, at any depth.
 pub(super) fn json_ld(page: &Html, key: &str) -> Vec<serde_json::Value> {
-    static SCRIPT: LazyLock<Selector> = LazyLock::new(|| dom::css("script[type='application/ld+json']"));
     let mut values = Vec::new();
-    for script in page.select(&SCRIPT) {
+    let is_data = |script: &ElementRef<'_>| dom::attr(*script, "type") == Some("application/ld+json");
+    for script in dom::elements(page, "script").filter(is_data) {
         let Ok(root) = serde_json::from_str::<serde_json::Value>(script.text().collect::<String>().trim()) else {
             continue;
         };
@@ -99,39 +96,50 @@ pub(super) fn json_ld(page: &Html, key: &str) -> Vec<serde_json::Value> {
     values
 }
 
-/// The content of the first `<meta>` of these names, whether they stand in `property`, `name` or `itemprop`.
+/// The content of the first `<meta>` of these names, whether they stand in `property`, `name` or `itemprop`. Earlier
+/// names come first.
 pub(super) fn meta(page: &Html, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| metas(page, name).next())
+    let mut best = None;
+    let mut best_rank = names.len();
+    for meta in dom::elements(page, "meta") {
+        let Some(content) = dom::attr(meta, "content") else { continue };
+        let own = ["property", "name", "itemprop"].into_iter().filter_map(|name| dom::attr(meta, name));
+        let rank = own.filter_map(|own| names.iter().position(|name| own.trim().eq_ignore_ascii_case(name))).min();
+        if let Some(rank) = rank.filter(|&rank| rank < best_rank) {
+            let content = normalise(content);
+            if !content.is_empty() {
+                (best, best_rank) = (Some(content), rank);
+            }
+        }
+    }
+    best
 }
 
 /// The contents of all `<meta>` of one name.
 pub(super) fn metas<'a>(page: &'a Html, wanted: &'a str) -> impl Iterator<Item = String> + 'a {
-    static META: LazyLock<Selector> = LazyLock::new(|| dom::css("meta[content]"));
-    page.select(&META)
+    dom::elements(page, "meta")
         .filter(move |meta| {
-            let mut attributes = ["property", "name", "itemprop"].into_iter().filter_map(|name| meta.attr(name));
-            attributes.any(|name| name.trim().eq_ignore_ascii_case(wanted))
+            let mut names = ["property", "name", "itemprop"].into_iter().filter_map(|name| dom::attr(*meta, name));
+            names.any(|name| name.trim().eq_ignore_ascii_case(wanted))
         })
-        .filter_map(|meta| meta.attr("content").map(normalise))
+        .filter_map(|meta| dom::attr(meta, "content").map(normalise))
         .filter(|content| !content.is_empty())
 }
 
 /// By `<html lang>`, the `Content-Language` that stands for a header, or `og:locale`.
 pub(super) fn declared_language(page: &Html) -> Option<Language> {
-    static HTML: LazyLock<Selector> = LazyLock::new(|| dom::css("html"));
     static HEADER: LazyLock<Selector> = LazyLock::new(|| dom::css("meta[http-equiv='content-language' i][content]"));
-    let root = page.select(&HTML).next()?;
+    let root = page.root_element();
     let attribute = ["lang", "xml:lang"].into_iter().find_map(|name| Language::guess_from_tag(root.attr(name)?));
     attribute
-        .or_else(|| page.select(&HEADER).find_map(|meta| Language::guess_from_tag(meta.attr("content")?)))
+        .or_else(|| page.select(&HEADER).find_map(|meta| Language::guess_from_tag(dom::attr(meta, "content")?)))
         .or_else(|| Language::guess_from_tag(&meta(page, &["og:locale"])?))
 }
 
 /// The address of `<link rel=canonical>`.
 pub(super) fn canonical(page: &Html, base: &Url) -> Option<Url> {
-    static LINK: LazyLock<Selector> = LazyLock::new(|| dom::css("link[rel][href]"));
-    let link = page.select(&LINK).find(|link| dom::has_word(*link, "rel", "canonical"))?;
-    dom::resolve(base, link.attr("href")?)
+    let mut links = dom::elements(page, "link").filter(|link| dom::has_word(*link, "rel", "canonical"));
+    dom::resolve(base, links.find_map(|link| link.attr("href"))?)
 }
 
 #[cfg(test)]

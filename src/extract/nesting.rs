@@ -1,5 +1,8 @@
 //! A guard before the HTML parser against markup that would make it slow.
 //!
+//! What no extractor reads is not parsed either: programs, style sheets and drawings are half of the bytes of many a
+//! page, so their insides are cut. JSON-LD stays, it is metadata.
+//!
 //! The parser itself neither recurses nor limits anything: for every tag it looks through the stack of open elements,
 //! and for every attribute through those of its tag, so a hundred thousand nested `<div>` or attributes cost minutes.
 //! Browsers cap the depth too (Chrome at 512). Pages under the limits, that is all honest ones, pass untouched.
@@ -32,7 +35,29 @@ const SELF_ENDING: [&str; 11] = ["p", "li", "dt", "dd", "option", "tr", "td", "t
 /// Elements whose content is text up to their end tag.
 const RAW_TEXT: [&str; 7] = ["script", "style", "textarea", "title", "xmp", "noscript", "iframe"];
 
-/// The same markup, but without the tags past the limits. Their text stays.
+/// Elements of plain drawings.
+const DRAWING: [&str; 18] = [
+    "path",
+    "g",
+    "use",
+    "circle",
+    "rect",
+    "line",
+    "polygon",
+    "polyline",
+    "ellipse",
+    "defs",
+    "symbol",
+    "stop",
+    "mask",
+    "clippath",
+    "lineargradient",
+    "radialgradient",
+    "animate",
+    "animatetransform",
+];
+
+/// The same markup, but without the insides of programs and drawings and without the tags past the limits. Their text stays.
 pub(super) fn limit(html: &str) -> Cow<'_, str> {
     let html = &html[..html.floor_char_boundary(MAX_INPUT)];
     let mut out = String::new();
@@ -58,12 +83,47 @@ pub(super) fn limit(html: &str) -> Cow<'_, str> {
             out.push_str(&html[copied..tag.start]);
             copied = tag.end;
         }
+        let end_of_unread = if is_program(&tag, html) && is_plain(&html[tag.end..tags.at]) {
+            Some(tags.at)
+        } else if tag.name == "svg" && !tag.is_end && !tag.self_closing {
+            end_of_drawing(html, tag.end)
+        } else {
+            None
+        };
+        if let Some(end) = end_of_unread {
+            out.push_str(&html[copied..tag.end.max(copied)]);
+            (copied, tags.at) = (end, end);
+        }
     }
     if copied == 0 {
         return Cow::Borrowed(html);
     }
     out.push_str(&html[copied..]);
     Cow::Owned(out)
+}
+
+fn is_program(tag: &Tag, html: &str) -> bool {
+    !tag.is_end && (tag.name == "style" || (tag.name == "script" && !html[tag.start..tag.end].contains("json")))
+}
+
+/// Whether raw text surely ends at the first end tag: after `<!--` and another start tag it would not.
+fn is_plain(raw_text: &str) -> bool {
+    !raw_text.is_empty() && !raw_text.contains("<!--")
+}
+
+/// Where the `</svg>` stands that ends the drawing begun before `start`; `None` if there is more than a drawing, since an
+/// element of HTML would end it early.
+fn end_of_drawing(html: &str, start: usize) -> Option<usize> {
+    let mut inside = Tags { html, at: start };
+    loop {
+        let tag = inside.next()?;
+        if tag.is_end && tag.name == "svg" {
+            return Some(tag.start);
+        }
+        if !DRAWING.contains(&&*tag.name) {
+            return None;
+        }
+    }
 }
 
 struct Depth {
@@ -105,7 +165,7 @@ impl Tags<'_> {
     fn next(&mut self) -> Option<Tag> {
         let bytes = self.html.as_bytes();
         loop {
-            let start = self.at + bytes[self.at..].iter().position(|&byte| byte == b'<')?;
+            let start = self.at + self.html[self.at..].find('<')?;
             let rest = &self.html[start..];
             if rest.starts_with("<!--") {
                 self.at = start + 2 + rest[2..].find("-->")? + 3;
@@ -152,10 +212,13 @@ impl Tags<'_> {
     fn skip_raw_text(&mut self, name: &str) {
         let bytes = self.html.as_bytes();
         let mut at = self.at;
-        while let Some(found) = bytes[at..].windows(2).position(|pair| pair == b"</") {
-            at += found + 2;
-            if bytes[at..].get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name.as_bytes())) {
-                self.at = at - 2;
+        while let Some(found) = self.html[at..].find('<') {
+            at += found + 1;
+            let is_end = bytes[at..]
+                .get(..=name.len())
+                .is_some_and(|text| text[0] == b'/' && text[1..].eq_ignore_ascii_case(name.as_bytes()));
+            if is_end {
+                self.at = at - 1;
                 return;
             }
         }
@@ -170,8 +233,7 @@ mod tests {
     #[test]
     fn honest_pages_pass_untouched() {
         let paragraphs = "<p>text <br><li>item <td>cell".repeat(5000);
-        for html in ["<div><p>a</div>", "<script>'<div>'.repeat(9)</script><p title='a>b'>c", "", "a < b", &*paragraphs]
-        {
+        for html in ["<div><p>a</div>", "<script></script><p title='a>b'>c", "", "a < b", &*paragraphs] {
             assert!(matches!(limit(html), Cow::Borrowed(same) if same == html));
         }
     }
@@ -207,8 +269,28 @@ mod tests {
 
     #[test]
     fn raw_text_holds_no_tags() {
-        let html = format!("<script>{}</SCRIPT><p>x", "<div>".repeat(3 * MAX_DEPTH));
+        let html = format!("<textarea>{}</TEXTAREA><p>x", "<div>".repeat(3 * MAX_DEPTH));
         assert_eq!(limit(&html), html);
+    }
+
+    #[test]
+    fn programs_and_drawings_are_hollow() {
+        for (html, expected) in [
+            ("a<script src=x>'<p>'</script>b<STYLE>p{}</style >c", "a<script src=x></script>b<STYLE></style >c"),
+            ("<script>endless <p>", "<script>"),
+            ("<svg class=a><g><path d=''/></g></svg>b", "<svg class=a></svg>b"),
+        ] {
+            assert_eq!(limit(html), expected);
+        }
+        for kept in [
+            "<script type='application/ld+json'>{}</script>",
+            "<script><!-- <script></script> --></script>",
+            "<svg><path><p>text</svg>",
+            "<svg><path>no end",
+            "<svg/><path></svg>",
+        ] {
+            assert_eq!(limit(kept), kept);
+        }
     }
 
     proptest::proptest! {

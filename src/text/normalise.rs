@@ -21,7 +21,14 @@ pub fn normalise(text: &str) -> String {
     if text.is_ascii() && is_plain_ascii(text) {
         return text.to_owned();
     }
-    Visible::new(text).nfc().collect()
+    let visible: String = Visible::new(text).collect();
+    if visible.chars().all(is_composed) { visible } else { visible.nfc().collect() }
+}
+
+/// Whether a character can only stand in text that is in NFC: Latin, Cyrillic and their punctuation, for which the
+/// tables of the normaliser need not be asked.
+fn is_composed(c: char) -> bool {
+    matches!(c, ..'\u{300}' | '\u{400}'..='\u{482}' | '\u{48A}'..='\u{52F}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{203F}')
 }
 
 /// What is left of a text for telling duplicates: normalised, in lower case, only letters and digits, words parted by
