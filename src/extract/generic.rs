@@ -110,6 +110,8 @@ fn longer(one: Vec<TextBlock>, other: Vec<TextBlock>) -> Vec<TextBlock> {
 /// What to leave out of a page, and how much text the rest holds.
 struct Survey<'o, 'a> {
     outline: &'o Outline<'a>,
+    /// What the site's profile leaves out.
+    also_dropped: &'o [Selector],
     is_dropped: Vec<bool>,
     /// What all elements hold.
     all: Vec<Amount>,
@@ -122,7 +124,7 @@ const MAY_BE_LINKS: [&str; 13] =
     ["div", "ul", "ol", "dl", "li", "p", "table", "section", "header", "td", "center", "h4", "details"];
 
 impl<'o, 'a> Survey<'o, 'a> {
-    fn of(outline: &'o Outline<'a>, also_dropped: &[Selector], trust: Trust) -> Self {
+    fn of(outline: &'o Outline<'a>, also_dropped: &'o [Selector], trust: Trust) -> Self {
         let mut is_dropped = vec![false; outline.entries.len()];
         let all = outline.measure(&is_dropped);
         let mut at = 1;
@@ -147,7 +149,7 @@ impl<'o, 'a> Survey<'o, 'a> {
             at = if is_dropped[at] { end } else { at + 1 };
         }
         let amounts = outline.measure(&is_dropped);
-        Self { outline, is_dropped, all, amounts }
+        Self { outline, also_dropped, is_dropped, all, amounts }
     }
 
     /// The entries that are not left out.
@@ -271,8 +273,10 @@ impl<'o, 'a> Survey<'o, 'a> {
             }
         }
         lead.filter(|&at| {
-            let amount = self.all[at];
-            amount.link_density() < 0.3 && amount.characters < LEAD_LENGTH
+            let (amount, element) = (self.all[at], entries[at].element);
+            let mut around = std::iter::once(element).chain(dom::ancestors(element));
+            let is_forbidden = around.any(|outer| self.also_dropped.iter().any(|drop| drop.matches(&outer)));
+            amount.link_density() < 0.3 && amount.characters < LEAD_LENGTH && !is_forbidden
         })
     }
 
@@ -398,6 +402,10 @@ mod tests {
             );
             assert_eq!(texts(&html), [lead, FIRST, SECOND, THIRD], "{tag}");
         }
+        let dropped = format!("<body><div class='teaser ad-7'><p>{lead}</p></div>{body}");
+        let page = dom::parse(&dropped);
+        let (_, blocks) = super::body(&page, &[dom::css(".ad-7")]);
+        assert_eq!(blocks[0].1, FIRST, "the site's profile drops what looks like a lead");
         let between = format!("<p>{FIRST}</p>").repeat(5);
         assert_eq!(texts(&format!("<body><div class=teaser>{lead}</div>{between}{body}")), [FIRST, SECOND, THIRD]);
         let link = format!("<body><div class=teaser><a href=/x>{lead}</a></div>{body}");
