@@ -23,7 +23,7 @@ volatile = {"unit": {"attempts", "run", "finished_at"}, "host": {"robots_fetched
 folder = sys.argv[1]
 db = sqlite3.connect(f"file:{folder}/kopri.db?mode=ro", uri=True)
 for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
-    if table in ("run", "figure", "crawl_round", "sqlite_sequence"):
+    if table in ("run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"):
         continue
     columns = [c[1] for c in db.execute(f"PRAGMA table_info({table})") if c[1] not in volatile.get(table, ())]
     if columns:
