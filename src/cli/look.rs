@@ -169,7 +169,7 @@ fn show_url(store: &Store, id: PageId) -> Result<String> {
     Ok(details
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name:<15}{value}\n"))
+        .map(|(name, value)| format!("{name:<16}{value}\n"))
         .collect())
 }
 
