@@ -6,6 +6,7 @@
 use super::book::PageState;
 use super::interpreter::PageContent;
 use super::layout::Line;
+use super::right_to_left::is_right_to_left;
 
 /// More characters than this share without a known text, and the page is garbled.
 const MAX_UNMAPPED: f64 = 0.05;
@@ -37,6 +38,7 @@ struct Counts {
     vowels: usize,
     words: usize,
     mixed_words: usize,
+    right_to_left: usize,
 }
 
 fn is_latin(c: char) -> bool {
@@ -79,6 +81,7 @@ impl Counts {
                 self.latin += usize::from(is_latin(c));
                 self.accented += usize::from(is_latin(c) && !c.is_ascii());
             }
+            self.right_to_left += usize::from(is_right_to_left(c));
             latin |= is_latin(c);
             cyrillic |= is_cyrillic(c);
         }
@@ -106,6 +109,8 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
 
     let complaint = if unmapped > MAX_UNMAPPED {
         Some("too many characters without a known text")
+    } else if counts.right_to_left > counts.letters {
+        Some("a script that runs from right to left, which no book here is in")
     } else if readable < MIN_READABLE && counts.characters > counts.unmapped {
         Some("too few characters of known alphabets")
     } else if enough && mixed > MAX_MIXED {
@@ -135,11 +140,10 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
         percent(content.image_share)
     );
     if counts.unmapped > 0 {
-        let mut silent: Vec<&str> = content
-            .glyphs
-            .iter()
-            .filter(|glyph| &*glyph.text == "\u{FFFD}")
-            .map(|glyph| content.fonts[glyph.font].name.as_str())
+        let silent = content.glyphs.iter().filter(|glyph| &*glyph.text == "\u{FFFD}");
+        let mut silent: Vec<String> = silent
+            .map(|glyph| &content.fonts[glyph.font])
+            .map(|font| format!("{} ({})", font.name, font.silence))
             .collect();
         silent.sort_unstable();
         silent.dedup();

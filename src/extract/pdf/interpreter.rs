@@ -11,6 +11,7 @@ use lopdf::{Dictionary, Document, Object, ObjectId};
 use super::Limits;
 use super::font::{Font, dict_entry, entry, number, resolve};
 use super::lexer::{Lexer, Token};
+use super::marked::Marks;
 use super::page::{Matrix, inflate, inherited, page_content, page_space};
 use crate::error::{Error, Result};
 
@@ -121,6 +122,7 @@ pub(super) fn interpret(
         number,
         operators: 0,
         glyph_count: 0,
+        marks: Marks::default(),
         output: PageContent { width, height, ..PageContent::default() },
     };
     let state = State {
@@ -136,6 +138,7 @@ pub(super) fn interpret(
     let content = page_content(doc, page, number)?;
     let resources = inherited(doc, page, b"Resources").and_then(|object| object.as_dict().ok()).unwrap_or(&empty);
     interpreter.run(&content, resources, state, 0)?;
+    interpreter.marks.close_all(&mut interpreter.output.glyphs);
     let mut output = interpreter.output;
     output.image_share = output.image_share.min(1.0);
     Ok(output)
@@ -148,6 +151,7 @@ struct Interpreter<'a> {
     number: u32,
     operators: usize,
     glyph_count: usize,
+    marks: Marks,
     output: PageContent,
 }
 
@@ -177,11 +181,13 @@ impl<'a> Interpreter<'a> {
         let mut lexer = Lexer::new(content);
         let mut operands: Vec<Operand<'_>> = Vec::new();
         let mut array: Option<Vec<Operand<'_>>> = None;
-        let mut dict_depth = 0_usize;
+        // Of dictionaries only the actual text counts that `BDC` may bring.
+        let (mut dict_depth, mut in_actual_text, mut actual_text) = (0_usize, false, None);
         while let Some(token) = lexer.next() {
             let operand = match token {
                 Token::DictStart => {
                     dict_depth += 1;
+                    in_actual_text = false;
                     continue;
                 }
                 Token::DictEnd => {
@@ -200,9 +206,21 @@ impl<'a> Interpreter<'a> {
                             self.output.image_share += self.image_share(&frame.state);
                         }
                         b"Do" => self.draw(&frame, &operands)?,
+                        b"BMC" => self.marks.open(None, self.output.glyphs.len()),
+                        b"BDC" => self.open_mark(resources, actual_text.take(), operands.last()),
+                        b"EMC" => self.marks.close(&mut self.output.glyphs),
                         _ => self.operator(&mut frame, word, &operands)?,
                     }
                     operands.clear();
+                    (in_actual_text, actual_text) = (false, None);
+                    continue;
+                }
+                Token::String(bytes) if dict_depth == 1 && in_actual_text => {
+                    actual_text = Some(bytes);
+                    continue;
+                }
+                Token::Name(name) if dict_depth > 0 => {
+                    in_actual_text = name.as_ref() == b"ActualText";
                     continue;
                 }
                 _ if dict_depth > 0 => continue,
@@ -224,6 +242,16 @@ impl<'a> Interpreter<'a> {
             }
         }
         Ok(())
+    }
+
+    /// `BDC`: the properties stand in the content or, by name, in the resources.
+    fn open_mark(&mut self, resources: &'a Dictionary, inline: Option<Vec<u8>>, operand: Option<&Operand<'_>>) {
+        let named = match operand {
+            Some(Operand::Name(name)) => self.resource(resources, b"Properties", name),
+            _ => None,
+        };
+        let named = named.and_then(|properties| entry(self.doc, properties.as_dict().ok()?, b"ActualText")?.as_str().ok());
+        self.marks.open(inline.as_deref().or(named), self.output.glyphs.len());
     }
 
     fn count_operator(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::book::Area;
 use super::hyphens::{Lexicon, ends_in_hyphen};
 use super::layout::{Line, median};
 use super::markers::{Marker, ends_sentence, is_leader_line, marker, starts_lower, starts_upper};
@@ -35,6 +36,8 @@ pub(super) struct Block {
     pub(super) text: String,
     /// The page on which it begins, counted from 1.
     pub(super) page: u32,
+    /// Where it stands, a box a column.
+    pub(super) boxes: Vec<Area>,
 }
 
 /// What is usual in the book.
@@ -56,6 +59,8 @@ struct Placed<'a> {
     line: &'a Line,
     text: String,
     page: u32,
+    /// Height of the page in points.
+    height: f64,
     left: f64,
     right: f64,
     marker: Option<Marker>,
@@ -94,6 +99,8 @@ pub(super) fn blocks(pages: &[PageLines]) -> Vec<Block> {
 
 /// Gives every line the margins of its column.
 fn place(pages: &[PageLines], body: f64) -> Vec<Placed<'_>> {
+    let mut heights: HashMap<u32, f64> = HashMap::new();
+    heights.extend(pages.iter().map(|page| (page.number, page.height)));
     let regions: Vec<(u32, &[Line])> = pages
         .iter()
         .flat_map(|page| page.lines.chunk_by(|a, b| a.region == b.region).map(|lines| (page.number, lines)))
@@ -126,7 +133,8 @@ fn place(pages: &[PageLines], body: f64) -> Vec<Placed<'_>> {
         };
         placed.extend(lines.iter().map(|line| {
             let text = line.text();
-            Placed { line, marker: marker(&text), text, page: *page, left, right }
+            let height = heights.get(page).copied().unwrap_or_default();
+            Placed { line, marker: marker(&text), text, page: *page, height, left, right }
         }));
     }
     placed
@@ -145,6 +153,10 @@ fn margins(lines: &[Line], body: f64) -> (f64, f64) {
 }
 
 impl Placed<'_> {
+    fn area(&self) -> Area {
+        self.line.area(self.page, self.height)
+    }
+
     /// Distance of its left edge from the margin, in ems.
     fn indent(&self) -> f64 {
         (self.line.x0() - self.left) / self.line.size
@@ -395,7 +407,9 @@ fn write(placed: &[Placed<'_>], drafts: &[Draft], usual: &Usual, lexicon: &Lexic
             kind: kind(placed, draft, usual),
             text: String::new(),
             page: placed[first].page,
+            boxes: Vec::new(),
         });
+        block.boxes.extend(draft.lines.iter().map(|&line| placed[line].area()).reduce(Area::around));
         for &line in &draft.lines {
             lexicon.join(&mut block.text, &placed[line].text);
         }
