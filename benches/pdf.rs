@@ -79,7 +79,7 @@ struct Report {
     repaired: usize,
     error: Option<String>,
     seconds: f64,
-    /// The most memory that the process held, in megabytes.
+    /// The most memory that the process held beyond what it began with, in megabytes.
     megabytes: f64,
 }
 
@@ -92,10 +92,12 @@ enum End {
 
 fn read_one(path: &Path) -> Outcome<()> {
     let bytes = fs::read(path)?;
+    let before = megabytes("VmRSS:"); // libtorch, which the library links
     let start = Instant::now();
     let mut report = Report::default();
     match pdf::extract(&bytes, &Limits::default()) {
         Ok(book) => {
+            report.repaired = book.repairs.iter().flat_map(|repair| &repair.letters).map(|letter| letter.2).sum();
             for page in &book.pages {
                 report.pages[place(page.state)] += 1;
             }
@@ -104,11 +106,16 @@ fn read_one(path: &Path) -> Outcome<()> {
     }
     report.seconds = start.elapsed().as_secs_f64();
     report.text = pdf::text_layer(&bytes, &Limits::default()).ok().map(|pages| pages.join("\n"));
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
-    report.megabytes = peak.unwrap_or(0.0) / 1024.0;
+    report.megabytes = (megabytes("VmHWM:") - before).max(0.0);
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
+}
+
+/// A line of the kernel's record of this process; zero where there is none.
+fn megabytes(key: &str) -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());
+    kilobytes.unwrap_or(0.0) / 1024.0
 }
 
 fn place(state: PageState) -> usize {
@@ -343,12 +350,21 @@ fn outcomes(data: &Path, read: &[(&Path, &End)]) {
         }
     }
     println!("outcomes by folder");
-    println!("  files  text pages  garbled  scanned  empty  errors  crashed  too slow  seconds  slowest  peak MB");
+    println!(
+        "  files  text pages  garbled  scanned  empty  errors  crashed  too slow  repaired  seconds  slowest  peak MB"
+    );
     for (name, tally) in &folders {
         let [text, garbled, scanned, empty] = tally.pages;
         println!(
-            "  {:5}  {text:10}  {garbled:7}  {scanned:7}  {empty:5}  {:6}  {:7}  {:8}  {:7.1}  {:7.2}  {:7.0}  {name}",
-            tally.files, tally.failed, tally.crashed, tally.slow, tally.seconds, tally.slowest, tally.megabytes
+            "  {:5}  {text:10}  {garbled:7}  {scanned:7}  {empty:5}  {:6}  {:7}  {:8}  {:8}  {:7.1}  {:7.2}  {:7.0}  {name}",
+            tally.files,
+            tally.failed,
+            tally.crashed,
+            tally.slow,
+            tally.repaired,
+            tally.seconds,
+            tally.slowest,
+            tally.megabytes
         );
     }
     println!("errors");

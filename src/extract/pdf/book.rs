@@ -40,7 +40,8 @@ pub struct BookPage {
 /// A block of a book's text: Unicode NFC, one line, words broken at line ends joined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BookBlock {
-    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet) or `Table` (a line of contents).
+    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet) or `Table` (a line
+    /// of contents, a row of a table, or formulas).
     pub kind: BlockKind,
     /// Its text; never empty.
     pub text: String,
@@ -390,6 +391,31 @@ mod tests {
         assert_eq!(text_layer(&bytes, &Limits::default()).unwrap(), ["up the page", "level"]);
         let book = extract(&bytes, &Limits::default()).unwrap();
         assert!(book.pages[1].evidence.contains("6 turned glyphs left out"), "{}", book.pages[1].evidence);
+    }
+
+    #[test]
+    fn a_page_whose_text_runs_up_or_down_is_read_turned_and_vertical_fonts_may_set_level_lines() {
+        for matrix in ["0 1 -1 0 300 50", "0 -1 1 0 300 750", "-1 0 0 -1 500 400"] {
+            let content = format!("BT /H 12 Tf {matrix} Tm (this page lies on its side) Tj ET");
+            assert_eq!(page(&content), "this page lies on its side", "{matrix}");
+        }
+        let vertical = |content: &[u8]| {
+            let mut sample = Sample::new();
+            let map = sample.stream(Dictionary::new(), b"beginbfrange <0020> <007E> <0020> endbfrange");
+            let descendant =
+                sample.doc.add_object(dictionary! { "Type" => "Font", "Subtype" => "CIDFontType2", "DW" => 500 });
+            let font = dictionary! {
+                "Type" => "Font", "Subtype" => "Type0", "Encoding" => "Identity-V",
+                "DescendantFonts" => vec![descendant.into()], "ToUnicode" => map,
+            };
+            sample.font("V", font);
+            sample.page(content);
+            sample.bytes()
+        };
+        let level = vertical(b"BT /V 10 Tf 50 700 Td <0061> Tj 5 0 Td <0062> Tj 5 0 Td <0063> Tj ET");
+        assert_eq!(text_layer(&level, &Limits::default()).unwrap(), ["abc"]);
+        let down = extract(&vertical(b"BT /V 10 Tf 50 700 Td <006100620063> Tj ET"), &Limits::default()).unwrap();
+        assert_eq!(down.pages[0].state, PageState::Garbled, "{}", down.pages[0].evidence);
     }
 
     #[test]

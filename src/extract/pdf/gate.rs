@@ -107,7 +107,9 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
     let vowels = share(counts.vowels, counts.letters);
     let enough = counts.letters >= MIN_LETTERS;
 
-    let complaint = if unmapped > MAX_UNMAPPED {
+    let complaint = if counts.characters == 0 && content.rotated > 0 {
+        Some("all of its text is turned")
+    } else if unmapped > MAX_UNMAPPED {
         Some("too many characters without a known text")
     } else if counts.right_to_left > counts.letters {
         Some("a script that runs from right to left, which no book here is in")
@@ -124,6 +126,7 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
     };
     let state = match complaint {
         _ if counts.characters < FEW_CHARACTERS && content.image_share >= SCAN_COVER => PageState::Scanned,
+        _ if counts.characters == 0 && content.rotated > 0 => PageState::Garbled,
         _ if counts.characters == 0 => PageState::Empty,
         Some(_) => PageState::Garbled,
         None => PageState::Text,
@@ -155,6 +158,9 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
         if count > 0 {
             evidence.push_str(&format!(", {count} {what}"));
         }
+    }
+    if content.quarters > 0 {
+        evidence.push_str(&format!(", read after a turn by {}°", 90 * content.quarters));
     }
     if let (Some(complaint), PageState::Garbled) = (complaint, state) {
         evidence.push_str(": ");

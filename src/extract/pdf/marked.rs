@@ -87,8 +87,11 @@ fn retell(glyphs: &mut Vec<Glyph>, start: usize, text: &str) {
         let x0 = line.iter().map(|glyph| glyph.x).fold(f64::INFINITY, f64::min);
         let x1 = line.iter().map(|glyph| glyph.x + glyph.width).fold(f64::NEG_INFINITY, f64::max);
         let width = (x1 - x0) / share.len().max(1) as f64;
-        let told = |text: &[char], x: f64, width: f64| {
-            Glyph { text: Rc::from(text.iter().collect::<String>()), x, width, ..line[0].clone() }
+        let told = |text: &[char], x: f64, width: f64| Glyph {
+            text: Rc::from(text.iter().collect::<String>()),
+            x,
+            width,
+            ..line[0].clone()
         };
         if share.len() == line.len() {
             // One sign for one glyph keeps every place: a mended letter, a soft hyphen.
@@ -128,8 +131,7 @@ mod tests {
             ("<</Other(x)>>", "Bir xyz bar"),
             ("/Unknown", "Bir xyz bar"),
         ] {
-            let content =
-                format!("BT /H 12 Tf 50 700 Td (Bir ) Tj /Span {properties} BDC (xyz) Tj EMC ( bar) Tj ET");
+            let content = format!("BT /H 12 Tf 50 700 Td (Bir ) Tj /Span {properties} BDC (xyz) Tj EMC ( bar) Tj ET");
             assert_eq!(page(&content), expected, "{properties}");
         }
     }
@@ -137,9 +139,7 @@ mod tests {
     #[test]
     fn a_word_broken_over_lines_stands_whole_on_the_first_and_a_long_text_is_shared() {
         let two = |text: &str| {
-            page(&format!(
-                "BT /H 12 Tf 50 700 Td /Span <</ActualText({text})>> BDC (wa-) Tj 0 -14 Td (ter) Tj EMC ET"
-            ))
+            page(&format!("BT /H 12 Tf 50 700 Td /Span <</ActualText({text})>> BDC (wa-) Tj 0 -14 Td (ter) Tj EMC ET"))
         };
         assert_eq!(two("water"), "water");
         assert_eq!(two("one two three four"), "one two three\nfour");

@@ -35,6 +35,7 @@ mod running;
 #[cfg(test)]
 mod sample;
 mod sketch;
+mod tables;
 mod widths;
 
 pub use book::{Area, Book, BookBlock, BookPage, PageState, debug_svg, extract, text_layer};

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use super::book::Area;
 use super::hyphens::{Lexicon, ends_in_hyphen};
 use super::layout::{Line, median};
-use super::markers::{Marker, ends_sentence, is_leader_line, marker, starts_lower, starts_upper};
+use super::markers::{Marker, ends_sentence, is_formula_line, is_leader_line, marker, starts_lower, starts_upper};
 use super::running::PageLines;
+use super::tables;
 use crate::record::BlockKind;
 
 /// A gap wider than this, in usual line pitches, ends a block.
@@ -64,6 +65,8 @@ struct Placed<'a> {
     left: f64,
     right: f64,
     marker: Option<Marker>,
+    /// Whether it is a row of a table.
+    row: bool,
 }
 
 /// Lines that belong together.
@@ -131,10 +134,10 @@ fn place(pages: &[PageLines], body: f64) -> Vec<Placed<'_>> {
             }
             _ => (left, right),
         };
-        placed.extend(lines.iter().map(|line| {
+        placed.extend(lines.iter().zip(tables::rows(lines)).map(|(line, row)| {
             let text = line.text();
             let height = heights.get(page).copied().unwrap_or_default();
-            Placed { line, marker: marker(&text), text, page: *page, height, left, right }
+            Placed { line, marker: marker(&text), text, page: *page, height, left, right, row }
         }));
     }
     placed
@@ -244,6 +247,9 @@ fn drafts(placed: &[Placed<'_>], usual: &Usual) -> Vec<Draft> {
 /// Whether `b` begins a new block after the lines of `open`.
 fn breaks(placed: &[Placed<'_>], open: &Draft, b: &Placed<'_>, usual: &Usual) -> bool {
     let Some(a) = open.lines.last().map(|&at| &placed[at]) else { return true };
+    if a.row || b.row {
+        return true;
+    }
     if !a.same_column(b) || !same_size(a.line.size, b.line.size) || is_leader_line(&a.text) || is_leader_line(&b.text) {
         return true;
     }
@@ -373,7 +379,8 @@ fn goes_on(placed: &[Placed<'_>], open: &Draft, next: &Draft, usual: &Usual) -> 
 fn kind(placed: &[Placed<'_>], draft: &Draft, usual: &Usual) -> BlockKind {
     let lines: Vec<&Placed<'_>> = draft.lines.iter().map(|&at| &placed[at]).collect();
     let Some(first) = lines.first() else { return BlockKind::Paragraph };
-    if lines.iter().any(|at| is_leader_line(&at.text)) {
+    let formula = || first.marker.is_none() && lines.iter().all(|at| is_formula_line(&at.text));
+    if lines.iter().any(|at| is_leader_line(&at.text) || at.row) || formula() {
         return BlockKind::Table;
     }
     let length: usize = lines.iter().map(|at| at.text.chars().count()).sum();

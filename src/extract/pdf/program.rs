@@ -35,7 +35,8 @@ pub(super) struct Program {
 impl Program {
     /// The TrueType, OpenType or CFF program of a font descriptor, if it has one that can be read.
     pub(super) fn read(doc: &Document, descriptor: &Dictionary) -> Option<Self> {
-        let bytes = stream_entry(doc, descriptor, b"FontFile2").or_else(|| stream_entry(doc, descriptor, b"FontFile3"))?;
+        let bytes =
+            stream_entry(doc, descriptor, b"FontFile2").or_else(|| stream_entry(doc, descriptor, b"FontFile3"))?;
         Self::parse(&bytes)
     }
 
@@ -159,4 +160,89 @@ impl Program {
 /// The glyph of a character, except the one for missing characters.
 fn mapped(subtable: &CmapSubtable<'_>, c: u32) -> Option<u32> {
     subtable.map_codepoint(c).map(GlyphId::to_u32).filter(|&glyph| glyph > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A font file of these tables, sums left out.
+    fn sfnt(tables: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+        let count = u16::try_from(tables.len()).unwrap();
+        let mut file = [&[0, 1, 0, 0][..], &count.to_be_bytes(), &[0; 6]].concat();
+        let mut offset = 12 + 16 * tables.len();
+        for (tag, table) in tables {
+            file.extend(tag.iter().chain(&[0; 4]));
+            file.extend(u32::try_from(offset).unwrap().to_be_bytes());
+            file.extend(u32::try_from(table.len()).unwrap().to_be_bytes());
+            offset += table.len();
+        }
+        file.extend(tables.iter().flat_map(|(_, table)| table));
+        file
+    }
+
+    fn words(values: &[u16]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_be_bytes()).collect()
+    }
+
+    /// A `cmap` with one subtable of format 6: glyphs for characters from `first` on.
+    fn cmap(platform: u16, encoding: u16, first: u16, glyphs: &[u16]) -> Vec<u8> {
+        let count = u16::try_from(glyphs.len()).unwrap();
+        [words(&[0, 1, platform, encoding, 0, 12, 6, 10 + 2 * count, 0, first, count]), words(glyphs)].concat()
+    }
+
+    #[test]
+    fn a_unicode_cmap_is_read_backwards_and_others_only_lead_to_glyphs() {
+        let unicode = Program::parse(&sfnt(&[(b"cmap", cmap(3, 1, 0x416, &[7, 8, 7]))])).unwrap();
+        assert_eq!([7, 8, 9].map(|glyph| unicode.glyph(glyph).map(String::as_str)), [Some("Ж"), Some("З"), None]);
+        assert_eq!(unicode.cid(8).map(String::as_str), Some("З"));
+        assert_eq!(unicode.code(b'A'), None);
+        let symbol = Program::parse(&sfnt(&[(b"cmap", cmap(3, 0, 0xF041, &[7, 8]))])).unwrap();
+        assert_eq!((symbol.glyph(7), symbol.code(b'A')), (None, None), "a glyph without a name has no text");
+    }
+
+    #[test]
+    fn names_of_a_post_table_and_codes_of_a_symbol_cmap() {
+        // Version 2, three glyphs: .notdef, A by its number in the Macintosh set, and a name of its own.
+        let post = [words(&[2, 0]), vec![0; 28], words(&[3, 0, 36, 258]), b"\x09afii10085".to_vec()].concat();
+        let program = Program::parse(&sfnt(&[(b"cmap", cmap(3, 0, 0xF061, &[2, 1])), (b"post", post)])).unwrap();
+        assert_eq!([1, 2].map(|glyph| program.glyph(glyph).map(String::as_str)), [Some("A"), Some("у")]);
+        assert_eq!((program.code(b'a').unwrap().as_str(), program.code(b'b').unwrap().as_str()), ("у", "A"));
+        assert_eq!(program.named(b"afii10085").unwrap(), "у");
+    }
+
+    #[test]
+    fn names_and_codes_of_a_bare_cff_program() {
+        let index = |items: &[&[u8]]| {
+            let mut bytes = words(&[u16::try_from(items.len()).unwrap()]);
+            if !items.is_empty() {
+                let mut end = 1_u8;
+                bytes.extend([1, end]);
+                for item in items {
+                    end += u8::try_from(item.len()).unwrap();
+                    bytes.push(end);
+                }
+            }
+            bytes.extend(items.concat());
+            bytes
+        };
+        // Offsets in the top dictionary as three-byte numbers: charset, encoding, glyphs, the private dictionary.
+        let number = |value: usize| [28, (value >> 8) as u8, value as u8];
+        let head = [vec![1, 0, 4, 1], index(&[b"F"])].concat();
+        let strings = index(&[b"afii10026"]);
+        let after = head.len() + 5 + 19 + strings.len() + 2;
+        let glyphs = index(&[&[14], &[14], &[14]]);
+        let (charset, encoding) = (words(&[391, 34]), [0, 2, 0x41, 0x42]);
+        let at = [after, after + 1 + charset.len(), after + 1 + charset.len() + encoding.len()];
+        let mut top = Vec::new();
+        top.extend(number(at[0]).iter().chain(&[15]).chain(&number(at[1])).chain(&[16]));
+        top.extend(number(at[2]).iter().chain(&[17]).chain(&number(0)).chain(&number(at[0])).chain(&[18]));
+        assert_eq!(top.len(), 19);
+        let file = [head, index(&[&top]), strings, words(&[0]), vec![0], charset, encoding.to_vec(), glyphs].concat();
+        let program = Program::parse(&file).unwrap();
+        assert_eq!([1, 2].map(|glyph| program.glyph(glyph).map(String::as_str)), [Some("И"), Some("A")]);
+        assert_eq!(program.code(b'A').map(String::as_str), Some("И"));
+        assert_eq!(program.named(b"afii10026").map(String::as_str), Some("И"));
+        assert!(Program::parse(b"no font").is_none() && Program::parse(&file[..40]).is_none());
+    }
 }

@@ -26,16 +26,7 @@ pub struct Table {
 pub const TABLES: [Table; 3] = [
     Table {
         name: "turkmen-1993",
-        letters: &[
-            ('¥', 'Ý'),
-            ('ÿ', 'ý'),
-            ('Ñ', 'Ň'),
-            ('ñ', 'ň'),
-            ('$', 'Ş'),
-            ('¢', 'ş'),
-            ('£', 'Ž'),
-            ('ſ', 'ž'),
-        ],
+        letters: &[('¥', 'Ý'), ('ÿ', 'ý'), ('Ñ', 'Ň'), ('ñ', 'ň'), ('$', 'Ş'), ('¢', 'ş'), ('£', 'Ž'), ('ſ', 'ž')],
     },
     // Windows-1254 has ş; ý and ň took the places of their look-alikes there.
     Table {
@@ -121,7 +112,8 @@ impl Census {
             }
             for (at, &(c, of)) in word.iter().enumerate() {
                 if of == font && is_of_tables(c) {
-                    let mut beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| word.get(at));
+                    let mut beside =
+                        [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| word.get(at));
                     let count = usage.counts.entry(c).or_default();
                     count.0 += 1;
                     let inside = beside.clone().any(|(c, _)| c.is_alphabetic()) && !beside.any(|(c, _)| c.is_numeric());
@@ -178,9 +170,8 @@ impl Usage {
             let pairs = self.pairs(table);
             let letter = |c: char| pairs.iter().find(|pair| pair.0 == c).map_or(c, |pair| pair.1);
             let repaired: String = self.text.chars().map(letter).collect();
-            language::identify(&repaired, &[]).is_some_and(|guess| {
-                guess.language == Language::TURKMEN && guess.confidence >= MIN_CONFIDENCE
-            })
+            language::identify(&repaired, &[])
+                .is_some_and(|guess| guess.language == Language::TURKMEN && guess.confidence >= MIN_CONFIDENCE)
         })
     }
 }
@@ -238,7 +229,8 @@ mod tests {
     fn other_languages_and_prices_stay_as_they_are() {
         for other in [
             TURKMEN.replace('ň', "n").replace('ş', "s").replace('Ş', "S") + " Bahasy 5$ we 7$, 20¥ we 30¥",
-            "El niño pequeño soñaba con una montaña. La señora española enseñaba a los niños el camino del año".to_owned(),
+            "El niño pequeño soñaba con una montaña. La señora española enseñaba a los niños el camino del año"
+                .to_owned(),
         ] {
             let (read, repairs) = text(&book("D", &other));
             assert_eq!(repairs, []);

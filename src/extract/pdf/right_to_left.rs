@@ -13,7 +13,9 @@ pub(super) fn is_right_to_left(c: char) -> bool {
 
 /// What keeps its direction inside such a line.
 fn is_left_to_right(text: &str) -> bool {
-    text.chars().any(|c| c.is_alphanumeric() && !is_right_to_left(c) || matches!(c, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}'))
+    text.chars().any(|c| {
+        c.is_alphanumeric() && !is_right_to_left(c) || matches!(c, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
+    })
 }
 
 /// A word and its glyphs' texts, left to right.
@@ -21,7 +23,8 @@ pub(super) type Pieces<'a> = (Word, Vec<&'a str>);
 
 /// Writes the texts of a line's words, and orders the words as they are read.
 pub(super) fn read(words: Vec<Pieces<'_>>) -> Vec<Word> {
-    let letters = || words.iter().flat_map(|(_, pieces)| pieces).flat_map(|piece| piece.chars()).filter(|c| c.is_alphabetic());
+    let letters =
+        || words.iter().flat_map(|(_, pieces)| pieces).flat_map(|piece| piece.chars()).filter(|c| c.is_alphabetic());
     let backwards = letters().filter(|&c| is_right_to_left(c)).count() * 2 > letters().count();
     let mut read: Vec<Word> = words
         .into_iter()

@@ -116,7 +116,8 @@ mod tests {
     #[test]
     fn a_drawing_is_xml_that_holds_every_word_block_and_number() {
         let mut sample = Sample::new();
-        let content = set("B", 16.0, 50.0, 700.0, "A <b>&\"title") + &set("U", 10.0, 50.0, 660.0, "Some words of a paragraph.");
+        let content = set("B", 16.0, 50.0, 700.0, "A <b>&\"longer title")
+            + &set("U", 10.0, 50.0, 660.0, "Some words of a paragraph.");
         sample.page(content.as_bytes());
         let bytes = sample.bytes();
         let svg = debug_svg(&bytes, 1, &Limits::default()).unwrap();
@@ -130,9 +131,11 @@ mod tests {
                 _ => {}
             }
         }
-        // Seven words and two labels; a region, two lines, seven words, two blocks, besides the empty frame.
-        assert_eq!((words, boxes), (9, 12), "{svg}");
-        assert!(svg.contains("&lt;b&gt;&amp;&quot;title") && svg.contains(">1 Heading<") && svg.contains(">2 Paragraph<"));
+        // Eight words and two labels; a region, two lines, eight words, two blocks, besides the empty frame.
+        assert_eq!((words, boxes), (10, 13), "{svg}");
+        assert!(
+            svg.contains("&lt;b&gt;&amp;&quot;longer") && svg.contains(">1 Heading<") && svg.contains(">2 Paragraph<")
+        );
         let error = debug_svg(&bytes, 2, &Limits::default()).unwrap_err();
         assert!(error.to_string().contains("page 2"), "{error}");
     }
