@@ -77,6 +77,8 @@ struct Report {
     pages: [usize; 4],
     /// Letters that repair tables replaced.
     repaired: usize,
+    /// Why pages are garbled.
+    reasons: Vec<String>,
     error: Option<String>,
     seconds: f64,
     /// The most memory that the process held beyond what it began with, in megabytes.
@@ -100,6 +102,9 @@ fn read_one(path: &Path) -> Outcome<()> {
             report.repaired = book.repairs.iter().flat_map(|repair| &repair.letters).map(|letter| letter.2).sum();
             for page in &book.pages {
                 report.pages[place(page.state)] += 1;
+                if page.state == PageState::Garbled {
+                    report.reasons.extend(page.evidence.rsplit(": ").next().map(str::to_owned));
+                }
             }
         }
         Err(error) => report.error = Some(error.to_string()),
@@ -319,6 +324,7 @@ struct Tally {
 fn outcomes(data: &Path, read: &[(&Path, &End)]) {
     let mut folders: BTreeMap<String, Tally> = BTreeMap::new();
     let mut errors: BTreeMap<String, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut extremes: Vec<(f64, f64, String)> = Vec::new();
     for (path, end) in read {
         let inside = path.strip_prefix(data).unwrap_or(path);
@@ -341,6 +347,7 @@ fn outcomes(data: &Path, read: &[(&Path, &End)]) {
         }
         match end {
             End::Read(report) => {
+                report.reasons.iter().for_each(|reason| *reasons.entry(reason.clone()).or_default() += 1);
                 extremes.push((report.seconds, report.megabytes, inside.display().to_string()));
                 if let Some(error) = &report.error {
                     *errors.entry(kind(error)).or_default() += 1;
@@ -367,6 +374,8 @@ fn outcomes(data: &Path, read: &[(&Path, &End)]) {
             tally.megabytes
         );
     }
+    println!("garbled pages");
+    reasons.iter().for_each(|(reason, count)| println!("  {count:5}  {reason}"));
     println!("errors");
     errors.iter().for_each(|(error, count)| println!("  {count:5}  {error}"));
     println!("slowest and largest");
