@@ -6,7 +6,9 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::font::{dict_entry, entry};
 use super::interpreter::{FontCache, PageContent, interpret};
 use super::layout::{self, Line};
+use super::repair::{Census, Repair};
 use super::running::PageLines;
+use super::sketch::Sketch;
 use super::{Limits, gate, open, paragraphs, running};
 use crate::error::{Error, Result};
 use crate::record::BlockKind;
@@ -36,18 +38,49 @@ pub struct BookPage {
 }
 
 /// A block of a book's text: Unicode NFC, one line, words broken at line ends joined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BookBlock {
-    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet) or `Table` (a line of contents).
+    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet) or `Table` (a line
+    /// of contents, a row of a table, or formulas).
     pub kind: BlockKind,
     /// Its text; never empty.
     pub text: String,
     /// The page on which it begins, counted from 1.
     pub page: u32,
+    /// Where it stands, in reading order: one box a column, or two where it goes on in another.
+    pub boxes: Vec<Area>,
+}
+
+/// A box on a page, in points from the top left corner of the page as displayed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Area {
+    /// The page, counted from 1.
+    pub page: u32,
+    /// Left edge.
+    pub x0: f64,
+    /// Upper edge.
+    pub y0: f64,
+    /// Right edge.
+    pub x1: f64,
+    /// Lower edge.
+    pub y1: f64,
+}
+
+impl Area {
+    /// The smallest box around both.
+    pub(super) fn around(self, other: Self) -> Self {
+        Self {
+            page: self.page,
+            x0: self.x0.min(other.x0),
+            y0: self.y0.min(other.y0),
+            x1: self.x1.max(other.x1),
+            y1: self.y1.max(other.y1),
+        }
+    }
 }
 
 /// A book as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Book {
     /// All pages, in order.
     pub pages: Vec<BookPage>,
@@ -55,6 +88,8 @@ pub struct Book {
     pub title: Option<String>,
     /// The text of the pages that are [`PageState::Text`], in reading order, without running heads, feet and page numbers.
     pub blocks: Vec<BookBlock>,
+    /// Fonts whose signs were read as other letters than the file says.
+    pub repairs: Vec<Repair>,
 }
 
 /// Reads a book.
@@ -62,26 +97,76 @@ pub struct Book {
 /// # Errors
 /// Kind `Input`: the file exceeds a limit, is damaged, or needs a password; or the PDF parser panicked on it.
 pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Book> {
+    open::with_document(bytes, limits, |doc| read(doc, limits, None).map(|(book, _)| book))
+}
+
+/// A page as it was understood, as an SVG drawing that stands alone: its columns, lines and words, and the blocks in colour with
+/// their numbers in reading order, which are places in [`Book::blocks`] counted from 1.
+///
+/// # Errors
+/// As [`extract`], and of kind `Input` if the book has no such page.
+pub fn debug_svg(bytes: &[u8], page: u32, limits: &Limits) -> Result<String> {
     open::with_document(bytes, limits, |doc| {
-        let mut pages = Vec::new();
-        let mut texts = Vec::new();
-        each_page(doc, limits, |number, content, lines| {
-            let (state, evidence) = gate::assess(&content, &lines);
-            pages.push(BookPage { number, state, evidence });
-            if state == PageState::Text {
-                texts.push(PageLines { number, height: content.height, lines });
-            }
-        })?;
-        if let Some(body) = paragraphs::body_size(&texts) {
-            running::remove(&mut texts, body);
-        }
-        let blocks = paragraphs::blocks(&texts)
-            .into_iter()
-            .filter(|block| !block.text.trim().is_empty())
-            .map(|block| BookBlock { kind: block.kind, text: block.text.trim().nfc().collect(), page: block.page })
-            .collect();
-        Ok(Book { pages, title: title(doc), blocks })
+        let (book, sketch) = read(doc, limits, Some(page))?;
+        let found = book.pages.iter().find(|known| known.number == page).zip(sketch);
+        let (known, sketch) =
+            found.ok_or_else(|| Error::input(format!("there is no page {page}: the PDF has {}", book.pages.len())))?;
+        Ok(sketch.draw(known, &book.blocks))
     })
+}
+
+/// Reads a book, and keeps the lines of one page.
+fn read(doc: &Document, limits: &Limits, kept: Option<u32>) -> Result<(Book, Option<Sketch>)> {
+    let mut fonts = FontCache::default();
+    let mut reading = Reading::default();
+    reading.read(doc, limits, &mut fonts, kept)?;
+    let repairs = std::mem::take(&mut reading.census).repair();
+    if !repairs.is_empty() {
+        // The fonts say other letters now.
+        reading = Reading::default();
+        reading.read(doc, limits, &mut fonts, kept)?;
+    }
+    let Reading { pages, mut texts, sketch, .. } = reading;
+    if let Some(body) = paragraphs::body_size(&texts) {
+        running::remove(&mut texts, body);
+    }
+    let blocks = paragraphs::blocks(&texts)
+        .into_iter()
+        .filter(|block| !block.text.trim().is_empty())
+        .map(|block| BookBlock {
+            kind: block.kind,
+            text: block.text.trim().nfc().collect(),
+            page: block.page,
+            boxes: block.boxes,
+        })
+        .collect();
+    Ok((Book { pages, title: title(doc), blocks, repairs }, sketch))
+}
+
+/// The pages of a book on the way.
+#[derive(Debug, Default)]
+struct Reading {
+    pages: Vec<BookPage>,
+    /// The lines of the pages that are text.
+    texts: Vec<PageLines>,
+    census: Census,
+    sketch: Option<Sketch>,
+}
+
+impl Reading {
+    fn read(&mut self, doc: &Document, limits: &Limits, fonts: &mut FontCache, kept: Option<u32>) -> Result<()> {
+        each_page(doc, limits, fonts, |number, content, lines| {
+            self.census.add(&content);
+            let (state, evidence) = gate::assess(&content, &lines);
+            self.pages.push(BookPage { number, state, evidence });
+            if kept == Some(number) {
+                self.sketch = Some(Sketch { width: content.width, height: content.height, lines: lines.clone() });
+            }
+            if state == PageState::Text {
+                self.texts.push(PageLines { number, height: content.height, lines });
+            }
+        })
+    }
 }
 
 /// The lines of every page as the text layer reads them, before the page gate and the book's logic: to look at, not to use.
@@ -91,7 +176,7 @@ pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Book> {
 pub fn text_layer(bytes: &[u8], limits: &Limits) -> Result<Vec<String>> {
     open::with_document(bytes, limits, |doc| {
         let mut pages = Vec::new();
-        each_page(doc, limits, |_, _, lines| {
+        each_page(doc, limits, &mut FontCache::default(), |_, _, lines| {
             let lines: Vec<String> = lines.iter().map(Line::text).collect();
             pages.push(lines.join("\n"));
         })?;
@@ -99,8 +184,14 @@ pub fn text_layer(bytes: &[u8], limits: &Limits) -> Result<Vec<String>> {
     })
 }
 
-fn each_page(doc: &Document, limits: &Limits, mut visit: impl FnMut(u32, PageContent, Vec<Line>)) -> Result<()> {
-    let (mut fonts, mut gutters) = (FontCache::default(), Vec::new());
+/// Interprets the pages, one after another.
+pub(super) fn each_page(
+    doc: &Document,
+    limits: &Limits,
+    fonts: &mut FontCache,
+    mut visit: impl FnMut(u32, PageContent, Vec<Line>),
+) -> Result<()> {
+    let mut gutters = Vec::new();
     for (at, page) in doc.page_iter().enumerate() {
         if at >= limits.max_pages {
             return Err(Error::input(format!(
@@ -109,7 +200,7 @@ fn each_page(doc: &Document, limits: &Limits, mut visit: impl FnMut(u32, PageCon
             )));
         }
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        let content = interpret(doc, page, number, &mut fonts, limits)?;
+        let content = interpret(doc, page, number, fonts, limits)?;
         let lines = layout::lines(&content, &mut gutters);
         visit(number, content, lines);
     }
@@ -300,6 +391,31 @@ mod tests {
         assert_eq!(text_layer(&bytes, &Limits::default()).unwrap(), ["up the page", "level"]);
         let book = extract(&bytes, &Limits::default()).unwrap();
         assert!(book.pages[1].evidence.contains("6 turned glyphs left out"), "{}", book.pages[1].evidence);
+    }
+
+    #[test]
+    fn a_page_whose_text_runs_up_or_down_is_read_turned_and_vertical_fonts_may_set_level_lines() {
+        for matrix in ["0 1 -1 0 300 50", "0 -1 1 0 300 750", "-1 0 0 -1 500 400"] {
+            let content = format!("BT /H 12 Tf {matrix} Tm (this page lies on its side) Tj ET");
+            assert_eq!(page(&content), "this page lies on its side", "{matrix}");
+        }
+        let vertical = |content: &[u8]| {
+            let mut sample = Sample::new();
+            let map = sample.stream(Dictionary::new(), b"beginbfrange <0020> <007E> <0020> endbfrange");
+            let descendant =
+                sample.doc.add_object(dictionary! { "Type" => "Font", "Subtype" => "CIDFontType2", "DW" => 500 });
+            let font = dictionary! {
+                "Type" => "Font", "Subtype" => "Type0", "Encoding" => "Identity-V",
+                "DescendantFonts" => vec![descendant.into()], "ToUnicode" => map,
+            };
+            sample.font("V", font);
+            sample.page(content);
+            sample.bytes()
+        };
+        let level = vertical(b"BT /V 10 Tf 50 700 Td <0061> Tj 5 0 Td <0062> Tj 5 0 Td <0063> Tj ET");
+        assert_eq!(text_layer(&level, &Limits::default()).unwrap(), ["abc"]);
+        let down = extract(&vertical(b"BT /V 10 Tf 50 700 Td <006100620063> Tj ET"), &Limits::default()).unwrap();
+        assert_eq!(down.pages[0].state, PageState::Garbled, "{}", down.pages[0].evidence);
     }
 
     #[test]

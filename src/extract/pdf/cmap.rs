@@ -237,6 +237,17 @@ pub(super) fn two_bytes(bytes: &[u8]) -> Code {
     Code { value: big_endian(&bytes[..length.min(bytes.len())]), length }
 }
 
+/// The character that a UTF-16 string starts with: one unit, or the two of a surrogate pair.
+pub(super) fn utf16(bytes: &[u8]) -> Code {
+    match *bytes {
+        [a @ 0xD8..=0xDB, b, c @ 0xDC..=0xDF, d, ..] => {
+            let (high, low) = (u32::from(u16::from_be_bytes([a, b])), u32::from(u16::from_be_bytes([c, d])));
+            Code { value: 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00), length: 4 }
+        }
+        _ => two_bytes(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

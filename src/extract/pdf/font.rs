@@ -1,9 +1,8 @@
 //! Fonts: from the bytes of a shown string to texts and widths.
 //!
 //! A code's text comes from the best witness that speaks of it: the ToUnicode CMap, then the glyph name in
-//! `/Differences`, then the base encoding. Where none does (subset fonts whose codes are glyph numbers), there is no text, the
-//! interpreter writes U+FFFD and counts it, and the page gate decides. The tables inside embedded TrueType and CFF fonts are
-//! not read yet; of Type 1 programs the built-in encoding is.
+//! `/Differences`, then the base encoding, then the tables of the embedded program. Where none does (subset fonts whose
+//! codes are glyph numbers), there is no text, the interpreter writes U+FFFD and counts it, and the page gate decides.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,8 +11,11 @@ use std::rc::Rc;
 use lopdf::{Dictionary, Document, Object};
 
 use super::cmap::{self, CMap, Code};
-use super::glyphs::{self, BaseEncoding, HELVETICA_WIDTHS, TIMES_WIDTHS};
+use super::encodings::BaseEncoding;
+use super::glyphs;
 use super::lexer::{Lexer, Token};
+use super::program::Program;
+use super::widths::{self, Widths};
 
 /// CMaps and font programs larger than this are not read.
 const MAX_STREAM: usize = 32 << 20;
@@ -40,9 +42,17 @@ pub(super) struct Font {
     pub(super) bold: bool,
     /// Whether its strings run downwards.
     pub(super) vertical: bool,
+    /// Why codes of it may be without text.
+    pub(super) silence: String,
     coding: Coding,
     to_unicode: Option<CMap>,
+    /// The embedded program, where CIDs lead into it.
+    program: Option<Program>,
+    /// The `CIDToGIDMap` of a composite TrueType font, if it is a stream: glyph ids in two bytes each.
+    glyph_ids: Option<Vec<u8>>,
     widths: Widths,
+    /// Characters that stand for others, see [`super::repair`].
+    replaced: RefCell<Vec<(char, char)>>,
     /// CMap look-ups are linear in the number of ranges; each code is looked up once.
     known: RefCell<HashMap<u32, Known>>,
 }
@@ -54,22 +64,16 @@ type Known = (Option<Rc<str>>, f64);
 enum Coding {
     /// One byte a code, with the text of each code.
     Simple(Vec<Option<String>>),
-    /// `Identity-H` and `-V`, and the predefined CMaps that are not known here: two bytes a code.
-    TwoByte,
-    /// `UniJIS-UTF16-H` and its kin: the codes are UTF-16 units.
+    /// `Identity-H` and `-V`: two bytes a code, which is the CID.
+    Identity,
+    /// A predefined CMap that is not known here, taken as two bytes a code.
+    Unknown,
+    /// `UniJIS-UTF16-H`, `UniGB-UCS2-H` and their kin: the codes are UTF-16 units.
     Unicode,
     /// An embedded CMap.
     Embedded(CMap),
     /// The font is missing from the resources.
     Missing,
-}
-
-#[derive(Debug)]
-enum Widths {
-    Simple { first: u32, widths: Vec<f64>, missing: f64 },
-    Standard(&'static [u16; 95]),
-    Fixed(f64),
-    Composite { by_cid: HashMap<u32, f64>, ranges: Vec<(u32, u32, f64)>, default: f64 },
 }
 
 /// Follows references; `None` for what is missing or null.
@@ -105,11 +109,13 @@ pub(super) fn number(object: &Object) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn number_entry(doc: &Document, dict: &Dictionary, key: &[u8]) -> Option<f64> {
+/// The value of a key that should be a number.
+pub(super) fn number_entry(doc: &Document, dict: &Dictionary, key: &[u8]) -> Option<f64> {
     entry(doc, dict, key).and_then(number)
 }
 
-fn stream_entry(doc: &Document, dict: &Dictionary, key: &[u8]) -> Option<Vec<u8>> {
+/// The bytes of a stream; none where it is missing, too large or damaged.
+pub(super) fn stream_entry(doc: &Document, dict: &Dictionary, key: &[u8]) -> Option<Vec<u8>> {
     let stream = entry(doc, dict, key)?.as_stream().ok()?;
     stream.get_plain_content_with_limit(MAX_STREAM).ok()
 }
@@ -126,19 +132,23 @@ impl Font {
         let name = base_name(doc, dict).or_else(|| base_name(doc, described)).unwrap_or_default();
         let encoding_name = entry(doc, dict, b"Encoding").and_then(|name| name.as_name().ok()).unwrap_or_default();
 
-        let coding = if subtype == b"Type0" || descendant.is_some() {
-            composite_coding(doc, dict, encoding_name)
+        let program = descriptor.and_then(|descriptor| Program::read(doc, descriptor));
+
+        let composite = subtype == b"Type0" || descendant.is_some();
+        let (coding, widths) = if composite {
+            (composite_coding(doc, dict, encoding_name), widths::composite_widths(doc, described))
         } else {
-            Coding::Simple(simple_texts(doc, dict, descriptor, &name))
-        };
-        let widths = match coding {
-            Coding::Simple(_) => simple_widths(doc, dict, descriptor, subtype, &name),
-            _ => composite_widths(doc, described),
+            let texts = simple_texts(doc, dict, subtype, descriptor, program.as_ref(), &name);
+            (Coding::Simple(texts), widths::simple_widths(doc, dict, descriptor, subtype, &name))
         };
         Self {
             bold: is_bold(doc, descriptor, &name),
             vertical: encoding_name.ends_with(b"-V"),
             to_unicode: to_unicode(doc, dict),
+            silence: silence(&coding, dict, encoding_name, program.is_some()),
+            program: program.filter(|_| composite),
+            glyph_ids: descendant.and_then(|descendant| stream_entry(doc, descendant, b"CIDToGIDMap")),
+            replaced: RefCell::default(),
             known: RefCell::default(),
             name,
             coding,
@@ -154,7 +164,11 @@ impl Font {
             vertical: false,
             coding: Coding::Missing,
             to_unicode: None,
+            silence: "it is not in the resources of the page".to_owned(),
+            program: None,
+            glyph_ids: None,
             widths: Widths::Fixed(0.5),
+            replaced: RefCell::default(),
             known: RefCell::default(),
         }
     }
@@ -165,16 +179,26 @@ impl Font {
             Coding::Simple(_) | Coding::Missing => {
                 Code { value: bytes.first().map_or(0, |&byte| byte.into()), length: 1 }
             }
-            Coding::TwoByte | Coding::Unicode => cmap::two_bytes(bytes),
+            Coding::Identity | Coding::Unknown => cmap::two_bytes(bytes),
+            Coding::Unicode => cmap::utf16(bytes),
             Coding::Embedded(map) => map.next_code(bytes),
         };
         let known = self.known.borrow().get(&code.value).cloned();
         let (text, width) = known.unwrap_or_else(|| {
-            let looked_up = (self.text(code.value).map(Rc::from), self.width(code.value));
+            let replaced = self.replaced.borrow();
+            let letter = |c: char| replaced.iter().find(|pair| pair.0 == c).map_or(c, |pair| pair.1);
+            let text = self.text(code.value).map(|text| text.chars().map(letter).collect::<String>());
+            let looked_up = (text.map(Rc::from), self.widths.of(code.value, self.cid(code.value)));
             self.known.borrow_mut().insert(code.value, looked_up.clone());
             looked_up
         });
         Char { text, width, is_space_code: code.length == 1 && code.value == 32, length: code.length.max(1) }
+    }
+
+    /// From now on reads the first character of each pair as the second.
+    pub(super) fn replace(&self, pairs: Vec<(char, char)>) {
+        *self.replaced.borrow_mut() = pairs;
+        self.known.borrow_mut().clear();
     }
 
     fn text(&self, code: u32) -> Option<String> {
@@ -184,31 +208,43 @@ impl Font {
         match &self.coding {
             Coding::Simple(texts) => texts.get(code as usize).cloned().flatten(),
             Coding::Unicode => char::from_u32(code).and_then(|c| glyphs::usable(c.to_string())),
-            Coding::TwoByte | Coding::Embedded(_) | Coding::Missing => None,
+            Coding::Identity | Coding::Embedded(_) => self.text_of_cid(self.cid(code)),
+            Coding::Unknown | Coding::Missing => None,
         }
     }
 
-    fn width(&self, code: u32) -> f64 {
-        match &self.widths {
-            Widths::Simple { first, widths, missing } => {
-                let at = code.checked_sub(*first).map_or(usize::MAX, |at| at as usize);
-                widths.get(at).copied().unwrap_or(*missing)
-            }
-            Widths::Standard(table) => {
-                let ascii = code.checked_sub(32).and_then(|at| table.get(at as usize));
-                ascii.map_or(0.5, |&width| f64::from(width) / 1000.0)
-            }
-            Widths::Fixed(width) => *width,
-            Widths::Composite { by_cid, ranges, default } => {
-                let cid = match &self.coding {
-                    Coding::Embedded(map) => map.cid(code).unwrap_or(code),
-                    _ => code,
-                };
-                let ranged =
-                    || ranges.iter().find(|(first, last, _)| (first..=last).contains(&&cid)).map(|&(.., width)| width);
-                by_cid.get(&cid).copied().or_else(ranged).unwrap_or(*default)
-            }
+    fn cid(&self, code: u32) -> u32 {
+        match &self.coding {
+            Coding::Embedded(map) => map.cid(code).unwrap_or(code),
+            _ => code,
         }
+    }
+
+    /// What the embedded program says of the glyph of a CID.
+    fn text_of_cid(&self, cid: u32) -> Option<String> {
+        let program = self.program.as_ref()?;
+        let text = match &self.glyph_ids {
+            Some(ids) => {
+                let at = 2 * cid as usize;
+                let id = ids.get(at..at + 2)?;
+                program.glyph(u32::from(u16::from_be_bytes([id[0], id[1]])))
+            }
+            None => program.cid(cid),
+        };
+        text.cloned()
+    }
+}
+
+/// Why a font may have codes without text, for the reader of a page's evidence.
+fn silence(coding: &Coding, dict: &Dictionary, encoding_name: &[u8], has_program: bool) -> String {
+    let map = if dict.has(b"ToUnicode") { "its ToUnicode map leaves codes out" } else { "it has no ToUnicode map" };
+    let program = if has_program { "its program does not name the glyphs" } else { "its program says nothing of them" };
+    match coding {
+        Coding::Unknown => {
+            format!("its codes follow {}, which is not known here, and {map}", String::from_utf8_lossy(encoding_name))
+        }
+        Coding::Simple(_) => format!("{map}, its encoding does not name the glyphs, and {program}"),
+        _ => format!("{map}, and {program}"),
     }
 }
 
@@ -250,13 +286,22 @@ fn composite_coding(doc: &Document, dict: &Dictionary, encoding_name: &[u8]) -> 
     let contains = |part: &[u8]| encoding_name.windows(part.len()).any(|window| window == part);
     if encoding_name.starts_with(b"Uni") && (contains(b"UCS2") || contains(b"UTF16")) {
         Coding::Unicode
+    } else if encoding_name.starts_with(b"Identity") || encoding_name.is_empty() {
+        Coding::Identity
     } else {
-        Coding::TwoByte
+        Coding::Unknown
     }
 }
 
 /// The text of each of the 256 codes of a simple font, as its encoding says.
-fn simple_texts(doc: &Document, dict: &Dictionary, descriptor: Option<&Dictionary>, name: &str) -> Vec<Option<String>> {
+fn simple_texts(
+    doc: &Document,
+    dict: &Dictionary,
+    subtype: &[u8],
+    descriptor: Option<&Dictionary>,
+    program: Option<&Program>,
+    name: &str,
+) -> Vec<Option<String>> {
     let encoding = entry(doc, dict, b"Encoding");
     let named = |object: &Object| object.as_name().ok().and_then(BaseEncoding::from_name);
     let base = match encoding {
@@ -266,7 +311,9 @@ fn simple_texts(doc: &Document, dict: &Dictionary, descriptor: Option<&Dictionar
     };
     let mut texts: Vec<Option<String>> = match base {
         Some(base) => (0..=255).map(|code| base.text(code)).collect(),
-        None => built_in_texts(doc, descriptor, name),
+        // A bitmap or drawn font has the glyphs that its differences name, and no others.
+        None if subtype == b"Type3" => vec![None; 256],
+        None => built_in_texts(doc, descriptor, program, name),
     };
     let differences = encoding
         .and_then(as_dict)
@@ -279,7 +326,7 @@ fn simple_texts(doc: &Document, dict: &Dictionary, descriptor: Option<&Dictionar
             Some(Object::Name(name)) => {
                 // A name that says nothing also takes back what the base encoding would have said.
                 if let Some(slot) = texts.get_mut(code) {
-                    *slot = glyphs::text_of_name(name);
+                    *slot = glyphs::text_of_name(name).or_else(|| program?.named(name).cloned());
                 }
                 code = code.saturating_add(1);
             }
@@ -291,12 +338,23 @@ fn simple_texts(doc: &Document, dict: &Dictionary, descriptor: Option<&Dictionar
 }
 
 /// What the codes mean when no base encoding is named.
-fn built_in_texts(doc: &Document, descriptor: Option<&Dictionary>, name: &str) -> Vec<Option<String>> {
+fn built_in_texts(
+    doc: &Document,
+    descriptor: Option<&Dictionary>,
+    program: Option<&Program>,
+    name: &str,
+) -> Vec<Option<String>> {
     const SYMBOLIC: i64 = 1 << 2;
+    if let Some(texts) = program.and_then(own_texts) {
+        return texts;
+    }
     let lower = name.to_lowercase();
-    if ["symbol", "dingbats", "wingdings", "webdings"].iter().any(|family| lower.contains(family)) {
+    if let Some(encoding) = BaseEncoding::of_font(name) {
+        return (0..=255).map(|code| encoding.text(code)).collect();
+    }
+    if ["dingbats", "wingdings", "webdings"].iter().any(|family| lower.contains(family)) {
         // Pictures; only the bullets that lists start with are text.
-        let bullets: &[u8] = if lower.contains("dings") { &[0x6C, 0x9F, 0xA7] } else { &[0xB7] };
+        let bullets: &[u8] = &[0x6C, 0x9F, 0xA7];
         return (0..=255)
             .map(|code| {
                 (code == 32).then(|| " ".to_owned()).or_else(|| bullets.contains(&code).then(|| "•".to_owned()))
@@ -311,6 +369,12 @@ fn built_in_texts(doc: &Document, descriptor: Option<&Dictionary>, name: &str) -
     let embedded = descriptor.has(b"FontFile2") || descriptor.has(b"FontFile3");
     let symbolic = entry(doc, descriptor, b"Flags").and_then(|flags| flags.as_i64().ok()).unwrap_or(0) & SYMBOLIC != 0;
     if embedded && symbolic { vec![None; 256] } else { standard() }
+}
+
+/// The codes as the embedded program encodes them; `None` where it has text for none.
+fn own_texts(program: &Program) -> Option<Vec<Option<String>>> {
+    let texts: Vec<Option<String>> = (0..=255).map(|code| program.code(code).cloned()).collect();
+    texts.iter().any(Option::is_some).then_some(texts)
 }
 
 /// The `dup 65 /A put` lines of a Type 1 font program; `None` where it says that its encoding is the standard one.
@@ -337,62 +401,6 @@ fn type1_texts(program: &[u8]) -> Option<Vec<Option<String>>> {
         code = None;
     }
     found.then_some(texts)
-}
-
-fn simple_widths(
-    doc: &Document,
-    dict: &Dictionary,
-    descriptor: Option<&Dictionary>,
-    subtype: &[u8],
-    name: &str,
-) -> Widths {
-    // Type 3 widths are in glyph space, which its font matrix maps to text space.
-    let matrix = entry(doc, dict, b"FontMatrix").and_then(|matrix| matrix.as_array().ok()?.first()).and_then(number);
-    let unit = if subtype == b"Type3" { matrix.unwrap_or(0.001).abs() } else { 0.001 };
-    let missing =
-        descriptor.and_then(|descriptor| number_entry(doc, descriptor, b"MissingWidth")).unwrap_or(0.0) * unit;
-    if let Some(array) = entry(doc, dict, b"Widths").and_then(|widths| widths.as_array().ok()) {
-        let widths = array.iter().map(|width| resolve(doc, width).and_then(number).unwrap_or(0.0) * unit).collect();
-        let first = number_entry(doc, dict, b"FirstChar").unwrap_or(0.0).clamp(0.0, 255.0) as u32;
-        return Widths::Simple { first, widths, missing };
-    }
-    let lower = name.to_lowercase();
-    if lower.contains("courier") {
-        Widths::Fixed(0.6)
-    } else if lower.contains("times") || lower.contains("serif") && !lower.contains("sans") {
-        Widths::Standard(&TIMES_WIDTHS)
-    } else {
-        Widths::Standard(&HELVETICA_WIDTHS)
-    }
-}
-
-fn composite_widths(doc: &Document, descendant: &Dictionary) -> Widths {
-    let mut by_cid = HashMap::new();
-    let mut ranges = Vec::new();
-    let empty = Vec::new();
-    let array = entry(doc, descendant, b"W").and_then(|widths| widths.as_array().ok()).unwrap_or(&empty);
-    let mut pending: Vec<f64> = Vec::new();
-    for item in array {
-        match resolve(doc, item) {
-            Some(Object::Array(widths)) => {
-                if let Some(first) = pending.pop() {
-                    for (cid, width) in (first.max(0.0) as u32..).zip(widths.iter().take(65_536)) {
-                        by_cid.insert(cid, resolve(doc, width).and_then(number).unwrap_or(0.0) / 1000.0);
-                    }
-                }
-                pending.clear();
-            }
-            Some(object) => {
-                pending.extend(number(object));
-                if let [first, last, width] = pending[..] {
-                    ranges.push((first.max(0.0) as u32, last.max(0.0) as u32, width / 1000.0));
-                    pending.clear();
-                }
-            }
-            None => {}
-        }
-    }
-    Widths::Composite { by_cid, ranges, default: number_entry(doc, descendant, b"DW").unwrap_or(1000.0) / 1000.0 }
 }
 
 #[cfg(test)]

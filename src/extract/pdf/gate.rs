@@ -6,6 +6,7 @@
 use super::book::PageState;
 use super::interpreter::PageContent;
 use super::layout::Line;
+use super::right_to_left::is_right_to_left;
 
 /// More characters than this share without a known text, and the page is garbled.
 const MAX_UNMAPPED: f64 = 0.05;
@@ -37,6 +38,7 @@ struct Counts {
     vowels: usize,
     words: usize,
     mixed_words: usize,
+    right_to_left: usize,
 }
 
 fn is_latin(c: char) -> bool {
@@ -79,6 +81,7 @@ impl Counts {
                 self.latin += usize::from(is_latin(c));
                 self.accented += usize::from(is_latin(c) && !c.is_ascii());
             }
+            self.right_to_left += usize::from(is_right_to_left(c));
             latin |= is_latin(c);
             cyrillic |= is_cyrillic(c);
         }
@@ -104,8 +107,12 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
     let vowels = share(counts.vowels, counts.letters);
     let enough = counts.letters >= MIN_LETTERS;
 
-    let complaint = if unmapped > MAX_UNMAPPED {
+    let complaint = if counts.characters == 0 && content.rotated > 0 {
+        Some("all of its text is turned")
+    } else if unmapped > MAX_UNMAPPED {
         Some("too many characters without a known text")
+    } else if counts.right_to_left > counts.letters {
+        Some("a script that runs from right to left, which no book here is in")
     } else if readable < MIN_READABLE && counts.characters > counts.unmapped {
         Some("too few characters of known alphabets")
     } else if enough && mixed > MAX_MIXED {
@@ -119,6 +126,7 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
     };
     let state = match complaint {
         _ if counts.characters < FEW_CHARACTERS && content.image_share >= SCAN_COVER => PageState::Scanned,
+        _ if counts.characters == 0 && content.rotated > 0 => PageState::Garbled,
         _ if counts.characters == 0 => PageState::Empty,
         Some(_) => PageState::Garbled,
         None => PageState::Text,
@@ -135,11 +143,10 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
         percent(content.image_share)
     );
     if counts.unmapped > 0 {
-        let mut silent: Vec<&str> = content
-            .glyphs
-            .iter()
-            .filter(|glyph| &*glyph.text == "\u{FFFD}")
-            .map(|glyph| content.fonts[glyph.font].name.as_str())
+        let silent = content.glyphs.iter().filter(|glyph| &*glyph.text == "\u{FFFD}");
+        let mut silent: Vec<String> = silent
+            .map(|glyph| &content.fonts[glyph.font])
+            .map(|font| format!("{} ({})", font.name, font.silence))
             .collect();
         silent.sort_unstable();
         silent.dedup();
@@ -151,6 +158,9 @@ pub(super) fn assess(content: &PageContent, lines: &[Line]) -> (PageState, Strin
         if count > 0 {
             evidence.push_str(&format!(", {count} {what}"));
         }
+    }
+    if content.quarters > 0 {
+        evidence.push_str(&format!(", read after a turn by {}°", 90 * content.quarters));
     }
     if let (Some(complaint), PageState::Garbled) = (complaint, state) {
         evidence.push_str(": ");

@@ -1,10 +1,11 @@
-//! From glyph names and base encodings to text.
+//! From glyph names to text.
 //!
 //! The names follow the Adobe Glyph List. Most of its 4 281 entries are regular, so they are made by rule: base letter and
-//! accent (`ncaron`), code point (`uni0422`, `u1D400`), the numbers of the Cyrillic block (`afii10036`). A name that no
-//! rule knows (`g37`, `cid123`) says nothing about its text, and yields none: a guess here is how books come out as
+//! accent (`ncaron`), code point (`uni0422`, `u1D400`), the numbers of the Cyrillic block (`afii10036`). The rest comes
+//! from the list itself, as the font crate carries it. A name that neither knows (`g37`, `cid123`) says nothing about its text, and yields none: a guess here is how books come out as
 //! mojibake without an error.
 
+use read_fonts::ps::agl;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Accents as glyph names spell them, with the combining character. Longest names first where one ends another.
@@ -87,6 +88,10 @@ pub(super) fn usable(text: String) -> Option<String> {
     for c in text.chars() {
         match c {
             '\u{FB00}'..='\u{FB06}' => out.extend(std::iter::once(c).nfkc()),
+            // The shapes of Arabic letters; those that stand alone come with a space.
+            '\u{FB50}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFC}' => {
+                out.extend(std::iter::once(c).nfkc().filter(|c| *c != ' '));
+            }
             '\u{F0B7}' | '\u{F06C}' | '\u{F09F}' => out.push('•'),
             '\u{F0A7}' | '\u{F06E}' => out.push('■'),
             '\u{F020}' => out.push(' '),
@@ -131,7 +136,13 @@ fn text_of_part(name: &str) -> Option<String> {
     {
         return u32::from_str_radix(hex, 16).ok().and_then(char::from_u32).map(String::from);
     }
-    accented(name)
+    accented(name).or_else(|| listed(name))
+}
+
+/// A name of the list itself. `a12` is a number in bitmap fonts, and a picture in Zapf Dingbats only.
+fn listed(name: &str) -> Option<String> {
+    let numbered = name.len() > 1 && name[1..].bytes().all(|byte| byte.is_ascii_digit());
+    if numbered { None } else { agl::name_to_char(name).map(String::from) }
 }
 
 /// `0422` or `00660069`: groups of four hexadecimal digits.
@@ -178,71 +189,6 @@ static NAMED_BY_NAME: std::sync::LazyLock<Vec<(&str, &str)>> = std::sync::LazyLo
     named
 });
 
-/// The encodings that a font may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BaseEncoding {
-    /// `WinAnsiEncoding`: windows-1252.
-    WinAnsi,
-    /// `MacRomanEncoding`.
-    MacRoman,
-    /// `StandardEncoding`, that of Type 1 text fonts.
-    Standard,
-}
-
-/// Standard encoding from 0xA1 on; `\0` where it has no glyph.
-const STANDARD_HIGH: &str = "¡¢£⁄¥ƒ§¤'“«‹›ﬁﬂ\0–†‡·\0¶•‚„”»…‰\0¿\0`´ˆ˜¯˘˙¨\0˚¸\0˝˛ˇ—\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0Æ\0ª\0\0\0\0ŁØŒº\0\0\0\0\0æ\0\0\0ı\0\0łøœß";
-
-impl BaseEncoding {
-    /// The encoding of a name such as `WinAnsiEncoding`.
-    pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        match name {
-            b"WinAnsiEncoding" => Some(Self::WinAnsi),
-            b"MacRomanEncoding" => Some(Self::MacRoman),
-            b"StandardEncoding" => Some(Self::Standard),
-            _ => None,
-        }
-    }
-
-    /// The text of a code; nothing for the codes that stand for no glyph.
-    pub(super) fn text(self, code: u8) -> Option<String> {
-        let table =
-            |encoding: &'static encoding_rs::Encoding| encoding.decode_without_bom_handling(&[code]).0.into_owned();
-        match (self, code) {
-            (_, 0..0x20) => None,
-            (Self::Standard, b'\'') => Some("’".to_owned()),
-            (Self::Standard, b'`') => Some("‘".to_owned()),
-            (_, 0x20..0x7F) => Some(char::from(code).to_string()),
-            // The unused codes of WinAnsi are bullets, by the note under the table in ISO 32000-1, annex D.2.
-            (Self::WinAnsi, 0x7F | 0x81 | 0x8D | 0x8F | 0x90 | 0x9D) => Some("•".to_owned()),
-            (Self::WinAnsi, 0xAD) => Some("-".to_owned()),
-            (Self::WinAnsi, _) => usable(table(encoding_rs::WINDOWS_1252)),
-            (Self::MacRoman, _) => usable(table(encoding_rs::MACINTOSH)),
-            (Self::Standard, 0x7F..=0xA0) => None,
-            (Self::Standard, _) => {
-                STANDARD_HIGH.chars().nth(usize::from(code - 0xA1)).and_then(|c| usable(c.to_string()))
-            }
-        }
-    }
-}
-
-/// Widths of ASCII 0x20–0x7E in Helvetica, in thousandths of the font size: PDFs may leave out those of the standard fonts.
-#[rustfmt::skip]
-pub(super) const HELVETICA_WIDTHS: [u16; 95] = [
-    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556, 556, 556,
-    556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667,
-    778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556,
-    222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
-];
-
-/// The same for Times Roman.
-#[rustfmt::skip]
-pub(super) const TIMES_WIDTHS: [u16; 95] = [
-    250, 333, 408, 500, 500, 833, 778, 180, 333, 333, 500, 564, 250, 333, 250, 278, 500, 500, 500, 500, 500, 500, 500, 500, 500,
-    500, 278, 278, 564, 564, 564, 444, 921, 722, 667, 667, 722, 611, 556, 722, 722, 333, 389, 722, 611, 889, 722, 722, 556,
-    722, 667, 556, 611, 722, 722, 944, 722, 722, 611, 333, 278, 333, 469, 500, 333, 444, 500, 444, 500, 444, 333, 500, 500,
-    278, 278, 500, 278, 778, 500, 500, 500, 500, 333, 389, 278, 500, 500, 722, 500, 500, 444, 480, 200, 480, 541,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,17 +224,5 @@ mod tests {
         {
             assert_eq!(text(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn base_encodings_differ_where_the_tables_do() {
-        assert_eq!(BaseEncoding::WinAnsi.text(0xE4).as_deref(), Some("ä"));
-        assert_eq!(BaseEncoding::MacRoman.text(0x8A).as_deref(), Some("ä"));
-        assert_eq!(BaseEncoding::Standard.text(0xAE).as_deref(), Some("fi"));
-        assert_eq!(BaseEncoding::Standard.text(0xD0).as_deref(), Some("—"));
-        assert_eq!(BaseEncoding::Standard.text(0xE1).as_deref(), Some("Æ"));
-        assert_eq!(BaseEncoding::Standard.text(0xFB).as_deref(), Some("ß"));
-        assert_eq!(BaseEncoding::Standard.text(0xE4), None);
-        assert_eq!(BaseEncoding::WinAnsi.text(0x95).as_deref(), Some("•"));
     }
 }

@@ -11,6 +11,7 @@ use lopdf::{Dictionary, Document, Object, ObjectId};
 use super::Limits;
 use super::font::{Font, dict_entry, entry, number, resolve};
 use super::lexer::{Lexer, Token};
+use super::marked::Marks;
 use super::page::{Matrix, inflate, inherited, page_content, page_space};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,8 @@ use crate::error::{Error, Result};
 const MAX_OPERATORS: usize = 5_000_000;
 /// Forms inside forms.
 const MAX_FORM_DEPTH: usize = 12;
+/// Turned glyphs from which on a page may be turned to read them.
+const MIN_TURNED: usize = 20;
 /// Saved graphics states.
 const MAX_SAVED: usize = 256;
 
@@ -50,6 +53,10 @@ pub(super) struct PageContent {
     pub(super) fonts: Vec<Rc<Font>>,
     /// Glyphs left out because their line is not upright.
     pub(super) rotated: usize,
+    /// Of those, how many run up, upside down, and down the page.
+    pub(super) turned: [usize; 3],
+    /// Quarter turns, clockwise, by which the page was turned to read it, besides its own.
+    pub(super) quarters: usize,
     /// Glyphs left out because they lie outside the page.
     pub(super) outside: usize,
     /// Share of the page that images cover, at most 1; overlaps count twice.
@@ -100,7 +107,7 @@ impl Operand<'_> {
     }
 }
 
-/// Interprets a page.
+/// Interprets a page: as displayed, or turned where nearly all of its text runs up, down, or upside down.
 ///
 /// # Errors
 /// Kind `Input`, when the page exceeds a limit.
@@ -114,6 +121,29 @@ pub(super) fn interpret(
     let empty = Dictionary::new();
     let page = doc.get_dictionary(page_id).unwrap_or(&empty);
     let (to_page, width, height) = page_space(doc, page);
+    let level = interpret_turned(doc, page, number, fonts, limits, (to_page, width, height))?;
+    let found =
+        level.turned.iter().enumerate().find(|&(_, &count)| count >= MIN_TURNED && count > 2 * level.glyphs.len());
+    let Some((at, _)) = found else { return Ok(level) };
+    let space = match at {
+        0 => (to_page.then(Matrix([0.0, -1.0, 1.0, 0.0, 0.0, width])), height, width),
+        1 => (to_page.then(Matrix([-1.0, 0.0, 0.0, -1.0, width, height])), width, height),
+        _ => (to_page.then(Matrix([0.0, 1.0, -1.0, 0.0, height, 0.0])), height, width),
+    };
+    let turned = interpret_turned(doc, page, number, fonts, limits, space)?;
+    Ok(PageContent { quarters: at + 1, ..turned })
+}
+
+/// Interprets a page in a space of this width and height.
+fn interpret_turned(
+    doc: &Document,
+    page: &Dictionary,
+    number: u32,
+    fonts: &mut FontCache,
+    limits: &Limits,
+    (to_page, width, height): (Matrix, f64, f64),
+) -> Result<PageContent> {
+    let empty = Dictionary::new();
     let mut interpreter = Interpreter {
         doc,
         fonts,
@@ -121,6 +151,7 @@ pub(super) fn interpret(
         number,
         operators: 0,
         glyph_count: 0,
+        marks: Marks::default(),
         output: PageContent { width, height, ..PageContent::default() },
     };
     let state = State {
@@ -136,6 +167,7 @@ pub(super) fn interpret(
     let content = page_content(doc, page, number)?;
     let resources = inherited(doc, page, b"Resources").and_then(|object| object.as_dict().ok()).unwrap_or(&empty);
     interpreter.run(&content, resources, state, 0)?;
+    interpreter.marks.close_all(&mut interpreter.output.glyphs);
     let mut output = interpreter.output;
     output.image_share = output.image_share.min(1.0);
     Ok(output)
@@ -148,6 +180,7 @@ struct Interpreter<'a> {
     number: u32,
     operators: usize,
     glyph_count: usize,
+    marks: Marks,
     output: PageContent,
 }
 
@@ -177,11 +210,13 @@ impl<'a> Interpreter<'a> {
         let mut lexer = Lexer::new(content);
         let mut operands: Vec<Operand<'_>> = Vec::new();
         let mut array: Option<Vec<Operand<'_>>> = None;
-        let mut dict_depth = 0_usize;
+        // Of dictionaries only the actual text counts that `BDC` may bring.
+        let (mut dict_depth, mut in_actual_text, mut actual_text) = (0_usize, false, None);
         while let Some(token) = lexer.next() {
             let operand = match token {
                 Token::DictStart => {
                     dict_depth += 1;
+                    in_actual_text = false;
                     continue;
                 }
                 Token::DictEnd => {
@@ -200,9 +235,21 @@ impl<'a> Interpreter<'a> {
                             self.output.image_share += self.image_share(&frame.state);
                         }
                         b"Do" => self.draw(&frame, &operands)?,
+                        b"BMC" => self.marks.open(None, self.output.glyphs.len()),
+                        b"BDC" => self.open_mark(resources, actual_text.take(), operands.last()),
+                        b"EMC" => self.marks.close(&mut self.output.glyphs),
                         _ => self.operator(&mut frame, word, &operands)?,
                     }
                     operands.clear();
+                    (in_actual_text, actual_text) = (false, None);
+                    continue;
+                }
+                Token::String(bytes) if dict_depth == 1 && in_actual_text => {
+                    actual_text = Some(bytes);
+                    continue;
+                }
+                Token::Name(name) if dict_depth > 0 => {
+                    in_actual_text = name.as_ref() == b"ActualText";
                     continue;
                 }
                 _ if dict_depth > 0 => continue,
@@ -224,6 +271,17 @@ impl<'a> Interpreter<'a> {
             }
         }
         Ok(())
+    }
+
+    /// `BDC`: the properties stand in the content or, by name, in the resources.
+    fn open_mark(&mut self, resources: &'a Dictionary, inline: Option<Vec<u8>>, operand: Option<&Operand<'_>>) {
+        let named = match operand {
+            Some(Operand::Name(name)) => self.resource(resources, b"Properties", name),
+            _ => None,
+        };
+        let named =
+            named.and_then(|properties| entry(self.doc, properties.as_dict().ok()?, b"ActualText")?.as_str().ok());
+        self.marks.open(inline.as_deref().or(named), self.output.glyphs.len());
     }
 
     fn count_operator(&mut self) -> Result<()> {
@@ -385,18 +443,22 @@ impl<'a> Interpreter<'a> {
     fn show(&mut self, frame: &mut Frame<'a>, mut bytes: &[u8], font_index: usize) -> Result<()> {
         let font = Rc::clone(&self.output.fonts[font_index]);
         let state = &frame.state;
+        // A string of a vertical font runs down the page, but one glyph has no direction: programs set level lines so.
+        let single = font.vertical && font.decode(bytes).length >= bytes.len();
         while !bytes.is_empty() {
             let char = font.decode(bytes);
             bytes = &bytes[char.length.min(bytes.len())..];
             let glyph_space = Matrix([state.size * state.scale, 0.0, 0.0, state.size, 0.0, state.rise]);
             let to_page = frame.text.then(state.ctm);
-            let placed = glyph_space.then(to_page).0;
+            // The origin of a vertical glyph is the middle of its top.
+            let origin = if single { Matrix::shift(-0.5 * char.width, -0.88) } else { Matrix::IDENTITY };
+            let placed = origin.then(glyph_space).then(to_page).0;
             let spacing = state.char_space + if char.is_space_code { state.word_space } else { 0.0 };
             let advance = (char.width * state.size + spacing) * state.scale;
             // Letter-spaced words must not fall apart, but wider steps than half an em set things apart.
             let kept_spacing = if state.char_space.abs() <= 0.5 * state.size.abs() { state.char_space } else { 0.0 };
             let width = (char.width * state.size + kept_spacing) * state.scale * to_page.0[0];
-            self.place(&char.text, placed, width, font_index, font.vertical)?;
+            self.place(&char.text, placed, width, font_index, font.vertical && !single)?;
             let (right, down) = if font.vertical { (0.0, -state.size - spacing) } else { (advance, 0.0) };
             frame.text = Matrix::shift(right, down).then(frame.text);
         }
@@ -426,6 +488,15 @@ impl<'a> Interpreter<'a> {
         let page = &mut self.output;
         if vertical || a <= 0.0 || b.abs() > 0.1 * a {
             page.rotated += 1;
+            let quarter = match (a, b) {
+                _ if vertical => None,
+                (a, b) if a.abs() <= 0.1 * b.abs() => Some(if b > 0.0 { 0 } else { 2 }),
+                (a, b) if b.abs() <= 0.1 * a.abs() => Some(1),
+                _ => None,
+            };
+            if let Some(at) = quarter {
+                page.turned[at] += 1;
+            }
         } else if x + width < -1.0 || x > page.width + 1.0 || y + size < -1.0 || y > page.height + 1.0 {
             page.outside += 1;
         } else {

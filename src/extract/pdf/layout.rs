@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::book::Area;
 use super::columns::{Columns, find_columns};
 use super::font::Font;
 use super::interpreter::{Glyph, PageContent};
+use super::right_to_left::{self, Pieces};
 
 /// A gap wider than this separates words.
 const WORD_GAP: f64 = 0.2;
@@ -32,7 +34,7 @@ pub(super) struct Word {
 /// A line of one column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
-    /// Its words, left to right; at least one.
+    /// Its words in reading order; at least one.
     pub(super) words: Vec<Word>,
     /// Baseline, in points from the bottom of the page.
     pub(super) y: f64,
@@ -53,12 +55,18 @@ impl Line {
 
     /// Left edge in points.
     pub(super) fn x0(&self) -> f64 {
-        self.words.first().map_or(0.0, |word| word.x0)
+        self.words.iter().map(|word| word.x0).reduce(f64::min).unwrap_or(0.0)
     }
 
     /// Right edge in points.
     pub(super) fn x1(&self) -> f64 {
-        self.words.last().map_or(0.0, |word| word.x1)
+        self.words.iter().map(|word| word.x1).reduce(f64::max).unwrap_or(0.0)
+    }
+
+    /// Its box on a page of this height, from the ascenders to the descenders.
+    pub(super) fn area(&self, page: u32, height: f64) -> Area {
+        let (y0, y1) = (height - self.y - 0.75 * self.size, height - self.y + 0.25 * self.size);
+        Area { page, x0: self.x0(), y0, x1: self.x1(), y1 }
     }
 }
 
@@ -232,7 +240,7 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 fn line(row: &Row<'_>, fonts: &[Rc<Font>], region: usize) -> Option<Line> {
     let glyphs: Vec<&Glyph> = row.fragments.iter().flat_map(|fragment| fragment.glyphs.iter().copied()).collect();
     let threshold = word_gap(&row.fragments);
-    let mut words: Vec<Word> = Vec::new();
+    let mut pieces: Vec<Pieces<'_>> = Vec::new();
     let mut apart = true;
     for glyph in &glyphs {
         if is_space(glyph) {
@@ -240,15 +248,16 @@ fn line(row: &Row<'_>, fonts: &[Rc<Font>], region: usize) -> Option<Line> {
             continue;
         }
         let end = glyph.x + glyph.width;
-        match words.last_mut() {
-            Some(word) if !apart && glyph.x - word.x1 <= threshold * glyph.size.max(0.7 * row.size) => {
-                word.text.push_str(&glyph.text);
+        match pieces.last_mut() {
+            Some((word, texts)) if !apart && glyph.x - word.x1 <= threshold * glyph.size.max(0.7 * row.size) => {
+                texts.push(&glyph.text);
                 word.x1 = word.x1.max(end);
             }
-            _ => words.push(Word { text: glyph.text.to_string(), x0: glyph.x, x1: end }),
+            _ => pieces.push((Word { text: String::new(), x0: glyph.x, x1: end }, vec![&glyph.text])),
         }
         apart = false;
     }
+    let mut words = right_to_left::read(pieces);
     for word in &mut words {
         // Accents drawn after their letter become one character with it; white space inside a glyph's text goes.
         word.text = unicode_normalization::UnicodeNormalization::nfc(word.text.as_str())

@@ -100,6 +100,19 @@ pub(super) fn is_leader_line(text: &str) -> bool {
     text.contains("....") || text.contains(". . . .") || text.contains("………") || text.contains("____")
 }
 
+/// A line of mathematics: more digits and signs than letters of words, and an operator or a relation among them. One or two
+/// letters are a variable or a unit.
+pub(super) fn is_formula_line(text: &str) -> bool {
+    let printed = text.chars().filter(|c| !c.is_whitespace()).count();
+    let words = text.split(|c: char| !c.is_alphabetic()).map(|word| word.chars().count());
+    let letters: usize = words.filter(|&length| length > 2).sum();
+    let signs = "=<>≤≥≈≠≡+−×÷·∙√∑∫±→⇒";
+    printed >= 3
+        && 2 * letters < printed
+        && text.contains(|c| signs.contains(c))
+        && text.contains(char::is_alphanumeric)
+}
+
 /// Whether a line ends a sentence, or announces a list.
 pub(super) fn ends_sentence(text: &str) -> bool {
     let core = text.trim_end_matches(['»', '”', '"', '“', ')', ']', '’']);
@@ -148,6 +161,21 @@ mod tests {
             ("3.14 is", None),
         ] {
             assert_eq!(marker(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn formulas() {
+        for (text, expected) in [
+            ("2 + 3 = 5", true),
+            ("x² − 4 = 0", true),
+            ("S = a · b", true),
+            ("12", false),
+            ("1941–1945", false),
+            ("5 + 3 = ? Реши пример", false),
+            ("tg 45° = 1", true),
+        ] {
+            assert_eq!(is_formula_line(text), expected, "{text}");
         }
     }
 

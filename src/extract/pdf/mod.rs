@@ -2,19 +2,20 @@
 //!
 //! ```text
 //! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns) ─▶ gate (is it text?) ─┐
-//!            └ font ◀─ cmap, glyphs (codes ─▶ text)                                             │
+//!            └ font ◀─ cmap, glyphs, encodings, program (codes ─▶ text), repair (old alphabets)  │
 //!                                     book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ running (heads) ┘
 //! ```
 //!
 //! The rule above all others: never silently garbled. A code whose text no table of the file names becomes U+FFFD and is
 //! counted; a page with too many of them, or whose letters make no words, is [`PageState::Garbled`] and its text is left out.
 //!
-//! Not read yet: the tables of embedded TrueType and CFF fonts, turned and vertical text, tables, text in annotations.
+//! Not read: turned and vertical text, text in annotations and form fields.
 
 pub mod book;
 
 mod cmap;
 mod columns;
+mod encodings;
 mod font;
 mod gate;
 mod glyphs;
@@ -22,15 +23,23 @@ mod hyphens;
 mod interpreter;
 mod layout;
 mod lexer;
+mod marked;
 mod markers;
 mod open;
 mod page;
 mod paragraphs;
+mod program;
+mod repair;
+mod right_to_left;
 mod running;
 #[cfg(test)]
 mod sample;
+mod sketch;
+mod tables;
+mod widths;
 
-pub use book::{Book, BookBlock, BookPage, PageState, extract, text_layer};
+pub use book::{Area, Book, BookBlock, BookPage, PageState, debug_svg, extract, text_layer};
+pub use repair::{Repair, TABLES, Table};
 
 /// What one book may cost. Exceeding a limit is an error that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use super::book::Area;
 use super::hyphens::{Lexicon, ends_in_hyphen};
 use super::layout::{Line, median};
-use super::markers::{Marker, ends_sentence, is_leader_line, marker, starts_lower, starts_upper};
+use super::markers::{Marker, ends_sentence, is_formula_line, is_leader_line, marker, starts_lower, starts_upper};
 use super::running::PageLines;
+use super::tables;
 use crate::record::BlockKind;
 
 /// A gap wider than this, in usual line pitches, ends a block.
@@ -35,6 +37,8 @@ pub(super) struct Block {
     pub(super) text: String,
     /// The page on which it begins, counted from 1.
     pub(super) page: u32,
+    /// Where it stands, a box a column.
+    pub(super) boxes: Vec<Area>,
 }
 
 /// What is usual in the book.
@@ -56,9 +60,13 @@ struct Placed<'a> {
     line: &'a Line,
     text: String,
     page: u32,
+    /// Height of the page in points.
+    height: f64,
     left: f64,
     right: f64,
     marker: Option<Marker>,
+    /// Whether it is a row of a table.
+    row: bool,
 }
 
 /// Lines that belong together.
@@ -94,6 +102,8 @@ pub(super) fn blocks(pages: &[PageLines]) -> Vec<Block> {
 
 /// Gives every line the margins of its column.
 fn place(pages: &[PageLines], body: f64) -> Vec<Placed<'_>> {
+    let mut heights: HashMap<u32, f64> = HashMap::new();
+    heights.extend(pages.iter().map(|page| (page.number, page.height)));
     let regions: Vec<(u32, &[Line])> = pages
         .iter()
         .flat_map(|page| page.lines.chunk_by(|a, b| a.region == b.region).map(|lines| (page.number, lines)))
@@ -124,9 +134,10 @@ fn place(pages: &[PageLines], body: f64) -> Vec<Placed<'_>> {
             }
             _ => (left, right),
         };
-        placed.extend(lines.iter().map(|line| {
+        placed.extend(lines.iter().zip(tables::rows(lines)).map(|(line, row)| {
             let text = line.text();
-            Placed { line, marker: marker(&text), text, page: *page, left, right }
+            let height = heights.get(page).copied().unwrap_or_default();
+            Placed { line, marker: marker(&text), text, page: *page, height, left, right, row }
         }));
     }
     placed
@@ -145,6 +156,10 @@ fn margins(lines: &[Line], body: f64) -> (f64, f64) {
 }
 
 impl Placed<'_> {
+    fn area(&self) -> Area {
+        self.line.area(self.page, self.height)
+    }
+
     /// Distance of its left edge from the margin, in ems.
     fn indent(&self) -> f64 {
         (self.line.x0() - self.left) / self.line.size
@@ -232,6 +247,9 @@ fn drafts(placed: &[Placed<'_>], usual: &Usual) -> Vec<Draft> {
 /// Whether `b` begins a new block after the lines of `open`.
 fn breaks(placed: &[Placed<'_>], open: &Draft, b: &Placed<'_>, usual: &Usual) -> bool {
     let Some(a) = open.lines.last().map(|&at| &placed[at]) else { return true };
+    if a.row || b.row {
+        return true;
+    }
     if !a.same_column(b) || !same_size(a.line.size, b.line.size) || is_leader_line(&a.text) || is_leader_line(&b.text) {
         return true;
     }
@@ -361,7 +379,8 @@ fn goes_on(placed: &[Placed<'_>], open: &Draft, next: &Draft, usual: &Usual) -> 
 fn kind(placed: &[Placed<'_>], draft: &Draft, usual: &Usual) -> BlockKind {
     let lines: Vec<&Placed<'_>> = draft.lines.iter().map(|&at| &placed[at]).collect();
     let Some(first) = lines.first() else { return BlockKind::Paragraph };
-    if lines.iter().any(|at| is_leader_line(&at.text)) {
+    let formula = || first.marker.is_none() && lines.iter().all(|at| is_formula_line(&at.text));
+    if lines.iter().any(|at| is_leader_line(&at.text) || at.row) || formula() {
         return BlockKind::Table;
     }
     let length: usize = lines.iter().map(|at| at.text.chars().count()).sum();
@@ -395,7 +414,9 @@ fn write(placed: &[Placed<'_>], drafts: &[Draft], usual: &Usual, lexicon: &Lexic
             kind: kind(placed, draft, usual),
             text: String::new(),
             page: placed[first].page,
+            boxes: Vec::new(),
         });
+        block.boxes.extend(draft.lines.iter().map(|&line| placed[line].area()).reduce(Area::around));
         for &line in &draft.lines {
             lexicon.join(&mut block.text, &placed[line].text);
         }
