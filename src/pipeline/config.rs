@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::record::Language;
-use crate::stage::site::{Shelf, Site};
+use crate::stage::books::{Reader, Shelf, Shelves};
+use crate::stage::site::Site;
 use crate::stage::{
     Languages, align, crawl, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment,
 };
@@ -74,6 +75,9 @@ pub struct Pipeline {
     /// The folder of the file: other paths are relative to it.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// Who reads books: set by the program that runs the pipeline.
+    #[serde(skip)]
+    pub reader: Reader,
     /// The file itself, as it was named; empty for a pipeline that came from text.
     #[serde(skip)]
     pub file: PathBuf,
@@ -151,6 +155,7 @@ impl Pipeline {
                 "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
             );
         }
+        self.extract.limits.check().map_err(|error| error.while_doing(name.to_owned()))?;
         self.check_files(name)?;
         crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
         let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));
@@ -172,15 +177,10 @@ impl Pipeline {
             }
         }
         for shelf in &self.shelf {
-            let manifest = shelf.folder.join(&shelf.manifest);
-            if !manifest.is_file() {
-                return missing(format!(
-                    "the shelf {} has no manifest {}: a CSV with the columns subject, grade, part, language, file",
-                    shelf.name,
-                    manifest.display()
-                ));
-            }
+            shelf.check().map_err(|error| error.while_doing(name.to_owned()))?;
         }
+        // A manifest with a mistake in it would take books away; better nothing is done.
+        Shelves::read(&self.shelf).map_err(|error| Error::config(format!("{name}: {error}")))?;
         for gold in [&self.evaluate.pairs, &self.evaluate.documents].into_iter().flatten() {
             let gold = self.folder.join(gold);
             if !gold.is_file() {

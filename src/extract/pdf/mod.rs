@@ -30,7 +30,8 @@ mod running;
 #[cfg(test)]
 mod sample;
 
-pub use book::{Book, BookBlock, BookPage, PageState, extract, text_layer};
+pub use crate::record::{BookPage, PageState};
+pub use book::{Book, BookBlock, extract, extract_watched, text_layer};
 
 /// What one book may cost. Exceeding a limit is an error that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
