@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::books::{self, Reader, Shelf, Shelves};
+use super::books::{self, Ocr, Reader, Shelf, Shelves};
 use super::site::Site;
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ use crate::text::language;
 pub const VERSION: u32 = 2;
 
 /// What changes a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Params {
     /// Pages with less text than this many characters make no document.
@@ -34,6 +34,14 @@ pub struct Params {
     pub keep_vanished: bool,
     /// Pages of a book that are read.
     pub max_book_pages: u32,
+    /// Whether the pages of books that are pictures are recognised.
+    pub ocr: Ocr,
+    /// The recogniser's program.
+    pub ocr_program: String,
+    /// The recogniser's names for languages. Turkmen has none: no pack knows its letters.
+    pub ocr_languages: BTreeMap<Language, String>,
+    /// Paragraphs of less confidence, 0 to 100, are left out.
+    pub ocr_min_confidence: f32,
     /// What a book may cost.
     pub limits: books::Limits,
 }
@@ -48,6 +56,10 @@ impl Default for Params {
                 .collect(),
             keep_vanished: true,
             max_book_pages: 2_000,
+            ocr: Ocr::Off,
+            ocr_program: "tesseract".into(),
+            ocr_languages: BTreeMap::from([(Language::RUSSIAN, "rus".into())]),
+            ocr_min_confidence: 80.0,
             limits: books::Limits::default(),
         }
     }

@@ -12,6 +12,7 @@
 //! Not read yet: the tables of embedded TrueType and CFF fonts, turned and vertical text, tables, text in annotations.
 
 pub mod book;
+pub mod images;
 
 mod cmap;
 mod columns;

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! shelf (which file is which book) ─▶ reader ─▶ worker, a process of its own ─▶ the book's document and its pages
-//!                                                  └ confine (memory, time)
+//!                                                  ├ confine (memory, time)
+//!                                                  └ ocr (pages that are pictures)
 //! ```
 
 mod confine;
+pub mod ocr;
 pub mod reader;
 pub mod shelf;
 pub mod worker;
@@ -19,6 +21,7 @@ use crate::files;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration};
 
+pub use ocr::{Ocr, OcrJob};
 pub use reader::{Job, ReadBlock, ReadBook, Reader};
 pub use shelf::{Book, Shelf, Shelves};
 
@@ -28,13 +31,16 @@ pub use shelf::{Book, Shelf, Shelves};
 pub struct Limits {
     /// Memory for a book.
     pub book_memory: Bytes,
-    /// Time for a book.
+    /// Time for a book, without what character recognition takes.
     pub book_time: Duration,
+    /// Time for the recognition of one picture.
+    pub ocr_picture_time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { book_memory: Bytes(2_000_000_000), book_time: Duration(std::time::Duration::from_secs(300)) }
+        let seconds = |seconds| Duration(std::time::Duration::from_secs(seconds));
+        Self { book_memory: Bytes(2_000_000_000), book_time: seconds(300), ocr_picture_time: seconds(60) }
     }
 }
 
@@ -92,6 +98,14 @@ fn job(book: &Book, params: &Params) -> Job {
         max_pages: params.max_book_pages,
         memory: params.limits.book_memory.0,
         time: params.limits.book_time.0,
+        ocr: (params.ocr == Ocr::Tesseract).then(|| OcrJob {
+            program: params.ocr_program.clone(),
+            pack: params.ocr_languages.get(&book.language).cloned(),
+            language: book.language,
+            candidates: params.languages.clone(),
+            min_confidence: params.ocr_min_confidence,
+            time: params.limits.ocr_picture_time.0,
+        }),
     }
 }
 

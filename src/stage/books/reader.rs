@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::confine;
+use super::ocr::OcrJob;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::extract::pdf;
 use crate::record::{BlockKind, BookPage};
@@ -57,6 +58,8 @@ pub struct Job {
     pub memory: u64,
     /// Time for it.
     pub time: Duration,
+    /// How to recognise the text of pages that are pictures, if that is wanted.
+    pub ocr: Option<OcrJob>,
 }
 
 /// A block of a book's text.
@@ -92,6 +95,8 @@ pub struct ReadBook {
 pub(super) enum Answer {
     /// A page is being read.
     Page(u32),
+    /// A picture of a page is being recognised.
+    Picture(u32),
     /// The book.
     Book(ReadBook),
     /// The file is at fault.
@@ -176,7 +181,7 @@ fn read_apart(program: &Path, job: &Job) -> Result<ReadBook> {
         scope.spawn(move || listen(stdout, &sender));
         let last_words = scope.spawn(move || last_words(stderr));
         let mut place = Place::default();
-        let outcome = wait(&news, deadline, &mut place);
+        let outcome = wait(&news, deadline, job, &mut place);
         // Both pipes end with the child, so the threads do too.
         let timed_out = matches!(outcome, Err(Stop::Time));
         let status = if timed_out { confine::end(&mut child.0) } else { farewell(&mut child.0) }
@@ -260,12 +265,18 @@ enum Stop {
     Silence(String),
 }
 
-fn wait(news: &Receiver<News>, deadline: Instant, place: &mut Place) -> Result<ReadBook, Stop> {
+fn wait(news: &Receiver<News>, mut deadline: Instant, job: &Job, place: &mut Place) -> Result<ReadBook, Stop> {
     loop {
         match news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(News::Answer(Answer::Book(book))) => return Ok(book),
             Ok(News::Answer(Answer::Failed(message))) => return Err(Stop::Failed(message)),
-            Ok(News::Answer(answer)) => place.0 = Some(answer),
+            Ok(News::Answer(answer)) => {
+                // Each picture has a time of its own, which the child sees to; the book's time goes on behind it.
+                if let (Answer::Picture(_), Some(ocr)) = (&answer, &job.ocr) {
+                    deadline = deadline.max(Instant::now() + ocr.time) + FAREWELL;
+                }
+                place.0 = Some(answer);
+            }
             Ok(News::Nonsense(line)) => return Err(Stop::Silence(line)),
             Ok(News::End) | Err(RecvTimeoutError::Disconnected) => return Err(Stop::Silence(String::new())),
             Err(RecvTimeoutError::Timeout) => return Err(Stop::Time),
@@ -309,6 +320,7 @@ impl Place {
     fn words(&self) -> String {
         match self.0 {
             Some(Answer::Page(page)) => format!(", at page {page}"),
+            Some(Answer::Picture(page)) => format!(", at a picture of page {page}"),
             _ => ", before its first page".into(),
         }
     }

@@ -148,7 +148,8 @@ impl Shelves {
 type Books = BTreeMap<String, Book>;
 
 fn by_manifest(shelf: &Shelf, path: &Path) -> Result<Books> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(files::open(path)?);
+    let text = files::read_text(path)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let columns = "columns: subject, grade, part, language, file";
     let doing = || format!("reading the manifest {} ({columns})", path.display());
     let header = reader.headers().context(ErrorKind::Input, doing)?.clone();
@@ -162,7 +163,8 @@ fn by_manifest(shelf: &Shelf, path: &Path) -> Result<Books> {
     for record in reader.records() {
         // The error of the reader names the line.
         let record = record.context(ErrorKind::Input, doing)?;
-        let named_by = format!("{}:{}", path.display(), record.position().map_or(0, csv::Position::line));
+        let named_by =
+            format!("{}:{}", path.display(), record.position().map_or(0, |position| line(&text, position.byte())));
         let wrong = |what: String| Error::input(format!("{named_by}: {what}"));
         let row: Row = record.deserialize(Some(&header)).map_err(|error| wrong(error.to_string()))?;
         let file = inside(&row.file)
@@ -175,6 +177,13 @@ fn by_manifest(shelf: &Shelf, path: &Path) -> Result<Books> {
         books.insert(file.clone(), book(shelf, &file, name, named_by));
     }
     Ok(books)
+}
+
+/// The line on which a row begins. A row's position may lie before empty lines, which the reader skips.
+fn line(text: &str, byte: u64) -> usize {
+    let at = usize::try_from(byte).map_or(text.len(), |byte| byte.min(text.len()));
+    let empty = text.as_bytes()[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    1 + text.as_bytes()[..at + empty].iter().filter(|byte| **byte == b'\n').count()
 }
 
 fn by_patterns(shelf: &Shelf, present: &[String]) -> Result<Books> {

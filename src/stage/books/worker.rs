@@ -2,8 +2,8 @@
 
 use std::io::{BufRead as _, Write as _};
 
-use super::confine;
 use super::reader::{Answer, Job, ReadBlock, ReadBook};
+use super::{confine, ocr};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::extract::pdf;
 use crate::files;
@@ -41,13 +41,17 @@ fn write(answer: &Answer) -> Result<()> {
 /// Reads a book in this process.
 pub(super) fn read(job: &Job, watch: &mut (dyn FnMut(Answer) + Send)) -> Result<ReadBook> {
     let bytes = files::read(&job.path)?;
-    let book = pdf::extract_watched(&bytes, &job.limits(), |page| watch(Answer::Page(page)))?;
+    let limits = job.limits();
+    let book = pdf::extract_watched(&bytes, &limits, |page| watch(Answer::Page(page)))?;
     let blocks = book
         .blocks
         .into_iter()
         .map(|block| ReadBlock { kind: block.kind, text: block.text, page: block.page, area: None })
         .collect();
     let content_hash = blake3::hash(&bytes).to_hex().to_string();
-    let read = ReadBook { content_hash, title: book.title, pages: book.pages, blocks };
+    let mut read = ReadBook { content_hash, title: book.title, pages: book.pages, blocks };
+    if let Some(job) = &job.ocr {
+        ocr::recognise(&mut read, &bytes, &limits, job, watch)?;
+    }
     Ok(read)
 }
