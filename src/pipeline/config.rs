@@ -391,6 +391,23 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_in_a_manifest_or_a_limit_is_told_before_anything_is_done() {
+        let shelf = tempfile::tempdir().unwrap();
+        std::fs::write(shelf.path().join("manifest.csv"), "subject,language,file\nmath,klingon,a.pdf\n").unwrap();
+        let table = format!("[[shelf]]\nname = \"b\"\nfolder = {:?}\n", shelf.path().display().to_string());
+        let error = parse(&table, &[]).unwrap_err();
+        assert!(
+            error.kind() == crate::error::ErrorKind::Config && error.to_string().contains("manifest.csv:2"),
+            "{error}"
+        );
+        let error =
+            parse(&format!("{table}manifest = \"a.csv\"\npatterns = [\"{{subject}}_{{language}}.pdf\"]\n"), &[]);
+        assert!(error.unwrap_err().to_string().contains("choose one"));
+        let error = parse("[extract.limits]\nbook-memory = \"1MB\"\n", &[]).unwrap_err();
+        assert!(error.to_string().contains("less than 100MB"), "{error}");
+    }
+
+    #[test]
     fn an_entry_point_on_a_foreign_host_is_refused() {
         let site = "[[site]]\nname = \"a\"\nhosts = [\"a.test\"]\nseeds = [\"http://b.test/\"]\narticles = [\"/{id}\"]\n[crawl]\ncontact = \"c\"\n";
         assert!(parse(site, &[]).unwrap_err().to_string().contains("http://b.test/"));
@@ -399,7 +416,7 @@ mod tests {
     #[test]
     fn printing_and_reading_gives_the_same_pipeline() {
         let shelf = tempfile::tempdir().unwrap();
-        std::fs::write(shelf.path().join("manifest.csv"), "").unwrap();
+        std::fs::write(shelf.path().join("manifest.csv"), "subject,language,file\n").unwrap();
         let folder = shelf.path().display().to_string();
         let files = "[export]\nfiles = [{ format = \"tmx\", path = \"a.tmx\" }]\n";
         let pipeline = parse(&format!("[[shelf]]\nname = \"b\"\nfolder = {folder:?}\n{files}"), &[]).unwrap();

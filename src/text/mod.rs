@@ -8,6 +8,7 @@
 
 mod abbreviations;
 pub mod file_pattern;
+pub mod labels;
 pub mod language;
 pub mod normalise;
 pub mod numbers;

@@ -9,7 +9,31 @@ use super::layout::{self, Line};
 use super::running::PageLines;
 use super::{Limits, gate, open, paragraphs, running};
 use crate::error::{Error, Result};
-use crate::record::{BlockKind, BookPage, PageState};
+use crate::record::BlockKind;
+
+/// What a page turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PageState {
+    /// Text that can be used.
+    Text,
+    /// A text layer that does not say what the page shows. Its text is left out.
+    Garbled,
+    /// A picture without text, or with a number or stamp only. Its text is left out.
+    Scanned,
+    /// Nothing.
+    Empty,
+}
+
+/// A page of a book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookPage {
+    /// Its number, counted from 1.
+    pub number: u32,
+    /// What it turned out to be.
+    pub state: PageState,
+    /// The shares and counts that the state rests on, in words.
+    pub evidence: String,
+}
 
 /// A block of a book's text: Unicode NFC, one line, words broken at line ends joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +47,7 @@ pub struct BookBlock {
 }
 
 /// A book as it was read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Book {
     /// All pages, in order.
     pub pages: Vec<BookPage>,
@@ -38,20 +62,12 @@ pub struct Book {
 /// # Errors
 /// Kind `Input`: the file exceeds a limit, is damaged, or needs a password; or the PDF parser panicked on it.
 pub fn extract(bytes: &[u8], limits: &Limits) -> Result<Book> {
-    extract_watched(bytes, limits, |_| ())
-}
-
-/// Reads a book, and tells each page's number before the page is read.
-///
-/// # Errors
-/// As [`extract`].
-pub fn extract_watched(bytes: &[u8], limits: &Limits, mut watch: impl FnMut(u32) + Send) -> Result<Book> {
     open::with_document(bytes, limits, |doc| {
         let mut pages = Vec::new();
         let mut texts = Vec::new();
-        each_page(doc, limits, &mut watch, |number, content, lines| {
+        each_page(doc, limits, |number, content, lines| {
             let (state, evidence) = gate::assess(&content, &lines);
-            pages.push(BookPage { number, state, evidence, ocr: None });
+            pages.push(BookPage { number, state, evidence });
             if state == PageState::Text {
                 texts.push(PageLines { number, height: content.height, lines });
             }
@@ -75,25 +91,15 @@ pub fn extract_watched(bytes: &[u8], limits: &Limits, mut watch: impl FnMut(u32)
 pub fn text_layer(bytes: &[u8], limits: &Limits) -> Result<Vec<String>> {
     open::with_document(bytes, limits, |doc| {
         let mut pages = Vec::new();
-        each_page(
-            doc,
-            limits,
-            |_| (),
-            |_, _, lines| {
-                let lines: Vec<String> = lines.iter().map(Line::text).collect();
-                pages.push(lines.join("\n"));
-            },
-        )?;
+        each_page(doc, limits, |_, _, lines| {
+            let lines: Vec<String> = lines.iter().map(Line::text).collect();
+            pages.push(lines.join("\n"));
+        })?;
         Ok(pages)
     })
 }
 
-fn each_page(
-    doc: &Document,
-    limits: &Limits,
-    mut watch: impl FnMut(u32),
-    mut visit: impl FnMut(u32, PageContent, Vec<Line>),
-) -> Result<()> {
+fn each_page(doc: &Document, limits: &Limits, mut visit: impl FnMut(u32, PageContent, Vec<Line>)) -> Result<()> {
     let (mut fonts, mut gutters) = (FontCache::default(), Vec::new());
     for (at, page) in doc.page_iter().enumerate() {
         if at >= limits.max_pages {
@@ -103,7 +109,6 @@ fn each_page(
             )));
         }
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        watch(number);
         let content = interpret(doc, page, number, &mut fonts, limits)?;
         let lines = layout::lines(&content, &mut gutters);
         visit(number, content, lines);

@@ -3,9 +3,9 @@
 //! Broken font maps yield look-alike letters without any error, so the page's own statistics decide: characters without a known
 //! text, characters outside the alphabets that books here use, words that mix two alphabets, vowels.
 
+use super::book::PageState;
 use super::interpreter::PageContent;
 use super::layout::Line;
-use crate::record::PageState;
 
 /// More characters than this share without a known text, and the page is garbled.
 const MAX_UNMAPPED: f64 = 0.05;

@@ -31,11 +31,10 @@ mod running;
 #[cfg(test)]
 mod sample;
 
-pub use crate::record::{BookPage, PageState};
-pub use book::{Book, BookBlock, extract, extract_watched, text_layer};
+pub use book::{Book, BookBlock, BookPage, PageState, extract, text_layer};
 
 /// What one book may cost. Exceeding a limit is an error that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Size of the file in bytes.
     pub max_bytes: usize,
@@ -43,11 +42,13 @@ pub struct Limits {
     pub max_pages: usize,
     /// Glyphs that one page draws, its forms included.
     pub max_glyphs_per_page: usize,
+    /// Told each page's number before the page is read: so whoever ends the reading knows how far it came.
+    pub watch: Option<fn(u32)>,
 }
 
 impl Default for Limits {
     /// 300 MB, 2 000 pages, 200 000 glyphs: a dense page of a newspaper has about 20 000.
     fn default() -> Self {
-        Self { max_bytes: 300_000_000, max_pages: 2_000, max_glyphs_per_page: 200_000 }
+        Self { max_bytes: 300_000_000, max_pages: 2_000, max_glyphs_per_page: 200_000, watch: None }
     }
 }

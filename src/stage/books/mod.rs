@@ -22,7 +22,7 @@ use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration};
 
 pub use ocr::{Ocr, OcrJob};
-pub use reader::{Job, ReadBlock, ReadBook, Reader};
+pub use reader::{Job, PageBox, ReadBlock, ReadBook, Reader};
 pub use shelf::{Book, Shelf, Shelves};
 
 /// What one book may cost. Raising a limit brings back the books that exceeded it, and no others.
@@ -92,12 +92,22 @@ pub(super) fn prepare(location: &str, book: &Book, params: &Params, reader: &Rea
     })
 }
 
+impl Job {
+    /// A look at a book that is on no shelf: nobody says its language, so its pictures are not recognised.
+    pub fn to_look_at(params: &Params) -> Self {
+        Self {
+            path: std::path::PathBuf::new(),
+            max_pages: params.max_book_pages,
+            memory: params.limits.book_memory.0,
+            time: params.limits.book_time.0,
+            ocr: None,
+        }
+    }
+}
+
 fn job(book: &Book, params: &Params) -> Job {
     Job {
         path: book.path.clone(),
-        max_pages: params.max_book_pages,
-        memory: params.limits.book_memory.0,
-        time: params.limits.book_time.0,
         ocr: (params.ocr == Ocr::Tesseract).then(|| OcrJob {
             program: params.ocr_program.clone(),
             pack: params.ocr_languages.get(&book.language).cloned(),
@@ -106,6 +116,7 @@ fn job(book: &Book, params: &Params) -> Job {
             min_confidence: params.ocr_min_confidence,
             time: params.limits.ocr_picture_time.0,
         }),
+        ..Job::to_look_at(params)
     }
 }
 

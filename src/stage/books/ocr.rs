@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::reader::{Answer, ReadBlock, ReadBook};
+use super::reader::{ReadBlock, ReadBook};
+use super::worker::Told;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extract::ocr::{Paragraph, confidence, has_its_letters, judge, paragraphs};
 use crate::extract::pdf::{self, images};
@@ -58,7 +59,7 @@ pub(super) fn recognise(
     bytes: &[u8],
     limits: &pdf::Limits,
     job: &OcrJob,
-    watch: &mut (dyn FnMut(Answer) + Send),
+    told: Told,
 ) -> Result<()> {
     let wanted: Vec<images::Wanted> = book
         .pages
@@ -76,7 +77,7 @@ pub(super) fn recognise(
             let recognised = pictures.and_then(|pictures| {
                 let mut text = Vec::new();
                 for picture in &pictures {
-                    watch(Answer::Picture(page));
+                    told.picture(page);
                     text.extend(one(job, pack, picture)?);
                 }
                 Ok(text)
@@ -93,7 +94,7 @@ pub(super) fn recognise(
                     kind: BlockKind::Paragraph,
                     text: text.text,
                     page: page.number,
-                    area: None,
+                    boxes: Vec::new(),
                 };
                 book.blocks.extend(text.into_iter().map(block));
             }

@@ -71,9 +71,24 @@ pub struct ReadBlock {
     pub text: String,
     /// The page on which it begins, counted from 1.
     pub page: u32,
-    /// Where it stands on that page, if that is known: left, bottom, right, top, in points from the page's lower left.
-    #[serde(rename = "box", default, skip_serializing_if = "Option::is_none")]
-    pub area: Option<[f32; 4]>,
+    /// Where it stands, as far as that is known: one box a column, or more where it goes on elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<PageBox>,
+}
+
+/// A box on a page, in points from the top left corner of the page as displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PageBox {
+    /// The page, counted from 1.
+    pub page: u32,
+    /// Left edge.
+    pub x0: f64,
+    /// Upper edge.
+    pub y0: f64,
+    /// Right edge.
+    pub x1: f64,
+    /// Lower edge.
+    pub y1: f64,
 }
 
 /// A book that was read.
@@ -115,7 +130,7 @@ impl Reader {
                 "nobody reads books: a program that uses kopri as a library names the `kopri` program as \
                  Pipeline::reader, or asks for Reader::InProcess",
             )),
-            Self::InProcess => super::worker::read(job, &mut |_| ()),
+            Self::InProcess => super::worker::read(job, super::worker::Told::Nobody),
             Self::Worker(program) => read_apart(program, job),
         }
     }
@@ -136,8 +151,8 @@ impl Reader {
 
 impl Job {
     /// What the PDF reader is told.
-    pub(super) fn limits(&self) -> pdf::Limits {
-        pdf::Limits { max_pages: self.max_pages as usize, ..pdf::Limits::default() }
+    pub(super) fn limits(&self, watch: Option<fn(u32)>) -> pdf::Limits {
+        pdf::Limits { max_pages: self.max_pages as usize, watch, ..pdf::Limits::default() }
     }
 }
 

@@ -7,6 +7,7 @@ use super::{confine, ocr};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::extract::pdf;
 use crate::files;
+use crate::record::{BookPage, PageState};
 
 /// What a job may look like: a path and some settings.
 const MAX_JOB: u64 = 1 << 20;
@@ -22,14 +23,35 @@ pub fn serve() -> Result<()> {
     let job: Job = serde_json::from_str(&line)
         .context(ErrorKind::Usage, || "reading a job: this command is for kopri itself".into())?;
     confine::confine(job.memory, job.time)?;
-    let answer = match read(&job, &mut |place| {
-        // Whoever waited is gone when this fails, and the answer will not be read either.
-        let _ = write(&place);
-    }) {
+    let answer = match read(&job, Told::OnOutput) {
         Ok(book) => Answer::Book(book),
         Err(error) => Answer::Failed(error.to_string()),
     };
     write(&answer)
+}
+
+/// Who is told how far the reading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Whoever started this process.
+    OnOutput,
+    /// Nobody.
+    Nobody,
+}
+
+impl Told {
+    /// That a picture of a page is being recognised.
+    pub(super) fn picture(self, page: u32) {
+        if self == Self::OnOutput {
+            tell(Answer::Picture(page));
+        }
+    }
+}
+
+/// Says how far the reading has come.
+fn tell(place: Answer) {
+    // Whoever waited is gone when this fails, and the answer will not be read either.
+    let _ = write(&place);
 }
 
 fn write(answer: &Answer) -> Result<()> {
@@ -39,19 +61,33 @@ fn write(answer: &Answer) -> Result<()> {
 }
 
 /// Reads a book in this process.
-pub(super) fn read(job: &Job, watch: &mut (dyn FnMut(Answer) + Send)) -> Result<ReadBook> {
+pub(super) fn read(job: &Job, told: Told) -> Result<ReadBook> {
     let bytes = files::read(&job.path)?;
-    let limits = job.limits();
-    let book = pdf::extract_watched(&bytes, &limits, |page| watch(Answer::Page(page)))?;
+    let limits = job.limits(match told {
+        Told::OnOutput => Some(|page| tell(Answer::Page(page))),
+        Told::Nobody => None,
+    });
+    let book = pdf::extract(&bytes, &limits)?;
     let blocks = book
         .blocks
         .into_iter()
-        .map(|block| ReadBlock { kind: block.kind, text: block.text, page: block.page, area: None })
+        .map(|block| ReadBlock { kind: block.kind, text: block.text, page: block.page, boxes: Vec::new() })
         .collect();
+    let pages = book.pages.into_iter().map(|page| BookPage {
+        number: page.number,
+        state: match page.state {
+            pdf::PageState::Text => PageState::Text,
+            pdf::PageState::Garbled => PageState::Garbled,
+            pdf::PageState::Scanned => PageState::Scanned,
+            pdf::PageState::Empty => PageState::Empty,
+        },
+        evidence: page.evidence,
+        ocr: None,
+    });
     let content_hash = blake3::hash(&bytes).to_hex().to_string();
-    let mut read = ReadBook { content_hash, title: book.title, pages: book.pages, blocks };
+    let mut read = ReadBook { content_hash, title: book.title, pages: pages.collect(), blocks };
     if let Some(job) = &job.ocr {
-        ocr::recognise(&mut read, &bytes, &limits, job, watch)?;
+        ocr::recognise(&mut read, &bytes, &limits, job, told)?;
     }
     Ok(read)
 }
