@@ -155,6 +155,8 @@ pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
             Some(_) => show_document(&store, document)?,
             None => format!("location       {id}\ndocument       none: too little text\n{}", show_pages(&store, id)?),
         }
+    } else if id.contains('/') {
+        return Err(unknown("book", id));
     } else {
         match id.chars().next() {
             Some(PageId::LETTER) => show_url(&store, read_id(id)?)?,
@@ -162,10 +164,7 @@ pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
             Some(SentenceId::LETTER) => show_sentence(&store, read_id(id)?)?,
             Some(PairId::LETTER) => show_pair(&store, read_id(id)?)?,
             _ => {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    format!("{id:?} is no id: ids begin with u, d, s or p; and no book lies there"),
-                ));
+                return Err(Error::new(ErrorKind::Usage, format!("{id:?} is no id: ids begin with u, d, s or p")));
             }
         }
     };

@@ -108,6 +108,32 @@ pub fn confidence(paragraphs: &[Paragraph]) -> Option<f32> {
     (all > 0.0).then(|| (sum / all) as f32)
 }
 
+/// On so many pages the same first or last paragraph, and it is no text of the book.
+const RUNNING: usize = 3;
+
+/// Takes out what stands at the head or foot of several pages, but for its numbers, and page numbers.
+pub fn without_running<'a>(pages: impl Iterator<Item = &'a mut Vec<Paragraph>>) {
+    let bare = |text: &str| text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect::<String>();
+    let mut pages: Vec<&mut Vec<Paragraph>> = pages.collect();
+    // A head of two parts is two paragraphs: what is behind one that goes is at the head then.
+    for _ in 0..2 {
+        for last in [false, true] {
+            let at_edge = |page: &[Paragraph]| {
+                let paragraph = if last { page.last() } else { page.first() };
+                paragraph.map(|paragraph| bare(&paragraph.text))
+            };
+            let edges: Vec<Option<String>> = pages.iter().map(|page| at_edge(page)).collect();
+            for (page, edge) in pages.iter_mut().zip(&edges) {
+                let Some(text) = edge else { continue };
+                let times = edges.iter().flatten().filter(|other| *other == text).count();
+                if text.is_empty() || times >= RUNNING {
+                    page.remove(if last { page.len() - 1 } else { 0 });
+                }
+            }
+        }
+    }
+}
+
 /// Whether a page's text is text of a language; if not, why.
 ///
 /// # Errors
@@ -119,11 +145,10 @@ pub fn judge(text: &str, language: Language, candidates: &[Language]) -> Result<
         return Err(format!("{own} of its {letters} letters are of the script of {}", language.name()));
     }
     match identify(text, candidates) {
-        Some(guess) if guess.language == language => {}
-        Some(guess) => return Err(format!("it reads as {}, not as {}", guess.language.name(), language.name())),
-        None => return Err(format!("it cannot be told to be {}", language.name())),
+        Some(guess) if guess.language == language => Ok(()),
+        Some(guess) => Err(format!("it reads as {}, not as {}", guess.language.name(), language.name())),
+        None => Err(format!("it cannot be told to be {}", language.name())),
     }
-    has_its_letters(text, language).map(|_| ())
 }
 
 /// Whether a text has the letters of its language: `None` when it is too short to tell.
@@ -183,6 +208,21 @@ mod tests {
         assert!((found[0].confidence - 1290.0 / 16.0).abs() < 1e-4);
         assert_eq!(confidence(&[]), None);
         assert!(paragraphs("no table").unwrap_err().contains("\"no table\""));
+    }
+
+    #[test]
+    fn running_heads_and_page_numbers_go() {
+        let page = |number: u32| -> Vec<Paragraph> {
+            let texts = [
+                format!("Природа, {number}"),
+                format!("Текст страницы {}", "абв".repeat(number as usize)),
+                number.to_string(),
+            ];
+            texts.into_iter().map(|text| Paragraph { text, confidence: 90.0 }).collect()
+        };
+        let mut pages = [page(1), page(2), page(3)];
+        without_running(pages.iter_mut());
+        assert!(pages.iter().all(|page| page.len() == 1 && page[0].text.starts_with("Текст")), "{pages:#?}");
     }
 
     const TURKMEN: &str = "Suw tebigatda üç görnüşde bolýar: suwuk, gaty we gaz. Deňizlerde, derýalarda we köllerde suw \

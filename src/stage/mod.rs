@@ -171,7 +171,6 @@ pub struct Output {
 
 /// Records to write, in one transaction with the unit's `done`.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
 pub enum Records {
     /// Nothing but the unit's `done`.
     Nothing,

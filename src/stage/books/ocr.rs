@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::reader::{ReadBlock, ReadBook};
 use super::worker::Told;
 use crate::error::{Error, ErrorKind, Result};
-use crate::extract::ocr::{Paragraph, confidence, has_its_letters, judge, paragraphs};
+use crate::extract::ocr::{Paragraph, confidence, has_its_letters, judge, paragraphs, without_running};
 use crate::extract::pdf::{self, images};
 use crate::record::{BlockKind, Language, PageOcr, PageState};
 
@@ -86,6 +86,7 @@ pub(super) fn recognise(
             Ok(())
         })?;
     }
+    without_running(found.values_mut().filter(|(ocr, _)| ocr.used).map(|(_, text)| text));
     gate_all(&mut found, job.language);
     for page in &mut book.pages {
         if let Some((ocr, text)) = found.remove(&page.number) {
@@ -123,9 +124,14 @@ fn gate(recognised: Result<Vec<Paragraph>, String>, job: &OcrJob) -> (PageOcr, V
         return refused(sure, note);
     };
     let joined: Vec<&str> = text.iter().map(|paragraph| paragraph.text.as_str()).collect();
-    match judge(&joined.join("\n\n"), job.language, &job.candidates) {
-        Err(note) => refused(sure, note),
-        Ok(()) => {
+    let joined = joined.join("\n\n");
+    if let Err(note) = judge(&joined, job.language, &job.candidates) {
+        return refused(sure, note);
+    }
+    match has_its_letters(&joined, job.language) {
+        // The text is kept: it tells of the recogniser, and so of the book's other pages.
+        Err(note) => (PageOcr { used: false, confidence: sure, note }, text),
+        Ok(_) => {
             let note = format!("{} of {all} paragraphs, confidence {kept:.1}", text.len());
             (PageOcr { used: true, confidence: Some(kept), note }, text)
         }
@@ -134,8 +140,8 @@ fn gate(recognised: Result<Vec<Paragraph>, String>, job: &OcrJob) -> (PageOcr, V
 
 /// Short pages say little of the recogniser; all pages of the book together say more.
 fn gate_all(found: &mut BTreeMap<u32, (PageOcr, Vec<Paragraph>)>, language: Language) {
-    let used = found.values().filter(|(ocr, _)| ocr.used).flat_map(|(_, text)| text);
-    let text: Vec<&str> = used.map(|paragraph| paragraph.text.as_str()).collect();
+    let recognised = found.values().flat_map(|(_, text)| text);
+    let text: Vec<&str> = recognised.map(|paragraph| paragraph.text.as_str()).collect();
     let reason = match has_its_letters(&text.join("\n\n"), language) {
         Ok(Some(())) => return,
         Ok(None) => "too little text to tell whether the recogniser knows the letters of the language".to_owned(),
@@ -242,5 +248,29 @@ fn run(command: &mut Command, input: &[u8], time: Duration) -> Result<(String, S
             "the recogniser took longer than the {} allowed (extract.limits.ocr-picture-time)",
             crate::record::Duration(time)
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recogniser_found_out_on_one_page_is_believed_on_none() {
+        let job = OcrJob {
+            program: String::new(),
+            pack: None,
+            language: Language::TURKMEN,
+            candidates: vec![Language::RUSSIAN, Language::TURKMEN],
+            min_confidence: 80.0,
+            time: Duration::ZERO,
+        };
+        let page = |text: String| gate(Ok(vec![Paragraph { text, confidence: 95.0 }]), &job);
+        let short = "Suw tebigatda üç görnüşde bolýar we biz ony hemişe görýäris.";
+        let long = short.replace('ý', "y").repeat(9);
+        let mut found = BTreeMap::from([(1, page(short.into())), (2, page(long))]);
+        assert!(found[&1].0.used && !found[&2].0.used, "{found:#?}");
+        gate_all(&mut found, job.language);
+        assert!(!found[&1].0.used && found[&1].0.note.contains("does not know this letter"), "{found:#?}");
     }
 }
