@@ -11,13 +11,15 @@ use url::Url;
 use super::source::{LazyFetcher, Read, Source, address, site_of, split_site};
 use super::{DONE, json_line, print, say};
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::extract::{charset, html, pdf};
+use crate::extract::{charset, html};
 use crate::files;
-use crate::record::{BlockKind, Language, TwinLink};
+use crate::record::{BlockKind, BookPage, Language, TwinLink};
+use crate::stage::books::{Job, PageBox};
 use crate::stage::crawl::Crawl;
 use crate::stage::extract::Params;
 use crate::stage::site::Site;
 use crate::text::identify;
+use crate::text::labels::{Label, label};
 
 /// Arguments of `extract`.
 #[derive(Debug, Args)]
@@ -27,9 +29,12 @@ pub(super) struct ExtractArgs {
     #[arg(value_name = "FILE|URL")]
     sources: Vec<String>,
     /// One JSON object a document: source, url, title, date, language and its confidence, author, tags, method
-    /// (profile, generic or pdf), twins, blocks (kind, text, page).
+    /// (profile, generic or pdf), twins, blocks (kind, text, page, number of an exercise or section, boxes), of PDFs also pages.
     #[arg(long)]
     json: bool,
+    /// Only these pages of a PDF: `7`, `7-12`, `7-`. May be repeated.
+    #[arg(long = "page", value_name = "PAGES")]
+    pages: Vec<Pages>,
     /// Use the selectors of a pipeline's site; without :SITE, of the site whose host the URL is on.
     #[arg(long, value_name = "PIPELINE.toml[:SITE]")]
     profile: Option<String>,
@@ -47,6 +52,7 @@ URLs are asked for politely: robots.txt is obeyed, at most 5 redirects are follo
 
 Examples:
   kopri extract page.html
+  kopri extract --page 3 --page 10-12 book.pdf
   kopri extract --json book.pdf | jq -r '.blocks[] | select(.kind == \"paragraph\").text'
   curl -s https://example.org/ | kopri extract
   kopri extract --contact me@example.org https://example.org/news/17
@@ -71,6 +77,9 @@ struct Line {
     twins: Vec<TwinLink>,
     /// The title first, if there is one.
     blocks: Vec<Block>,
+    /// What became of a PDF's pages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pages: Vec<BookPage>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +88,28 @@ struct Block {
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<u32>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    label: Option<Label>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    boxes: Vec<PageBox>,
+}
+
+/// Pages from one to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pages(u32, u32);
+
+impl std::str::FromStr for Pages {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+        let pages = match text.split_once('-') {
+            Some((first, "")) => number(first).map(|first| Self(first, u32::MAX)),
+            Some((first, last)) => number(first).zip(number(last)).map(|(first, last)| Self(first, last)),
+            None => number(text).map(|page| Self(page, page)),
+        };
+        pages.filter(|pages| pages.0 <= pages.1).ok_or_else(|| "expected pages such as 7, 7-12 or 7-".into())
+    }
 }
 
 /// What a pipeline file says of extraction. The rest of it may be unfinished: a selector is tried before a night is.
@@ -105,7 +136,7 @@ pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
     let mut fetcher = LazyFetcher::new(&crawl, BTreeMap::new());
     let mut code = DONE;
     for (number, source) in sources.iter().enumerate() {
-        let line = source.read(&mut fetcher).and_then(|read| document(source, read, sites.as_ref()));
+        let line = source.read(&mut fetcher).and_then(|read| document(source, read, sites.as_ref(), &arguments.pages));
         match line {
             Ok(line) if arguments.json => print(&json_line(&line)?)?,
             Ok(line) => {
@@ -196,10 +227,12 @@ fn usage(message: String) -> Error {
 }
 
 /// What a page or book says.
-fn document(source: &Source, read: Read, sites: Option<&Sites>) -> Result<Line> {
+fn document(source: &Source, read: Read, sites: Option<&Sites>, pages: &[Pages]) -> Result<Line> {
     let candidates = sites.map_or_else(|| Params::default().languages, |sites| sites.extract.languages.clone());
     let mut line = if read.bytes.starts_with(b"%PDF") {
-        book(source, &read.bytes)?
+        book(source, &read.bytes, sites, pages)?
+    } else if !pages.is_empty() {
+        return Err(usage(format!("{}: only PDFs have pages", source.name())));
     } else {
         let site = sites.map(|sites| sites.of(read.url.as_ref())).transpose()?;
         web_page(source, &read, site)?
@@ -228,7 +261,7 @@ fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
         ));
     }
     let title = extracted.title.iter().map(|title| (BlockKind::Title, title.clone()));
-    let blocks = title.chain(extracted.blocks).map(|(kind, text)| Block { kind, text, page: None }).collect();
+    let blocks = title.chain(extracted.blocks).map(|(kind, text)| Block::of_page(kind, text)).collect();
     Ok(Line {
         source: source.name(),
         url: None,
@@ -241,19 +274,35 @@ fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
         method: extracted.method.name(),
         twins: extracted.twins,
         blocks,
+        pages: Vec::new(),
     })
 }
 
-fn book(source: &Source, bytes: &[u8]) -> Result<Line> {
+fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages]) -> Result<Line> {
     let name = source.name();
-    let book =
-        pdf::extract(bytes, &pdf::Limits::default()).map_err(|error| error.while_doing(format!("reading {name}")))?;
-    for page in &book.pages {
-        if matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned) {
-            say(&format!("{name}: page {} is left out, {:?}: {}", page.number, page.state, page.evidence));
-        }
+    let job = Job::to_look_at(sites.map_or(&Params::default(), |sites| &sites.extract));
+    let reader = super::reader()?;
+    let book = match source {
+        Source::File(path) => reader.read(&Job { path: path.clone(), ..job }),
+        Source::Pipe | Source::Web(_) => reader.read_bytes(bytes, &job),
+    };
+    let book = book.map_err(|error| error.while_doing(format!("reading {name}")))?;
+    let last = book.pages.len();
+    if let Some(Pages(page, _)) = chosen.iter().find(|pages| pages.0 as usize > last) {
+        return Err(usage(format!("{name} has no page {page}: it has {last}")));
+    }
+    let wanted = |page: u32| chosen.is_empty() || chosen.iter().any(|pages| (pages.0..=pages.1).contains(&page));
+    for page in book.pages.iter().filter(|page| page.is_left_out() && wanted(page.number)) {
+        say(&format!("{name}: page {} is left out, {}: {}", page.number, page.state.name(), page.reason()));
     }
     let titled = book.blocks.iter().find(|block| block.kind == BlockKind::Title).map(|block| block.text.clone());
+    let blocks = book.blocks.into_iter().filter(|block| wanted(block.page)).map(|block| Block {
+        label: label(&block.text).filter(|_| matches!(block.kind, BlockKind::Heading | BlockKind::Exercise)),
+        kind: block.kind,
+        text: block.text,
+        page: Some(block.page),
+        boxes: block.boxes,
+    });
     Ok(Line {
         source: name,
         url: None,
@@ -265,12 +314,16 @@ fn book(source: &Source, bytes: &[u8]) -> Result<Line> {
         tags: Vec::new(),
         method: "pdf",
         twins: Vec::new(),
-        blocks: book
-            .blocks
-            .into_iter()
-            .map(|block| Block { kind: block.kind, text: block.text, page: Some(block.page) })
-            .collect(),
+        blocks: blocks.collect(),
+        pages: book.pages.into_iter().filter(|page| wanted(page.number)).collect(),
     })
+}
+
+impl Block {
+    /// A block of a web page.
+    fn of_page(kind: BlockKind, text: String) -> Self {
+        Self { kind, text, page: None, label: None, boxes: Vec::new() }
+    }
 }
 
 /// Blocks parted by empty lines; items of a list, and rows of a table, stand together.
@@ -299,7 +352,7 @@ mod tests {
 
     #[test]
     fn plain_text_keeps_lists_together() {
-        let block = |kind, text: &str| Block { kind, text: text.into(), page: None };
+        let block = |kind, text: &str| Block::of_page(kind, text.into());
         let blocks = [
             block(BlockKind::Title, "Мост"),
             block(BlockKind::Paragraph, "Открыт."),
@@ -309,6 +362,16 @@ mod tests {
         ];
         assert_eq!(plain(&blocks), "Мост\n\nОткрыт.\n\n- длина\n- ширина\n\n> Рады.\n");
         assert_eq!(plain(&[]), "");
+    }
+
+    #[test]
+    fn pages_are_one_some_or_all_from_one_on() {
+        for (text, pages) in [("7", Pages(7, 7)), ("7-12", Pages(7, 12)), ("7-", Pages(7, u32::MAX))] {
+            assert_eq!(text.parse(), Ok(pages));
+        }
+        for text in ["0", "-3", "9-7", "x", ""] {
+            assert!(text.parse::<Pages>().is_err(), "{text}");
+        }
     }
 
     const TWO: &str = "[[site]]\nname = 'a'\nhosts = ['a.test']\narticles = []\nextract = { body = ['p'] }\n\

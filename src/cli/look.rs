@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::plan;
 use crate::pipeline::run::RunReport;
 use crate::record::{DocumentId, PageId, PairId, SentenceId};
+use crate::report::summary::pages_in_words;
 use crate::report::{collect, terminal};
 use crate::stage::drift;
 use crate::store::Store;
@@ -31,11 +32,13 @@ pub(super) struct StatusArgs {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-#[command(after_help = "Ids come from exports and reports. A URL may be given as it is.")]
+#[command(
+    after_help = "Ids come from exports and reports. A URL, or a book's place on its shelf, may be given as it is."
+)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     common: Common,
-    /// u…, d…, s… or p… and 16 hexadecimal digits, or a URL.
+    /// u…, d…, s… or p… and 16 hexadecimal digits, a URL, or a book as `shelf/file.pdf`.
     id: String,
 }
 
@@ -85,6 +88,7 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
     let (failed_units, failed_urls, verdicts) = (store.failed_units()?, store.failed_urls()?, store.verdict_counts()?);
+    let books = store.book_counts()?;
     let alarms: Vec<_> =
         drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();
     if arguments.common.json {
@@ -93,7 +97,7 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
         let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
             "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
-            "alarms": alarms,
+            "alarms": alarms, "books": books,
         }))?)?;
         return Ok(DONE);
     }
@@ -114,6 +118,9 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
             "{stage:<12}{done:>8} units done{}",
             if failed > 0 { format!(", {failed} failed") } else { String::new() }
         );
+    }
+    for book in books.iter().filter(|book| book.left_out() > 0) {
+        let _ = writeln!(text, "\n{}\n  {}", book.location, pages_in_words(book));
     }
     for alarm in &alarms {
         let _ = writeln!(text, "\n{}", terminal::alarm(alarm));
@@ -142,13 +149,23 @@ pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
             text += &format!("\n{}", show_document(&store, document)?);
         }
         text
+    } else if !store.book_pages(id)?.is_empty() {
+        let document = DocumentId::of(&[id.as_bytes()]);
+        match store.document(document)? {
+            Some(_) => show_document(&store, document)?,
+            None => format!("location       {id}\ndocument       none: too little text\n{}", show_pages(&store, id)?),
+        }
+    } else if id.contains('/') {
+        return Err(unknown("book", id));
     } else {
         match id.chars().next() {
             Some(PageId::LETTER) => show_url(&store, read_id(id)?)?,
             Some(DocumentId::LETTER) => show_document(&store, read_id(id)?)?,
             Some(SentenceId::LETTER) => show_sentence(&store, read_id(id)?)?,
             Some(PairId::LETTER) => show_pair(&store, read_id(id)?)?,
-            _ => return Err(Error::new(ErrorKind::Usage, format!("{id:?} is no id: ids begin with u, d, s or p"))),
+            _ => {
+                return Err(Error::new(ErrorKind::Usage, format!("{id:?} is no id: ids begin with u, d, s or p")));
+            }
         }
     };
     print(&text)?;
@@ -197,11 +214,29 @@ fn show_document(store: &Store, id: DocumentId) -> Result<String> {
             let _ = writeln!(text, "               {}: {}", evidence.kind.name(), evidence.detail);
         }
     }
+    text += &show_pages(store, &document.location)?;
     text.push('\n');
     for sentence in store.sentences(id)? {
         let language = sentence.language.map_or("?", crate::record::Language::code);
         let _ =
             writeln!(text, "{} {language:<3} [{}..{}] {}", sentence.id, sentence.start, sentence.end, sentence.text);
+    }
+    Ok(text)
+}
+
+/// What became of a book's pages, with the reason for those that are left out or were recognised; nothing for a web page.
+fn show_pages(store: &Store, location: &str) -> Result<String> {
+    let mut text = String::new();
+    if let Some(counts) = store.book_counts()?.iter().find(|counts| counts.location == location) {
+        let _ = writeln!(text, "pages          {}", pages_in_words(counts));
+    }
+    for page in store.book_pages(location)? {
+        let word = match (page.is_left_out(), page.by_ocr()) {
+            (true, _) => "left out, ",
+            (_, true) => "recognised, ",
+            _ => continue,
+        };
+        let _ = writeln!(text, "page {:<10}{word}{}: {}", page.number, page.state.name(), page.reason());
     }
     Ok(text)
 }

@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::pipeline::Pipeline;
+use crate::stage::books::{self, Reader};
 
 /// Mines parallel sentences from bilingual sites and schoolbooks, and keeps them curated.
 #[derive(Debug, Parser)]
@@ -66,6 +67,9 @@ enum Command {
     Site(site::SiteArgs),
     /// Show the configuration.
     Config(config::ConfigArgs),
+    /// Read one book within limits: how kopri calls itself.
+    #[command(name = books::reader::SUBCOMMAND, hide = true)]
+    ReadBook,
 }
 
 /// What every command that works on a pipeline takes.
@@ -97,8 +101,17 @@ impl Common {
             })?;
             pipeline.workspace = absolute;
         }
+        pipeline.reader = reader()?;
         Ok(pipeline)
     }
+}
+
+/// Books are read by this program, started anew for each.
+fn reader() -> Result<Reader> {
+    let program = std::env::current_exe();
+    program
+        .map(Reader::Worker)
+        .map_err(|error| Error::with_source(ErrorKind::Bug, "finding this program, which reads books", error))
 }
 
 /// Parses, runs, and turns an error into one line and an exit code.
@@ -128,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),
         Command::Config(arguments) => config::config(&arguments),
+        Command::ReadBook => books::worker::serve().map(|()| DONE),
     }
 }
 

@@ -8,7 +8,7 @@
 //!                          │   └ examine    what each of the selectors finds
 //!                          └ links ─▶ Link: what to crawl next
 //! bytes ─ feeds ─▶ sitemaps and RSS/Atom items
-//! bytes ─ pdf ────▶ Book: pages with their states, title, blocks
+//! bytes ─ pdf ────▶ Book: pages with their states, title, blocks; pictures of the pages that have none ─▶ ocr
 //! ```
 //!
 //! Everything here is pure: no network, no files. Damaged and hostile input ends in less text, never in a panic, an
@@ -30,6 +30,7 @@ mod measure;
 mod metadata;
 mod names;
 mod nesting;
+pub mod ocr;
 pub mod pdf;
 pub mod profile;
 pub mod tmx;

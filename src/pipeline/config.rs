@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::record::Language;
-use crate::stage::site::{Shelf, Site};
+use crate::stage::books::{Reader, Shelf, Shelves};
+use crate::stage::site::Site;
 use crate::stage::{
     Languages, align, crawl, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment,
 };
@@ -74,6 +75,9 @@ pub struct Pipeline {
     /// The folder of the file: other paths are relative to it.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// Who reads books: set by the program that runs the pipeline.
+    #[serde(skip)]
+    pub reader: Reader,
     /// The file itself, as it was named; empty for a pipeline that came from text.
     #[serde(skip)]
     pub file: PathBuf,
@@ -151,6 +155,7 @@ impl Pipeline {
                 "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
             );
         }
+        self.extract.limits.check().map_err(|error| error.while_doing(name.to_owned()))?;
         self.check_files(name)?;
         crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
         let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));
@@ -172,15 +177,10 @@ impl Pipeline {
             }
         }
         for shelf in &self.shelf {
-            let manifest = shelf.folder.join(&shelf.manifest);
-            if !manifest.is_file() {
-                return missing(format!(
-                    "the shelf {} has no manifest {}: a CSV with the columns subject, grade, part, language, file",
-                    shelf.name,
-                    manifest.display()
-                ));
-            }
+            shelf.check().map_err(|error| error.while_doing(name.to_owned()))?;
         }
+        // A manifest with a mistake in it would take books away; better nothing is done.
+        Shelves::read(&self.shelf).map_err(|error| Error::config(format!("{name}: {error}")))?;
         for gold in [&self.evaluate.pairs, &self.evaluate.documents].into_iter().flatten() {
             let gold = self.folder.join(gold);
             if !gold.is_file() {
@@ -391,6 +391,23 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_in_a_manifest_or_a_limit_is_told_before_anything_is_done() {
+        let shelf = tempfile::tempdir().unwrap();
+        std::fs::write(shelf.path().join("manifest.csv"), "subject,language,file\nmath,klingon,a.pdf\n").unwrap();
+        let table = format!("[[shelf]]\nname = \"b\"\nfolder = {:?}\n", shelf.path().display().to_string());
+        let error = parse(&table, &[]).unwrap_err();
+        assert!(
+            error.kind() == crate::error::ErrorKind::Config && error.to_string().contains("manifest.csv:2"),
+            "{error}"
+        );
+        let error =
+            parse(&format!("{table}manifest = \"a.csv\"\npatterns = [\"{{subject}}_{{language}}.pdf\"]\n"), &[]);
+        assert!(error.unwrap_err().to_string().contains("choose one"));
+        let error = parse("[extract.limits]\nbook-memory = \"1MB\"\n", &[]).unwrap_err();
+        assert!(error.to_string().contains("less than 100MB"), "{error}");
+    }
+
+    #[test]
     fn an_entry_point_on_a_foreign_host_is_refused() {
         let site = "[[site]]\nname = \"a\"\nhosts = [\"a.test\"]\nseeds = [\"http://b.test/\"]\narticles = [\"/{id}\"]\n[crawl]\ncontact = \"c\"\n";
         assert!(parse(site, &[]).unwrap_err().to_string().contains("http://b.test/"));
@@ -399,7 +416,7 @@ mod tests {
     #[test]
     fn printing_and_reading_gives_the_same_pipeline() {
         let shelf = tempfile::tempdir().unwrap();
-        std::fs::write(shelf.path().join("manifest.csv"), "").unwrap();
+        std::fs::write(shelf.path().join("manifest.csv"), "subject,language,file\n").unwrap();
         let folder = shelf.path().display().to_string();
         let files = "[export]\nfiles = [{ format = \"tmx\", path = \"a.tmx\" }]\n";
         let pipeline = parse(&format!("[[shelf]]\nname = \"b\"\nfolder = {folder:?}\n{files}"), &[]).unwrap();

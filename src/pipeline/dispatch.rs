@@ -31,7 +31,7 @@ pub(super) fn listing(
     let key = stage_key(pipeline, stage, model.as_ref())?;
     let look = Look { store, languages, key: &key.key };
     let listing = match (stage, &model) {
-        (Stage::Extract, _) => extract::units(&look, &pipeline.extract, origins(pipeline))?,
+        (Stage::Extract, _) => extract::units(&look, &pipeline.extract, origins(pipeline), session)?,
         (Stage::Segment, _) => segment::units(&look, &pipeline.segment, session)?,
         (Stage::Fit, _) if pipeline.embed.is_lexical() => fit::units(&look)?,
         (Stage::Embed, Some(model)) => embed::units(&look, &pipeline.embed, model, session)?,
@@ -66,7 +66,7 @@ pub(super) fn prepare(
     let model = model.as_ref();
     let known = || model.ok_or_else(|| Error::bug("a stage that needs vectors runs without a model"));
     match stage {
-        Stage::Extract => extract::prepare(&look, &pipeline.extract, origins(pipeline), unit),
+        Stage::Extract => extract::prepare(&look, &pipeline.extract, origins(pipeline), session, unit),
         Stage::Segment => segment::prepare(&look, &pipeline.segment, candidates, session, unit),
         Stage::Fit => fit::prepare(&look, pipeline.embed.lexical),
         Stage::Embed => embed::prepare(&look, &pipeline.embed, session),
@@ -85,5 +85,5 @@ pub(super) fn prepare(
 }
 
 fn origins(pipeline: &Pipeline) -> Origins<'_> {
-    Origins { sites: &pipeline.site, shelves: &pipeline.shelf }
+    Origins { sites: &pipeline.site, shelves: &pipeline.shelf, reader: &pipeline.reader }
 }

@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn a_limit_changes_no_key() {
         for stage in Stage::ALL {
-            let other = key(&["embed.limits.batch=7", "neighbours.limits.batch=7"], stage);
+            let other =
+                key(&["embed.limits.batch=7", "neighbours.limits.batch=7", "extract.limits.book-memory=3GB"], stage);
             assert_eq!(key(&[], stage), other, "{stage:?}");
         }
     }

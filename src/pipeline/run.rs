@@ -57,6 +57,8 @@ pub struct StageTally {
     pub time: Duration,
     /// Counts of records.
     pub counts: BTreeMap<&'static str, f64>,
+    /// What a person should know, and no failure.
+    pub notes: Vec<String>,
 }
 
 impl StageTally {
@@ -310,6 +312,9 @@ impl Driver<'_> {
                 break;
             }
         }
+        if let (Stage::Extract, Some(shelves)) = (stage, &self.session.shelves) {
+            tally.notes.clone_from(&shelves.notes);
+        }
         tally.time = began.elapsed();
         if announced {
             let note = tally.note();
@@ -317,6 +322,9 @@ impl Driver<'_> {
             let writer = store.writer()?;
             writer.set_figure(self.run, stage.name(), "seconds", tally.time.as_secs_f64())?;
             writer.commit()?;
+        }
+        for text in &tally.notes {
+            self.observer.event(&Event::Note { stage: stage.name(), text });
         }
         Ok(tally)
     }

@@ -24,6 +24,7 @@ macro_rules! serde_by_text {
     };
 }
 
+pub mod book;
 pub mod document;
 pub mod id;
 pub mod language;
@@ -33,6 +34,7 @@ pub mod quantity;
 pub mod sentence;
 pub mod vectors;
 
+pub use book::{BookPage, PageOcr, PageState};
 pub use document::{
     Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
 };

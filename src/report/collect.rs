@@ -50,6 +50,8 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         histograms: histograms(pipeline, store)?,
         samples: samples(store)?,
         sites: sites(store)?,
+        books: store.book_counts()?,
+        notes: report.stages.iter().flat_map(|(_, tally)| tally.notes.clone()).collect(),
         index: index(pipeline, store)?,
         evaluation,
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),

@@ -41,7 +41,10 @@ fn page(out: &mut String, summary: &Summary) -> fmt::Result {
     section(out, "quality", "Quality", |out| tables::quality(out, summary))?;
     section(out, "scores", "Scores", |out| scores(out, summary))?;
     section(out, "samples", "Samples", |out| samples(out, summary))?;
-    section(out, "sites", "Sites", |out| tables::sites(out, summary))?;
+    section(out, "sites", "Sites", |out| {
+        tables::sites(out, summary)?;
+        tables::books(out, summary)
+    })?;
     section(out, "stages", "Stages", |out| tables::stages(out, summary))?;
     section(out, "failures", "Failures", |out| tables::failures(out, summary))?;
     section(out, "exports", "Exports", |out| tables::exports(out, summary))?;

@@ -27,6 +27,8 @@ pub(super) fn summary() -> Summary {
         ],
         samples: samples(),
         sites: sites(),
+        books: Vec::new(),
+        notes: Vec::new(),
         index: Some(IndexReport { kind: "hnsw".into(), recall_at_k: Some(0.987), k: 8, sample: 1000, seconds: 41.6 }),
         evaluation: vec![
             metric(

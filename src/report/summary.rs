@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::record::{Language, Origin, PairId};
+use crate::store::books::BookCounts;
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +37,10 @@ pub struct Summary {
     pub samples: Vec<SampleGroup>,
     /// What each site and book shelf gave.
     pub sites: Vec<SiteRow>,
+    /// What became of the pages of each book.
+    pub books: Vec<BookCounts>,
+    /// What a person should know, and no failure: files of a shelf that nothing names.
+    pub notes: Vec<String>,
     /// The nearest-neighbour index, if one was used.
     pub index: Option<IndexReport>,
     /// Measured quality, most telling first.
@@ -332,6 +337,19 @@ pub(crate) struct Bar<'a> {
     pub(crate) count: u64,
     pub(crate) start: f64,
     pub(crate) end: f64,
+}
+
+/// The pages of a book in words: `120 pages: 100 text, 4 recognised; left out: 15 scanned, 1 garbled`.
+pub fn pages_in_words(book: &BookCounts) -> String {
+    let list = |counts: &[(u64, &str)]| {
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        counts.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    };
+    let taken = list(&[(book.text, "text"), (book.ocr, "recognised"), (book.empty, "empty")]);
+    let left_out = list(&[(book.scanned, "scanned"), (book.garbled, "garbled")]);
+    let taken = if taken.is_empty() { "none with text".to_owned() } else { taken };
+    let left_out = if left_out.is_empty() { left_out } else { format!("; left out: {left_out}") };
+    format!("{}: {taken}{left_out}", super::format::plural(book.pages, "page"))
 }
 
 impl Summary {

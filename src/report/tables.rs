@@ -90,6 +90,29 @@ pub(super) fn sites(out: &mut String, summary: &Summary) -> fmt::Result {
     Ok(())
 }
 
+/// What became of the pages of books, and which files are none.
+pub(super) fn books(out: &mut String, summary: &Summary) -> fmt::Result {
+    if !summary.books.is_empty() {
+        let columns = ["book", "#pages", "#text", "#recognised", "#empty", "#scanned, left out", "#garbled, left out"];
+        table(out, "Pages of books", &columns)?;
+        for book in &summary.books {
+            write!(out, "<tr><th scope=\"row\">{}</th>", escape(&book.location))?;
+            for count in [book.pages, book.text, book.ocr, book.empty] {
+                write!(out, "<td class=\"n\">{}</td>", number(count))?;
+            }
+            for count in [book.scanned, book.garbled] {
+                write!(out, "<td class=\"n\">{}</td>", failed(count))?;
+            }
+            out.push_str("</tr>\n");
+        }
+        table_end(out);
+    }
+    for note in &summary.notes {
+        writeln!(out, "<p>{}</p>", escape(note))?;
+    }
+    Ok(())
+}
+
 pub(super) fn stages(out: &mut String, summary: &Summary) -> fmt::Result {
     if summary.stages.is_empty() {
         return absent(out, "No stage ran.");

@@ -4,10 +4,12 @@
 use super::format::{
     NONE, columns, count, duration, instant, left, measure, percent, plural, printable, right, shorten, wrap,
 };
-use super::summary::{Alarm, Bar, Metric, Outcome, Summary, WaterfallStep, advice};
+use super::summary::{Alarm, Bar, Metric, Outcome, Summary, WaterfallStep, advice, pages_in_words};
 
 /// Failed units that are named, for each stage and kind.
 const NAMED_FAILURES: usize = 3;
+/// Books with pages that are left out that are named.
+const NAMED_BOOKS: usize = 10;
 /// Bars grow no wider than this, however wide the terminal is.
 const WIDEST_BAR: usize = 44;
 /// Narrower bars would not tell anything.
@@ -22,6 +24,7 @@ pub fn summary(summary: &Summary, width: usize, colour: bool) -> String {
     page.stages(summary);
     page.waterfall(summary);
     page.quality(summary);
+    page.books(summary);
     page.failures(summary);
     page.files(summary);
     page.out
@@ -193,6 +196,28 @@ impl Page {
             WaterfallStep::Candidates | WaterfallStep::Volume => ("▒", Paint::Dim),
         };
         " ".repeat(offset) + &self.paint(paint, &block.repeat(length))
+    }
+
+    /// Books of which something is missing, and files that are no books.
+    fn books(&mut self, summary: &Summary) {
+        let torn: Vec<_> = summary.books.iter().filter(|book| book.left_out() > 0).collect();
+        if torn.is_empty() && summary.notes.is_empty() {
+            return;
+        }
+        self.heading(Paint::Bold, "Books");
+        for book in torn.iter().take(NAMED_BOOKS) {
+            self.line(&printable(&book.location));
+            self.paragraph(2, &pages_in_words(book));
+        }
+        if torn.len() > NAMED_BOOKS {
+            self.line(&format!("and {} more: kopri status", torn.len() - NAMED_BOOKS));
+        }
+        if let Some(book) = torn.first() {
+            self.line(&format!("which and why: kopri show PIPELINE.toml {}", printable(&book.location)));
+        }
+        for note in &summary.notes {
+            self.paragraph(0, &printable(note));
+        }
     }
 
     fn quality(&mut self, summary: &Summary) {
@@ -427,6 +452,31 @@ Written
             .map(|line| line.find(" %").map(|at| columns(&line[..at])))
             .collect();
         assert_eq!(ends, [Some(34), Some(34)], "{text}");
+    }
+
+    #[test]
+    fn books_with_pages_left_out_and_files_that_nothing_names_are_told() {
+        let book = |location: &str, scanned| crate::store::books::BookCounts {
+            location: location.into(),
+            pages: 120 + scanned,
+            text: 116,
+            ocr: 4,
+            empty: 0,
+            garbled: 0,
+            scanned,
+        };
+        let mut told = sample::summary();
+        told.books = vec![book("s/a.pdf", 15), book("s/whole.pdf", 0)];
+        told.notes = vec!["shelf s: no pattern fits 1 of its 3 PDFs: x.pdf".into()];
+        let expected = "\
+Books
+s/a.pdf
+  135 pages: 116 text, 4 recognised; left out: 15 scanned
+which and why: kopri show PIPELINE.toml s/a.pdf
+shelf s: no pattern fits 1 of its 3 PDFs: x.pdf
+";
+        let text = summary(&told, 80, false);
+        assert!(text.contains(expected) && !text.contains("whole.pdf"), "{text}");
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! Extraction: the bytes of a page or a book become a document.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::site::{Shelf, Site};
-use super::{Listing, Look, Output, Records, Unit, Work, combined};
+use super::books::{self, Ocr, Reader, Shelf, Shelves};
+use super::site::Site;
+use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::extract::agreement::agreement as agreement_of;
-use crate::extract::{charset, html, pdf};
-use crate::files;
+use crate::extract::{charset, html};
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, Document, DocumentId, DocumentKind, Language, Page};
 use crate::store::extraction::PageNote;
@@ -23,7 +22,7 @@ use crate::text::language;
 pub const VERSION: u32 = 2;
 
 /// What changes a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Params {
     /// Pages with less text than this many characters make no document.
@@ -35,6 +34,16 @@ pub struct Params {
     pub keep_vanished: bool,
     /// Pages of a book that are read.
     pub max_book_pages: u32,
+    /// Whether the pages of books that are pictures are recognised.
+    pub ocr: Ocr,
+    /// The recogniser's program.
+    pub ocr_program: String,
+    /// The recogniser's names for languages. Turkmen has none: no pack knows its letters.
+    pub ocr_languages: BTreeMap<Language, String>,
+    /// Paragraphs of less confidence, 0 to 100, are left out.
+    pub ocr_min_confidence: f32,
+    /// What a book may cost.
+    pub limits: books::Limits,
 }
 
 impl Default for Params {
@@ -47,6 +56,11 @@ impl Default for Params {
                 .collect(),
             keep_vanished: true,
             max_book_pages: 2_000,
+            ocr: Ocr::Off,
+            ocr_program: "tesseract".into(),
+            ocr_languages: BTreeMap::from([(Language::RUSSIAN, "rus".into())]),
+            ocr_min_confidence: 80.0,
+            limits: books::Limits::default(),
         }
     }
 }
@@ -56,36 +70,17 @@ impl Default for Params {
 pub struct Origins<'a> {
     /// Sites.
     pub sites: &'a [Site],
-    /// Shelves of books, their folders absolute.
+    /// Shelves of books, their folders relative to where the program runs.
     pub shelves: &'a [Shelf],
+    /// Who reads books.
+    pub reader: &'a Reader,
 }
 
-/// A book that a manifest names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Book {
-    shelf: String,
-    path: PathBuf,
-    language: Option<Language>,
-    /// Subject, grade and part: the same for all editions.
-    twin_key: String,
-}
-
-/// A row of a shelf's manifest.
-#[derive(Debug, Deserialize)]
-struct ManifestRow {
-    subject: String,
-    grade: String,
-    #[serde(default)]
-    part: String,
-    language: String,
-    file: String,
-}
-
-/// Every archived article, and every book that a manifest names.
+/// Every archived article, and every book of the shelves.
 ///
 /// # Errors
 /// Kind `Store`; kind `Input` for a manifest that cannot be read.
-pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>) -> Result<Listing> {
+pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &mut Session) -> Result<Listing> {
     let mut units = Vec::new();
     let mut profiles = BTreeMap::new();
     for site in origins.sites {
@@ -95,16 +90,7 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>) -> Result<L
         let Some(profile) = profiles.get(site.as_str()) else { continue };
         units.push(Unit::new(url, combined(&[&body_hash, profile])));
     }
-    for (location, book) in books(origins.shelves)? {
-        let mut hasher = blake3::Hasher::new();
-        match files::map(&book.path) {
-            Ok(map) => hasher.update(&map),
-            // A missing file is the unit's failure, not the run's.
-            Err(_) => hasher.update(b"missing"),
-        };
-        let input = combined(&[hasher.finalize().to_hex().as_str(), &book.twin_key, &format!("{:?}", book.language)]);
-        units.push(Unit::new(location, input));
-    }
+    units.extend(books::units(shelves(origins, session)?));
     Ok(Listing::All(units))
 }
 
@@ -112,24 +98,36 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>) -> Result<L
 ///
 /// # Errors
 /// Kind `Store` or `Input`, naming the page or the book.
-pub fn prepare(look: &Look<'_>, params: &Params, origins: Origins<'_>, unit: &Unit) -> Result<Work> {
-    let params = params.clone();
+pub fn prepare(
+    look: &Look<'_>,
+    params: &Params,
+    origins: Origins<'_>,
+    session: &mut Session,
+    unit: &Unit,
+) -> Result<Work> {
     if let Some(page) = look.store.page(&unit.name)? {
         let site = site_of(origins.sites, &page)
             .cloned()
             .ok_or_else(|| Error::bug(format!("the page {} belongs to no site", page.url)))?;
-        let folder = look.store.pages_folder();
+        let (folder, params) = (look.store.pages_folder(), params.clone());
         return Ok(Box::new(move || {
             let archived = warc::read(&folder, &page.warc)?;
             page_document(&page, &archived.body, &site, &params)
                 .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
         }));
     }
-    let book = books(origins.shelves)?
-        .remove(&unit.name)
-        .ok_or_else(|| Error::bug(format!("{} is neither a page nor a book", unit.name)))?;
-    let location = unit.name.clone();
-    Ok(Box::new(move || book_document(&location, &book, &params)))
+    let book = shelves(origins, session)?.books.get(&unit.name);
+    let book = book.ok_or_else(|| Error::bug(format!("{} is neither a page nor a book", unit.name)))?;
+    Ok(books::prepare(&unit.name, book, params, origins.reader))
+}
+
+/// The shelves, read once in a run.
+fn shelves<'a>(origins: Origins<'_>, session: &'a mut Session) -> Result<&'a Shelves> {
+    let shelves = match session.shelves.take() {
+        Some(shelves) => shelves,
+        None => Shelves::read(origins.shelves)?,
+    };
+    Ok(session.shelves.insert(shelves))
 }
 
 /// What a site's pages are extracted by: agreements of profile and generic extractor compare under one key alone.
@@ -207,56 +205,8 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     Ok(if past_profile { output.count("pages on which the profile's body selects nothing", 1.0) } else { output })
 }
 
-/// The document of a book.
-fn book_document(location: &str, book: &Book, params: &Params) -> Result<Output> {
-    let doing = || format!("reading the book {}", book.path.display());
-    let bytes = files::read(&book.path)?;
-    let limits = pdf::Limits { max_pages: params.max_book_pages as usize, ..pdf::Limits::default() };
-    let extracted = pdf::extract(&bytes, &limits).map_err(|error| error.while_doing(doing()))?;
-    let mut builder = TextBuilder::default();
-    for block in &extracted.blocks {
-        builder.push(block.kind, &block.text, Some(block.page));
-    }
-    let (text, blocks) = builder.finish();
-    let guess = identify(&text, params);
-    let title = blocks
-        .iter()
-        .find(|block| block.kind == BlockKind::Title)
-        .map(|block| text[block.start as usize..block.end as usize].to_owned())
-        .or(extracted.title);
-    let skipped = extracted
-        .pages
-        .iter()
-        .filter(|page| matches!(page.state, pdf::PageState::Garbled | pdf::PageState::Scanned))
-        .count();
-    let output = finish(
-        Document {
-            id: DocumentId::of(&[location.as_bytes()]),
-            location: location.to_owned(),
-            site: book.shelf.clone(),
-            kind: DocumentKind::Pdf,
-            content_hash: blake3::hash(&bytes).to_hex().to_string(),
-            language: guess.map(|guess| guess.language),
-            language_confidence: guess.map_or(0.0, |guess| guess.confidence),
-            declared_language: book.language,
-            title,
-            date: None,
-            author: None,
-            tags: Vec::new(),
-            agreement: None,
-            text,
-            blocks,
-            twins: Vec::new(),
-            images: Vec::new(),
-            twin_key: Some(book.twin_key.clone()),
-        },
-        None,
-        params,
-    )?;
-    Ok(output.count("book pages", extracted.pages.len() as f64).count("book pages without usable text", skipped as f64))
-}
-
-fn identify(text: &str, params: &Params) -> Option<language::Guess> {
+/// The language that a text is in, among those that it may be taken for.
+pub(super) fn identify(text: &str, params: &Params) -> Option<language::Guess> {
     language::identify(text, &params.languages)
 }
 
@@ -268,61 +218,4 @@ fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result
     }
     let fingerprint = crate::store::documents::fingerprint(&document)?;
     Ok(Output { records: Records::Document { document, note }, fingerprint, counts: vec![("documents", 1.0)] })
-}
-
-/// All books, by location: the shelf's name and the file's.
-fn books(shelves: &[Shelf]) -> Result<BTreeMap<String, Book>> {
-    let mut books = BTreeMap::new();
-    for shelf in shelves {
-        for book in shelf_books(shelf)? {
-            let name = book.path.strip_prefix(&shelf.folder).unwrap_or(&book.path).display().to_string();
-            books.insert(format!("{}/{name}", shelf.name), book);
-        }
-    }
-    Ok(books)
-}
-
-fn shelf_books(shelf: &Shelf) -> Result<Vec<Book>> {
-    let path = shelf.folder.join(&shelf.manifest);
-    let file = files::open(&path)?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-    let mut books = Vec::new();
-    for row in reader.deserialize() {
-        let row: ManifestRow = row.context(ErrorKind::Input, || {
-            format!("reading the manifest {} (columns: subject, grade, part, language, file)", path.display())
-        })?;
-        books.push(Book {
-            shelf: shelf.name.clone(),
-            path: inside(&shelf.folder, &row.file).ok_or_else(|| {
-                Error::input(format!(
-                    "the manifest {} names {:?}, which lies outside its folder",
-                    path.display(),
-                    row.file
-                ))
-            })?,
-            language: Language::guess_from_tag(&row.language),
-            twin_key: format!("{}:{}:{}:{}", shelf.name, row.subject, row.grade, row.part),
-        });
-    }
-    Ok(books)
-}
-
-/// A path below a folder; `None` when it climbs out of it.
-fn inside(folder: &Path, file: &str) -> Option<PathBuf> {
-    let plain = Path::new(file)
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    plain.then(|| folder.join(file))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_manifest_that_climbs_out_of_its_folder_is_refused() {
-        assert!(inside(Path::new("books"), "../secret.pdf").is_none());
-        assert!(inside(Path::new("books"), "/etc/passwd").is_none());
-        assert_eq!(inside(Path::new("books"), "a/b.pdf"), Some(PathBuf::from("books/a/b.pdf")));
-    }
 }

@@ -22,6 +22,7 @@
 
 pub mod align;
 pub mod annotate;
+pub mod books;
 pub mod crawl;
 pub mod dedup;
 pub mod drift;
@@ -42,7 +43,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::model::Encoder;
-use crate::record::{Document, DocumentId, DocumentPair, Drop, Language, Pair, PairId, Sentence, TextId};
+use crate::record::{BookPage, Document, DocumentId, DocumentPair, Drop, Language, Pair, PairId, Sentence, TextId};
 use crate::store::extraction::PageNote;
 use crate::store::pairs::{Direction, NeighbourList};
 use crate::store::{Store, Writer};
@@ -170,7 +171,6 @@ pub struct Output {
 
 /// Records to write, in one transaction with the unit's `done`.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
 pub enum Records {
     /// Nothing but the unit's `done`.
     Nothing,
@@ -187,6 +187,17 @@ pub enum Records {
         location: String,
         /// What its site's profile took from the page, if there is one.
         note: Option<PageNote>,
+    },
+    /// A book: what became of its pages, and its document if it has text worth keeping.
+    Book {
+        /// The book.
+        location: String,
+        /// Its shelf.
+        shelf: String,
+        /// All pages.
+        pages: Vec<BookPage>,
+        /// Its document.
+        document: Option<Document>,
     },
     /// A document's sentences.
     Sentences {
@@ -258,6 +269,8 @@ pub struct Session {
     pub queue: Option<embed::Queue>,
     /// The pools of vectors, once loaded.
     pub pools: Option<neighbours::Pools>,
+    /// The shelves of books, once read.
+    pub shelves: Option<books::Shelves>,
     /// Blocks that are boilerplate, as places in their documents.
     pub boilerplate: BTreeMap<DocumentId, Vec<u32>>,
 }
@@ -308,6 +321,13 @@ impl Records {
             Self::Nothing | Self::Figures(_) => Ok(()),
             Self::Document { document, .. } => writer.put_document(document),
             Self::NoDocument { location, .. } => writer.delete_document(location),
+            Self::Book { location, shelf, pages, document } => {
+                writer.put_book_pages(location, shelf, pages)?;
+                match document {
+                    Some(document) => writer.put_document(document),
+                    None => writer.delete_document(location),
+                }
+            }
             Self::Sentences { document, sentences } => writer.put_sentences(*document, sentences),
             Self::Artefact { name, data } => writer.put_artefact(name, data),
             Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),
@@ -333,7 +353,10 @@ impl Records {
 /// Kind `Store`.
 pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
     match stage {
-        Stage::Extract => writer.delete_document(unit)?,
+        Stage::Extract => {
+            writer.delete_document(unit)?;
+            writer.delete_book_pages(unit)?;
+        }
         Stage::Match => writer.put_document_pairs(unit, &[])?,
         Stage::Align | Stage::Mine => writer.put_pairs(stage.name(), unit, &[])?,
         // Sentences, verdicts and files go with what they hang on, or are written anew as a whole.

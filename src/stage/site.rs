@@ -1,6 +1,4 @@
-//! What a pipeline says of a site and of a shelf of books. Crawling and extraction each take their part of it.
-
-use std::path::PathBuf;
+//! What a pipeline says of a site. Crawling and extraction each take their part of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,21 +33,4 @@ pub struct Site {
     /// Selectors; without them the generic extractor decides.
     #[serde(default)]
     pub extract: Option<Profile>,
-}
-
-/// A folder of schoolbooks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Shelf {
-    /// A short name, used in reports.
-    pub name: String,
-    /// The folder, relative to the pipeline file.
-    pub folder: PathBuf,
-    /// CSV in the folder with the columns subject, grade, part, language, file (title and others are ignored).
-    #[serde(default = "default_manifest")]
-    pub manifest: String,
-}
-
-fn default_manifest() -> String {
-    "manifest.csv".into()
 }

@@ -14,6 +14,7 @@
 //! and so cannot write. Files are written and synced before the row that names them is committed.
 
 pub mod blocks;
+pub mod books;
 pub mod documents;
 pub mod extraction;
 pub mod frontier;

@@ -9,10 +9,11 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../schemas/0001_workspace.sql"),
     include_str!("../../schemas/0002_crawl.sql"),
     include_str!("../../schemas/0003_extract.sql"),
+    include_str!("../../schemas/0004_books.sql"),
 ];
 
 /// Marks the file as ours: "kopr" in ASCII.

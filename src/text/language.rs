@@ -124,7 +124,7 @@ fn is_vowel(c: char) -> bool {
 }
 
 /// The script of a letter, of those that the program knows.
-fn script_of(letter: char) -> Option<Script> {
+pub fn script_of(letter: char) -> Option<Script> {
     match letter as u32 {
         0x41..=0x24F | 0x1E00..=0x1EFF => Some(Script::Latin),
         0x400..=0x52F => Some(Script::Cyrillic),

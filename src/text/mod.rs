@@ -7,6 +7,8 @@
 //! * [`numbers`](numbers()) and [`disagreement`] compare the numbers that two sentences name.
 
 mod abbreviations;
+pub mod file_pattern;
+pub mod labels;
 pub mod language;
 pub mod normalise;
 pub mod numbers;

@@ -118,6 +118,9 @@ pub(super) fn interpret(
     fonts: &mut FontCache,
     limits: &Limits,
 ) -> Result<PageContent> {
+    if let Some(watch) = limits.watch {
+        watch(number);
+    }
     let empty = Dictionary::new();
     let page = doc.get_dictionary(page_id).unwrap_or(&empty);
     let (to_page, width, height) = page_space(doc, page);

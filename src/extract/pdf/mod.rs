@@ -12,6 +12,7 @@
 //! Not read: turned and vertical text, text in annotations and form fields.
 
 pub mod book;
+pub mod images;
 
 mod cmap;
 mod columns;
@@ -42,7 +43,7 @@ pub use book::{Area, Book, BookBlock, BookPage, PageState, debug_svg, extract, t
 pub use repair::{Repair, TABLES, Table};
 
 /// What one book may cost. Exceeding a limit is an error that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Size of the file in bytes.
     pub max_bytes: usize,
@@ -50,11 +51,13 @@ pub struct Limits {
     pub max_pages: usize,
     /// Glyphs that one page draws, its forms included.
     pub max_glyphs_per_page: usize,
+    /// Told each page's number before the page is read: so whoever ends the reading knows how far it came.
+    pub watch: Option<fn(u32)>,
 }
 
 impl Default for Limits {
     /// 300 MB, 2 000 pages, 200 000 glyphs: a dense page of a newspaper has about 20 000.
     fn default() -> Self {
-        Self { max_bytes: 300_000_000, max_pages: 2_000, max_glyphs_per_page: 200_000 }
+        Self { max_bytes: 300_000_000, max_pages: 2_000, max_glyphs_per_page: 200_000, watch: None }
     }
 }

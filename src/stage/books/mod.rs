@@ -1,0 +1,169 @@
+//! Books: the half of extraction that reads PDFs.
+//!
+//! ```text
+//! shelf (which file is which book) ─▶ reader ─▶ worker, a process of its own ─▶ the book's document and its pages
+//!                                                  ├ confine (memory, time)
+//!                                                  └ ocr (pages that are pictures)
+//! ```
+
+mod confine;
+pub mod ocr;
+pub mod reader;
+pub mod shelf;
+pub mod worker;
+
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Params, identify};
+use super::{Output, Records, Unit, Work, combined};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::record::document::TextBuilder;
+use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration};
+
+pub use ocr::{Ocr, OcrJob};
+pub use reader::{Job, PageBox, ReadBlock, ReadBook, Reader};
+pub use shelf::{Book, Shelf, Shelves};
+
+/// What one book may cost. Raising a limit brings back the books that exceeded it, and no others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Memory for a book.
+    pub book_memory: Bytes,
+    /// Time for a book, without what character recognition takes.
+    pub book_time: Duration,
+    /// Time for the recognition of one picture.
+    pub ocr_picture_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = |seconds| Duration(std::time::Duration::from_secs(seconds));
+        Self { book_memory: Bytes(2_000_000_000), book_time: seconds(300), ocr_picture_time: seconds(60) }
+    }
+}
+
+/// Less than this, and not even an empty book can be read: the parser's own stack takes 64 MiB.
+const LEAST_MEMORY: u64 = 100_000_000;
+
+impl Limits {
+    /// What types alone cannot say.
+    ///
+    /// # Errors
+    /// Kind `Config`.
+    pub fn check(&self) -> Result<()> {
+        if self.book_memory.0 < LEAST_MEMORY {
+            return Err(Error::config(format!(
+                "extract.limits.book-memory = \"{}\": no book can be read in less than {}",
+                self.book_memory,
+                Bytes(LEAST_MEMORY)
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Every book, with the hash of its bytes and of what is said of it.
+pub(super) fn units(shelves: &Shelves) -> impl Iterator<Item = Unit> {
+    shelves.books.iter().map(|(location, book)| {
+        let mut hasher = blake3::Hasher::new();
+        match files::map(&book.path) {
+            Ok(map) => hasher.update(&map),
+            // A missing file is the unit's failure, not the run's.
+            Err(_) => hasher.update(b"missing"),
+        };
+        let said = format!("{:?}", Some(book.language));
+        Unit::new(location, combined(&[hasher.finalize().to_hex().as_str(), &book.twin_key, &said]))
+    })
+}
+
+/// The work of reading a book.
+pub(super) fn prepare(location: &str, book: &Book, params: &Params, reader: &Reader) -> Work {
+    let (location, book, params, reader) = (location.to_owned(), book.clone(), params.clone(), reader.clone());
+    Box::new(move || {
+        if !book.path.is_file() {
+            return Err(Error::input(format!("{} names {}, which is not there", book.named_by, book.path.display())));
+        }
+        let read = reader
+            .read(&job(&book, &params))
+            .map_err(|error| error.while_doing(format!("reading the book {}", book.path.display())))?;
+        output(&location, &book, read, &params)
+    })
+}
+
+impl Job {
+    /// A look at a book that is on no shelf: nobody says its language, so its pictures are not recognised.
+    pub fn to_look_at(params: &Params) -> Self {
+        Self {
+            path: std::path::PathBuf::new(),
+            max_pages: params.max_book_pages,
+            memory: params.limits.book_memory.0,
+            time: params.limits.book_time.0,
+            ocr: None,
+        }
+    }
+}
+
+fn job(book: &Book, params: &Params) -> Job {
+    Job {
+        path: book.path.clone(),
+        ocr: (params.ocr == Ocr::Tesseract).then(|| OcrJob {
+            program: params.ocr_program.clone(),
+            pack: params.ocr_languages.get(&book.language).cloned(),
+            language: book.language,
+            candidates: params.languages.clone(),
+            min_confidence: params.ocr_min_confidence,
+            time: params.limits.ocr_picture_time.0,
+        }),
+        ..Job::to_look_at(params)
+    }
+}
+
+/// The document of a book, unless there is too little text for one; its pages in any case.
+fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Result<Output> {
+    let mut builder = TextBuilder::default();
+    for block in &read.blocks {
+        builder.push(block.kind, &block.text, Some(block.page));
+    }
+    let (text, blocks) = builder.finish();
+    let guess = identify(&text, params);
+    let titled = blocks.iter().find(|block| block.kind == BlockKind::Title);
+    let title = titled.map(|block| text[block.start as usize..block.end as usize].to_owned()).or(read.title);
+    let document = Document {
+        id: DocumentId::of(&[location.as_bytes()]),
+        location: location.to_owned(),
+        site: book.shelf.clone(),
+        kind: DocumentKind::Pdf,
+        content_hash: read.content_hash,
+        language: guess.map(|guess| guess.language),
+        language_confidence: guess.map_or(0.0, |guess| guess.confidence),
+        declared_language: Some(book.language),
+        title,
+        date: None,
+        author: None,
+        tags: Vec::new(),
+        agreement: None,
+        text,
+        blocks,
+        twins: Vec::new(),
+        images: Vec::new(),
+        twin_key: Some(book.twin_key.clone()),
+    };
+    let count = |which: fn(&BookPage) -> bool| read.pages.iter().filter(|page| which(page)).count() as f64;
+    let mut counts = vec![
+        ("book pages", read.pages.len() as f64),
+        ("book pages without usable text", count(BookPage::is_left_out)),
+        ("book pages by OCR", count(BookPage::by_ocr)),
+    ];
+    let enough = document.text.chars().count() >= params.min_chars;
+    let fingerprint = if enough { crate::store::documents::fingerprint(&document)? } else { "too short".to_owned() };
+    counts.push((if enough { "documents" } else { "too short" }, 1.0));
+    let records = Records::Book {
+        location: location.to_owned(),
+        shelf: book.shelf.clone(),
+        pages: read.pages,
+        document: enough.then_some(document),
+    };
+    Ok(Output { records, fingerprint, counts })
+}
