@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use url::Url;
 use super::source::{LazyFetcher, Read, Source, address, site_of, split_site};
 use super::{DONE, json_line, print, say};
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::extract::{charset, html};
+use crate::extract::{charset, html, pdf};
 use crate::files;
 use crate::record::{BlockKind, BookPage, Language, TwinLink};
 use crate::stage::books::{Job, PageBox};
@@ -35,6 +35,9 @@ pub(super) struct ExtractArgs {
     /// Only these pages of a PDF: `7`, `7-12`, `7-`. May be repeated.
     #[arg(long = "page", value_name = "PAGES")]
     pages: Vec<Pages>,
+    /// Draw what was understood of one page of a PDF (words, lines, columns, reading order) into this file.
+    #[arg(long, value_name = "OUT.svg", requires = "pages")]
+    debug_svg: Option<PathBuf>,
     /// Use the selectors of a pipeline's site; without :SITE, of the site whose host the URL is on.
     #[arg(long, value_name = "PIPELINE.toml[:SITE]")]
     profile: Option<String>,
@@ -53,6 +56,7 @@ URLs are asked for politely: robots.txt is obeyed, at most 5 redirects are follo
 Examples:
   kopri extract page.html
   kopri extract --page 3 --page 10-12 book.pdf
+  kopri extract --page 3 --debug-svg page.svg book.pdf      why page 3 reads as it does
   kopri extract --json book.pdf | jq -r '.blocks[] | select(.kind == \"paragraph\").text'
   curl -s https://example.org/ | kopri extract
   kopri extract --contact me@example.org https://example.org/news/17
@@ -127,6 +131,9 @@ struct Sites {
 
 pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
     let sources = Source::all(&arguments.sources)?;
+    if arguments.debug_svg.is_some() && sources.len() != 1 {
+        return Err(usage("--debug-svg draws one page of one PDF".into()));
+    }
     let sites = arguments.profile.as_deref().map(Sites::load).transpose()?;
     let crawl = Crawl {
         contact: arguments.contact.clone(),
@@ -136,7 +143,12 @@ pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
     let mut fetcher = LazyFetcher::new(&crawl, BTreeMap::new());
     let mut code = DONE;
     for (number, source) in sources.iter().enumerate() {
-        let line = source.read(&mut fetcher).and_then(|read| document(source, read, sites.as_ref(), &arguments.pages));
+        let line = source.read(&mut fetcher).and_then(|read| {
+            if let Some(path) = &arguments.debug_svg {
+                draw(source, &read.bytes, &arguments.pages, path)?;
+            }
+            document(source, read, sites.as_ref(), &arguments.pages)
+        });
         match line {
             Ok(line) if arguments.json => print(&json_line(&line)?)?,
             Ok(line) => {
@@ -163,6 +175,17 @@ pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// Draws how one page was understood.
+fn draw(source: &Source, bytes: &[u8], pages: &[Pages], path: &Path) -> Result<()> {
+    let [Pages(page, last)] = pages else { return Err(usage("--debug-svg draws one page: give one --page".into())) };
+    if page != last || !bytes.starts_with(b"%PDF") {
+        return Err(usage(format!("{}: --debug-svg draws one page of a PDF", source.name())));
+    }
+    let svg = pdf::debug_svg(bytes, *page, &pdf::Limits::default())
+        .map_err(|error| error.while_doing(format!("drawing page {page} of {}", source.name())))?;
+    files::write_atomically(path, |out| out.write_all(svg.as_bytes()))
 }
 
 impl Sites {
@@ -295,6 +318,7 @@ fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages]) 
     for page in book.pages.iter().filter(|page| page.is_left_out() && wanted(page.number)) {
         say(&format!("{name}: page {} is left out, {}: {}", page.number, page.state.name(), page.reason()));
     }
+    book.repairs.iter().for_each(|repair| say(&format!("{name}: {repair}")));
     let titled = book.blocks.iter().find(|block| block.kind == BlockKind::Title).map(|block| block.text.clone());
     let blocks = book.blocks.into_iter().filter(|block| wanted(block.page)).map(|block| Block {
         label: label(&block.text).filter(|_| matches!(block.kind, BlockKind::Heading | BlockKind::Exercise)),

@@ -23,7 +23,7 @@ const ALLOWED: [(&str, &str); 3] = [
 ];
 
 /// Crates and the only places that may name them.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("tch", &["model/torch"]),
     ("tokenizers", &["model"]),
     ("safetensors", &["model/torch"]),
@@ -33,6 +33,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("hyper", &["net"]),
     ("scraper", &["extract"]),
     ("lopdf", &["extract/pdf"]),
+    ("read_fonts", &["extract/pdf"]),
     ("clap", &["cli"]),
     ("indicatif", &["report"]),
 ];

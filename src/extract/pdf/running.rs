@@ -4,7 +4,7 @@
 //! one another or alternate. Heads that name the chapter may not live that long; they are recognised by standing where
 //! others were found, in the same size, apart from the text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::layout::Line;
 
@@ -16,6 +16,8 @@ const EDGE_ZONE: f64 = 0.2;
 const MIN_PAGES: usize = 3;
 /// Pages from one occurrence to the next: every other page, and one more for a full-page figure.
 const MAX_STEP: u32 = 3;
+/// Lines of one text stand no further apart than this, in ems.
+const TEXT_GAP: f64 = 1.4;
 /// Points by which running lines may differ in height.
 const SAME_HEIGHT: f64 = 3.0;
 
@@ -41,6 +43,8 @@ struct EdgeLine {
     size: f64,
     /// Distance to the next line towards the middle of the page.
     gap: f64,
+    /// That line.
+    inner: Option<usize>,
     keys: Vec<String>,
     /// The numbers that it starts and ends with.
     numbers: Vec<i64>,
@@ -76,7 +80,8 @@ fn edge_lines(page: usize, content: &PageLines) -> Vec<EdgeLine> {
             if distance > EDGE_ZONE * content.height {
                 continue;
             }
-            let gap = by_height.get(rank + 1).map_or(f64::INFINITY, |&next| (this.y - content.lines[next].y).abs());
+            let inner = by_height.get(rank + 1).copied();
+            let gap = inner.map_or(f64::INFINITY, |next| (this.y - content.lines[next].y).abs());
             found.push(EdgeLine {
                 page,
                 number: content.number,
@@ -85,6 +90,7 @@ fn edge_lines(page: usize, content: &PageLines) -> Vec<EdgeLine> {
                 distance,
                 size: this.size,
                 gap,
+                inner,
                 keys: keys(this),
                 numbers: numbers(this),
                 running: false,
@@ -144,6 +150,21 @@ fn mark_repeated(edges: &mut [EdgeLine]) {
     }
     let running = recurring(edges, groups.into_values());
     running.into_iter().for_each(|at| edges[at].running = true);
+    // The last words of a paragraph or a footnote may well be those of another page. What stands as close to the text
+    // as its lines to one another is a part of it, unless that is a running line too.
+    loop {
+        let places: HashSet<(usize, usize)> =
+            edges.iter().filter(|edge| edge.running).map(|edge| (edge.page, edge.line)).collect();
+        let of_text = |edge: &EdgeLine| {
+            let joins = edge.inner.is_some_and(|inner| !places.contains(&(edge.page, inner)));
+            edge.running && joins && edge.gap < TEXT_GAP * edge.size
+        };
+        let mistaken: Vec<usize> = (0..edges.len()).filter(|&at| of_text(&edges[at])).collect();
+        if mistaken.is_empty() {
+            return;
+        }
+        mistaken.into_iter().for_each(|at| edges[at].running = false);
+    }
 }
 
 /// Marks lines that start or end with the page's number, whatever else they say.
@@ -235,6 +256,25 @@ mod tests {
             "{:?}",
             left(&pages)
         );
+    }
+
+    #[test]
+    fn the_same_last_words_of_paragraphs_are_no_running_foot() {
+        let mut pages: Vec<PageLines> = (1..6)
+            .zip(["Birinji", "Ikinji", "Üçünji", "Dördünji", "Bäşinji"])
+            .map(|(number, word)| {
+                let lines = vec![
+                    line(&format!("{word} makalada"), 50.0, 62.0, 8.0),
+                    line("hem aýdylýar.", 50.0, 52.0, 8.0),
+                    line("Okuw kitaby", 50.0, 30.0, 8.0),
+                ];
+                PageLines { number, height: 800.0, lines }
+            })
+            .collect();
+        remove(&mut pages, 11.0);
+        for page in left(&pages) {
+            assert!(page.len() == 2 && page[1] == "hem aýdylýar.", "{page:?}");
+        }
     }
 
     #[test]

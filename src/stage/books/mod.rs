@@ -155,6 +155,7 @@ fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Resul
         ("book pages", read.pages.len() as f64),
         ("book pages without usable text", count(BookPage::is_left_out)),
         ("book pages by OCR", count(BookPage::by_ocr)),
+        ("fonts read by a table of old letters", read.repairs.len() as f64),
     ];
     let enough = document.text.chars().count() >= params.min_chars;
     let fingerprint = if enough { crate::store::documents::fingerprint(&document)? } else { "too short".to_owned() };

@@ -102,6 +102,9 @@ pub struct ReadBook {
     pub pages: Vec<BookPage>,
     /// The text of those that can be used, in reading order.
     pub blocks: Vec<ReadBlock>,
+    /// Fonts whose glyphs stood for other letters (Turkmen alphabets of the 1990s), and what was read instead, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<String>,
 }
 
 /// A line that a child writes.

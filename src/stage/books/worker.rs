@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, Write as _};
 
-use super::reader::{Answer, Job, ReadBlock, ReadBook};
+use super::reader::{Answer, Job, PageBox, ReadBlock, ReadBook};
 use super::{confine, ocr};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::extract::pdf;
@@ -71,7 +71,13 @@ pub(super) fn read(job: &Job, told: Told) -> Result<ReadBook> {
     let blocks = book
         .blocks
         .into_iter()
-        .map(|block| ReadBlock { kind: block.kind, text: block.text, page: block.page, boxes: Vec::new() })
+        .map(|block| {
+            let boxes = block.boxes.iter().map(|area| {
+                let pdf::Area { page, x0, y0, x1, y1 } = *area;
+                PageBox { page, x0, y0, x1, y1 }
+            });
+            ReadBlock { kind: block.kind, text: block.text, page: block.page, boxes: boxes.collect() }
+        })
         .collect();
     let pages = book.pages.into_iter().map(|page| BookPage {
         number: page.number,
@@ -85,7 +91,13 @@ pub(super) fn read(job: &Job, told: Told) -> Result<ReadBook> {
         ocr: None,
     });
     let content_hash = blake3::hash(&bytes).to_hex().to_string();
-    let mut read = ReadBook { content_hash, title: book.title, pages: pages.collect(), blocks };
+    let repairs = book.repairs.iter().map(|repair| {
+        let letters: Vec<String> =
+            repair.letters.iter().map(|(from, to, times)| format!("{from} → {to} ({times})")).collect();
+        format!("the font {} was read by the table {}: {}", repair.font, repair.table, letters.join(", "))
+    });
+    let repairs = repairs.collect();
+    let mut read = ReadBook { content_hash, title: book.title, pages: pages.collect(), blocks, repairs };
     if let Some(job) = &job.ocr {
         ocr::recognise(&mut read, &bytes, &limits, job, told)?;
     }

@@ -13,7 +13,7 @@
 //! beginning, and an interrupted round is gone on with. One thread asks the store and writes it; a few others wait on
 //! the network, one request at a time a host.
 //!
-//! Politeness is kept in the store too: when a host may be asked again ([`schedule`], `Retry-After`), what robots.txt
+//! Politeness is kept in the store too: when a host may be asked again (`schedule`, `Retry-After`), what robots.txt
 //! said (RFC 9309; the last good copy serves for 30 days when the file cannot be had), and what was spent of the
 //! night's budget. So neither a restart nor a second run in one night asks for more than a site's owner was promised.
 
