@@ -158,6 +158,7 @@ fn fragments<'a>(glyphs: &[&'a Glyph]) -> Vec<Fragment<'a>> {
 }
 
 /// Groups fragments whose letters overlap vertically by half or more: superscripts join their line, the next line does not.
+/// A large heading in one column may stand beside two lines of the other; those are above one another, and stay apart.
 fn rows(mut fragments: Vec<Fragment<'_>>) -> Vec<Row<'_>> {
     let extent = |y: f64, size: f64| (y - 0.2 * size, y + 0.7 * size);
     fragments.sort_by(|a, b| b.y.total_cmp(&a.y).then(a.x0.total_cmp(&b.x0)));
@@ -166,7 +167,8 @@ fn rows(mut fragments: Vec<Fragment<'_>>) -> Vec<Row<'_>> {
         let (low, high) = extent(fragment.y, fragment.size);
         let joins = |row: &&mut Row<'_>| {
             let (row_low, row_high) = extent(row.y, row.size);
-            high.min(row_high) - low.max(row_low) >= 0.5 * (high - low).min(row_high - row_low)
+            let beside = high.min(row_high) - low.max(row_low) >= 0.5 * (high - low).min(row_high - row_low);
+            beside && !row.fragments.iter().any(|other| are_stacked(other, &fragment))
         };
         let weight = fragment.x1 - fragment.x0;
         match rows.iter_mut().rev().take(4).find(joins) {
@@ -184,6 +186,12 @@ fn rows(mut fragments: Vec<Fragment<'_>>) -> Vec<Row<'_>> {
     }
     rows.sort_by(|a, b| b.y.total_cmp(&a.y));
     rows
+}
+
+/// Whether two fragments stand above one another on different baselines. An accent over its letter is narrower.
+fn are_stacked(one: &Fragment<'_>, other: &Fragment<'_>) -> bool {
+    let em = one.size.min(other.size);
+    (one.y - other.y).abs() > 0.3 * em && one.x1.min(other.x1) - one.x0.max(other.x0) > em
 }
 
 /// Writes lines in reading order.
@@ -369,6 +377,26 @@ mod tests {
             .chain((0..5).map(|row| format!("right column line {row}")))
             .collect();
         assert_eq!(texts(glyphs), expected);
+    }
+
+    #[test]
+    fn a_large_heading_beside_two_lines_of_the_other_column_joins_neither_to_the_other() {
+        let mut glyphs = Vec::new();
+        for row in 0..8 {
+            let y = 700.0 - 12.0 * f64::from(row);
+            set(&mut glyphs, &format!("right column line {row}"), 200.0, y);
+            if row < 6 {
+                set(&mut glyphs, &format!("left column line {row}"), 50.0, y - 6.0);
+            }
+        }
+        // Between the lines 6 and 7 of the right column.
+        for (at, c) in "heading".chars().enumerate() {
+            let (text, x) = (Rc::from(c.to_string().as_str()), 50.0 + 8.0 * at as f64);
+            glyphs.push(Glyph { text, x, y: 621.0, width: 8.0, size: 16.0, font: 0 });
+        }
+        let lines = texts(glyphs);
+        assert_eq!(lines[6], "heading");
+        assert_eq!(lines[13..], ["right column line 6", "right column line 7"]);
     }
 
     #[test]
