@@ -26,8 +26,12 @@ pub struct Label {
     pub number: u32,
 }
 
-const SECTIONS: [&str; 10] = ["глава", "раздел", "урок", "тема", "параграф", "часть", "bap", "bölüm", "sapak", "tema"];
-const EXERCISES: [&str; 12] = [
+/// What parts of a schoolbook are called.
+pub const SECTIONS: [&str; 9] = ["глава", "раздел", "урок", "тема", "параграф", "bap", "bölüm", "sapak", "tema"];
+/// A part too, when it is numbered; in running text the word is too common to begin one.
+const NUMBERED_SECTION: &str = "часть";
+/// What its exercises are called.
+pub const EXERCISES: [&str; 12] = [
     "упражнение",
     "задание",
     "вопрос",
@@ -56,7 +60,11 @@ pub fn label(text: &str) -> Option<Label> {
     let of = |word: &str| {
         let word: String = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         let is = |list: &[&str]| list.contains(&word.as_str());
-        if is(&SECTIONS) { Some(Numbered::Section) } else { is(&EXERCISES).then_some(Numbered::Exercise) }
+        if is(&SECTIONS) || word == NUMBERED_SECTION {
+            Some(Numbered::Section)
+        } else {
+            is(&EXERCISES).then_some(Numbered::Exercise)
+        }
     };
     if let Some(numbered) = of(first) {
         let word = second.filter(|word| *word != "№").or_else(|| words.next())?;

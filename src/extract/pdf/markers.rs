@@ -1,5 +1,7 @@
 //! What the first words of a line say about it: an exercise, a list item, a numbered section, a line of contents.
 
+use crate::text::labels::{EXERCISES, SECTIONS};
+
 /// What a line starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Marker {
@@ -19,22 +21,6 @@ pub(super) enum Marker {
 
 const BULLETS: &str = "•●▪■◦○‣➢►✓∙·*";
 const DASHES: &str = "–—-−";
-const EXERCISE_WORDS: [&str; 12] = [
-    "упражнение",
-    "задание",
-    "вопрос",
-    "задача",
-    "пример",
-    "опыт",
-    "gönükme",
-    "ýumuş",
-    "sorag",
-    "mesele",
-    "mysal",
-    "tejribe",
-];
-const SECTION_WORDS: [&str; 9] = ["глава", "раздел", "урок", "тема", "параграф", "bap", "bölüm", "sapak", "tema"];
-
 /// A number as labels write it: up to three digits.
 fn is_number(text: &str) -> bool {
     (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -89,10 +75,10 @@ pub(super) fn marker(text: &str) -> Option<Marker> {
         let before = list.contains(&first_word.as_str()) && (numbered || second == Some("№"));
         before || (is_ordinal(label) || is_roman(label)) && list.contains(&second_word.as_str())
     };
-    if marks(&EXERCISE_WORDS) || first == "№" && numbered {
+    if marks(&EXERCISES) || first == "№" && numbered {
         return Some(Marker::Exercise);
     }
-    (marks(&SECTION_WORDS) || first.starts_with('§')).then_some(Marker::Section)
+    (marks(&SECTIONS) || first.starts_with('§')).then_some(Marker::Section)
 }
 
 /// A line of a table of contents: dots lead to a page number.
