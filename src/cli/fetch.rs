@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, GetRequest, Response, Robots, Settings, Verdict};
 use crate::stage::crawl::Crawl;
 
-/// Redirects followed from a URL, and from a robots.txt (RFC 9309, section 2.3.1.2).
+/// Redirects followed from a URL.
 const MAX_REDIRECTS: usize = 5;
 
 /// A page as it came.
@@ -115,13 +115,7 @@ impl Fetcher {
         let unknown = |why: String| {
             refusal(format!("{url} was not asked for, since what {robots} allows is unknown ({why}): try later"))
         };
-        let mut response =
-            self.client.get(&GetRequest::new(&robots)).map_err(|error| unknown(Error::from(error).to_string()))?;
-        for _ in 0..MAX_REDIRECTS {
-            let Some(target) = response.location().filter(|_| (300..400).contains(&response.status)) else { break };
-            response =
-                self.client.get(&GetRequest::new(&target)).map_err(|error| unknown(Error::from(error).to_string()))?;
-        }
+        let response = self.client.get_robots(&robots).map_err(|error| unknown(Error::from(error).to_string()))?;
         if !Robots::is_known(Some(response.status)) {
             return Err(unknown(format!("the server answered {}", response.status)));
         }

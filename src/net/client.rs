@@ -20,6 +20,9 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 /// What reqwest decodes for us (its features in `Cargo.toml`); sent as `Accept-Encoding`.
 const ENCODINGS: &str = "gzip, br, deflate";
 
+/// Redirects followed for a robots.txt.
+const ROBOTS_HOPS: usize = 5;
+
 /// How requests are made. None of it changes what a page says.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -127,6 +130,20 @@ impl Client {
         }
         add_headers(&mut headers, request.url, request.headers)?;
         self.exchange(Method::GET, request.url, headers, None, request.kinds)
+    }
+
+    /// Gets a robots.txt, through up to five redirects (RFC 9309, section 2.3.1.2). When they are used up, the answer is
+    /// the last redirect.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), of any hop.
+    pub fn get_robots(&self, url: &Url) -> Result<Response, FetchError> {
+        let mut response = self.get(&GetRequest::new(url))?;
+        for _ in 0..ROBOTS_HOPS {
+            let Some(target) = response.location().filter(|_| (300..400).contains(&response.status)) else { break };
+            response = self.get(&GetRequest::new(&target))?;
+        }
+        Ok(response)
     }
 
     /// Posts JSON to an API and returns its answer.

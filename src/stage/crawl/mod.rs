@@ -223,23 +223,13 @@ impl Round<'_> {
     }
 }
 
-/// Redirects followed for a robots.txt (RFC 9309, section 2.3.1.2). A page's are followed through the frontier instead.
-const ROBOTS_HOPS: usize = 5;
-
 /// What a crawler reads, by what a URL is asked for. A film or an archive behind a link ends at its headers.
 const PAGES: &[&str] = &["text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml"];
 const LISTS: &[&str] = &["text/", "application/"];
 
-/// Makes a job's request.
+/// Makes a job's request. A page's redirects are followed through the frontier instead.
 fn fetch(client: &Client, job: &Job) -> Answer {
-    let mut response = client.get(&request(job))?;
-    if job.visit.is_none() {
-        for _ in 0..ROBOTS_HOPS {
-            let Some(target) = response.location().filter(|_| (300..400).contains(&response.status)) else { break };
-            response = client.get(&GetRequest::new(&target))?;
-        }
-    }
-    Ok(response)
+    if job.visit.is_some() { client.get(&request(job)) } else { client.get_robots(&job.url) }
 }
 
 fn request(job: &Job) -> GetRequest<'_> {
