@@ -5,7 +5,8 @@ use std::time::{Duration as Span, Instant};
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-use super::{Job, Round, count, schedule};
+use super::schedule::{self, later};
+use super::{Answer, Job, Round, count};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{self, FetchError, Politeness, Response, Robots, Verdict};
 use crate::store::hosts::HostRow;
@@ -205,22 +206,27 @@ impl Round<'_> {
     }
 
     /// Keeps what robots.txt says; answers why it could not be had, if so.
-    pub(super) fn take_robots(&mut self, job: &Job, answer: super::Answer, now: Timestamp) -> Result<Option<String>> {
+    pub(super) fn take_robots(&mut self, job: &Job, answer: Answer, now: Timestamp) -> Result<Option<String>> {
         let host = known(&mut self.hosts, &job.host)?;
+        if let Ok(response) = &answer
+            && Robots::is_known(Some(response.status))
+        {
+            host.row.robots_status = Some(response.status);
+            host.row.robots_body = (200..300).contains(&response.status).then(|| response.body.clone());
+            host.row.robots_fetched_at = Some(now);
+        }
+        // Before the pace is set: the new rules may ask for a longer one.
+        host.robots = None;
+        host.rules(&self.crawl.agent());
+        self.set_pace(job, &answer, now)?;
         let failure = match answer {
-            Ok(response) if Robots::is_known(Some(response.status)) => {
-                host.row.robots_status = Some(response.status);
-                host.row.robots_body = (200..300).contains(&response.status).then_some(response.body);
-                host.row.robots_fetched_at = Some(now);
-                None
-            }
+            Ok(response) if Robots::is_known(Some(response.status)) => None,
             Ok(response) => Some(format!("the server answered {}", response.status)),
             Err(error) => Some(Error::from(error).to_string()),
         };
+        let host = known(&mut self.hosts, &job.host)?;
         host.row.robots_failed_at = failure.is_some().then_some(now);
         host.row.robots_error.clone_from(&failure);
-        host.robots = None;
-        host.rules(&self.crawl.agent());
         let (has_copy, writer) = (host.row.robots_fetched_at.is_some(), self.store.writer()?);
         writer.set_host(&job.host, &host.row)?;
         let mut added = 0;
@@ -236,7 +242,7 @@ impl Round<'_> {
     }
 
     /// Sets when a host may be asked again.
-    pub(super) fn set_pace(&mut self, job: &Job, answer: &super::Answer, now: Timestamp) -> Result<()> {
+    pub(super) fn set_pace(&mut self, job: &Job, answer: &Answer, now: Timestamp) -> Result<()> {
         let crawl = self.crawl;
         let host = known(&mut self.hosts, &job.host)?;
         let mut pause = Span::from_millis(host.row.delay_ms).max(crawl.delay.0);
@@ -312,10 +318,6 @@ pub(super) fn known<'h>(hosts: &'h mut std::collections::BTreeMap<&str, Host>, n
 
 fn parse(url: &str) -> Result<Url> {
     Url::parse(url).map_err(|error| Error::with_source(ErrorKind::Bug, format!("the frontier holds {url:?}"), error))
-}
-
-fn later(at: Timestamp, span: Span) -> Timestamp {
-    at.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
 /// An instant as people read it.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Crawl;
 use crate::net::Response;
 use crate::store::visit::{Role, Visit, Visited};
@@ -51,6 +53,16 @@ pub(super) fn with_jitter(pause: Duration, seed: &[u8]) -> Duration {
     let hash = blake3::hash(seed);
     let [low, high, ..] = *hash.as_bytes();
     pause + pause.mul_f64(f64::from(u16::from_le_bytes([low, high])) / f64::from(u16::MAX) / 4.0)
+}
+
+/// An instant after another, as far as the calendar goes.
+pub(super) fn later(at: Timestamp, span: Duration) -> Timestamp {
+    at.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// An instant before another, as far as the calendar goes.
+pub(super) fn earlier(at: Timestamp, span: Duration) -> Timestamp {
+    at.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! What becomes of one answer: archived, noted, its links added; all in one transaction.
 
-use std::time::Duration as Span;
-
 use jiff::Timestamp;
 
 use super::discover::Findings;
 use super::host::known;
-use super::{Answer, Job, Round, schedule};
+use super::schedule::{self, earlier, later};
+use super::{Answer, Job, Round};
 use crate::error::{Error, Result};
 use crate::net::Response;
 use crate::record::WarcRef;
@@ -37,21 +36,13 @@ impl Round<'_> {
         let host = known(&mut self.hosts, &job.host)?;
         host.busy = false;
         host.row.bytes += bytes;
-        self.set_pace(&job, &answer, now)?;
         let Some(visit) = &job.visit else {
-            // The new rules may ask for a longer pause than the one just set.
-            let response = answer.as_ref().ok().cloned();
             let error = self.take_robots(&job, answer, now)?;
-            if let Some(response) = response {
-                self.set_pace(&job, &Ok(response), now)?;
-                let writer = self.store.writer()?;
-                writer.set_host_pace(&job.host, &known(&mut self.hosts, &job.host)?.row)?;
-                writer.commit()?;
-            }
             self.tally.failed += u64::from(error.is_some());
             self.watch.visited(job.url.as_str(), 1, error.as_deref());
             return Ok(());
         };
+        self.set_pace(&job, &answer, now)?;
         let mut judged = self.judge(visit, &job, answer, now)?;
         self.keep_room(&job.host, &mut judged.findings)?;
         self.tally.trapped += judged.findings.traps.len() as u64;
@@ -269,12 +260,4 @@ fn exchange<'a>(job: &'a Job, response: &'a Response, at: Timestamp) -> Exchange
         request_headers: &response.request_headers,
         ip: response.address,
     }
-}
-
-fn later(at: Timestamp, span: Span) -> Timestamp {
-    at.checked_add(span).unwrap_or(Timestamp::MAX)
-}
-
-fn earlier(at: Timestamp, span: Span) -> Timestamp {
-    at.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
