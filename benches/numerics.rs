@@ -33,8 +33,7 @@ fn neighbours(criterion: &mut Criterion) {
 
 /// Lattice cells a second.
 fn alignment(criterion: &mut Criterion) {
-    let lines: Vec<Line> =
-        (0..300).map(|i| Line { chars: 60 + i % 90, block: 0, kind: 0, numbers: Vec::new() }).collect();
+    let lines: Vec<Line> = (0..300).map(|i| Line { chars: 60 + i % 90, ..Line::default() }).collect();
     let vectors = points(lines.len(), 256);
     let mut group = criterion.benchmark_group("alignment, 300 × 300 sentences");
     group.throughput(Throughput::Elements(301 * 301));

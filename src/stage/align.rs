@@ -8,11 +8,14 @@ use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
 use crate::algo::align::{self, Line};
 use crate::error::{Error, Result};
 use crate::model::ModelId;
-use crate::record::{BlockKind, DocumentId, Language, Origin, Pair, PairId, Sentence, SentenceId, Side, Vectors};
+use crate::record::{
+    Block, BlockKind, Document, DocumentId, Language, Origin, Pair, PairId, Sentence, SentenceId, Side, Vectors,
+};
+use crate::text::labels::{self, Numbered};
 use crate::text::numbers;
 
 /// Raised when the same sentences give other pairs.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What changes aligned pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,22 +90,44 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
 
 /// A document's sentences in its own language: a quotation in another has no counterpart to align with.
 fn half(look: &Look<'_>, model: &ModelId, document: DocumentId, language: Language) -> Result<Half> {
-    let blocks =
-        look.store.document(document)?.ok_or_else(|| Error::bug(format!("the document {document} vanished")))?.blocks;
+    let whole =
+        look.store.document(document)?.ok_or_else(|| Error::bug(format!("the document {document} vanished")))?;
     let mut sentences = look.store.sentences(document)?;
     sentences.retain(|sentence| sentence.language == Some(language));
-    let lines = sentences
+    let mut lines: Vec<Line> = sentences
         .iter()
         .map(|sentence| Line {
             chars: sentence.text.chars().count(),
             block: sentence.block,
-            kind: blocks.get(sentence.block as usize).map_or(0, |block| kind_tag(block.kind)),
+            kind: whole.blocks.get(sentence.block as usize).map_or(0, |block| kind_tag(block.kind)),
             numbers: numbers::numbers(&sentence.text),
+            label: None,
         })
         .collect();
+    label_blocks(&mut lines, &whole);
     let texts: Vec<_> = sentences.iter().map(|sentence| sentence.text_id).collect();
     let vectors = look.store.vectors(&model.0).read(&texts)?;
     Ok(Half { document, sentences, lines, vectors })
+}
+
+/// Gives the first line of each numbered block its label.
+fn label_blocks(lines: &mut [Line], document: &Document) {
+    let text = |block: &Block| document.text.get(block.start as usize..block.end as usize);
+    let mut last = None;
+    for line in lines {
+        if last.replace(line.block) != Some(line.block) {
+            line.label = document.blocks.get(line.block as usize).and_then(text).and_then(labels::label).map(anchor);
+        }
+    }
+}
+
+fn anchor(label: labels::Label) -> align::Label {
+    let (section, kind) = match label.numbered {
+        Numbered::Plain => (false, align::Label::PLAIN),
+        Numbered::Section => (true, 1),
+        Numbered::Exercise => (false, 2),
+    };
+    align::Label { section, kind, number: label.number }
 }
 
 /// Kinds that translations share. Paragraphs, items and quotations are easily one for another.
