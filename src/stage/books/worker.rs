@@ -71,6 +71,7 @@ impl Told {
 }
 
 /// Says how far the reading has come.
+#[expect(clippy::exit, reason = "the reader of PDFs only tells where it is, and cannot be told to stop")]
 fn tell(place: Answer) {
     if write(&place).is_err() {
         // Whoever waited is gone, and the answer would not be read either.
