@@ -90,18 +90,19 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    lasting: bool,
     source: Option<Source>,
 }
 
 impl Error {
     /// An error without a deeper cause.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), lasting: false, source: None }
     }
 
     /// An error with a cause.
     pub fn with_source(kind: ErrorKind, message: impl Into<String>, source: impl Into<Source>) -> Self {
-        Self { kind, message: message.into(), source: Some(source.into()) }
+        Self { kind, message: message.into(), lasting: false, source: Some(source.into()) }
     }
 
     /// Wrong input data.
@@ -119,6 +120,17 @@ impl Error {
         Self::new(ErrorKind::Bug, message)
     }
 
+    /// The same error, whose reason lies in the input itself: to try again is in vain until that has changed.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { lasting: true, ..self }
+    }
+
+    /// Whether to try again is in vain.
+    pub fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+
     /// Its kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -127,7 +139,7 @@ impl Error {
     /// The same error under a message that says what was being done.
     #[must_use]
     pub fn while_doing(self, doing: impl Into<String>) -> Self {
-        Self { kind: self.kind, message: doing.into(), source: Some(Box::new(self)) }
+        Self { kind: self.kind, message: doing.into(), lasting: self.lasting, source: Some(Box::new(self)) }
     }
 }
 

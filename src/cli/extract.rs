@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind, Result, exit};
 use crate::extract::{charset, html, pdf};
 use crate::files;
 use crate::record::{BlockKind, BookPage, Language, TwinLink};
-use crate::stage::books::{Job, PageBox};
+use crate::report::format::printable;
+use crate::stage::books::{Job, PageBox, Reader};
 use crate::stage::crawl::Crawl;
 use crate::stage::extract::Params;
 use crate::stage::site::Site;
@@ -141,13 +142,15 @@ pub(super) fn extract(arguments: &ExtractArgs) -> Result<u8> {
         ..Crawl::default()
     };
     let mut fetcher = LazyFetcher::new(&crawl, BTreeMap::new());
+    // Nothing is started before there is a PDF, and once for all of them.
+    let reader = super::reader()?;
     let mut code = DONE;
     for (number, source) in sources.iter().enumerate() {
         let line = source.read(&mut fetcher).and_then(|read| {
             if let Some(path) = &arguments.debug_svg {
                 draw(source, &read.bytes, &arguments.pages, path)?;
             }
-            document(source, read, sites.as_ref(), &arguments.pages)
+            document(source, read, sites.as_ref(), &arguments.pages, &reader)
         });
         match line {
             Ok(line) if arguments.json => print(&json_line(&line)?)?,
@@ -250,10 +253,10 @@ fn usage(message: String) -> Error {
 }
 
 /// What a page or book says.
-fn document(source: &Source, read: Read, sites: Option<&Sites>, pages: &[Pages]) -> Result<Line> {
+fn document(source: &Source, read: Read, sites: Option<&Sites>, pages: &[Pages], reader: &Reader) -> Result<Line> {
     let candidates = sites.map_or_else(|| Params::default().languages, |sites| sites.extract.languages.clone());
     let mut line = if read.bytes.starts_with(b"%PDF") {
-        book(source, &read.bytes, sites, pages)?
+        book(source, &read.bytes, sites, pages, reader)?
     } else if !pages.is_empty() {
         return Err(usage(format!("{}: only PDFs have pages", source.name())));
     } else {
@@ -301,10 +304,9 @@ fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
     })
 }
 
-fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages]) -> Result<Line> {
+fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages], reader: &Reader) -> Result<Line> {
     let name = source.name();
     let job = Job::to_look_at(sites.map_or(&Params::default(), |sites| &sites.extract));
-    let reader = super::reader()?;
     let book = match source {
         Source::File(path) => reader.read(&Job { path: path.clone(), ..job }),
         Source::Pipe | Source::Web(_) => reader.read_bytes(bytes, &job),
@@ -318,7 +320,7 @@ fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages]) 
     for page in book.pages.iter().filter(|page| page.is_left_out() && wanted(page.number)) {
         say(&format!("{name}: page {} is left out, {}: {}", page.number, page.state.name(), page.reason()));
     }
-    book.repairs.iter().for_each(|repair| say(&format!("{name}: {repair}")));
+    book.repairs.iter().for_each(|repair| say(&printable(&format!("{name}: {}", repair.words()))));
     let titled = book.blocks.iter().find(|block| block.kind == BlockKind::Title).map(|block| block.text.clone());
     let blocks = book.blocks.into_iter().filter(|block| wanted(block.page)).map(|block| Block {
         label: label(&block.text).filter(|_| matches!(block.kind, BlockKind::Heading | BlockKind::Exercise)),

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::plan;
 use crate::pipeline::run::RunReport;
 use crate::record::{DocumentId, PageId, PairId, SentenceId};
+use crate::report::format::printable;
 use crate::report::summary::pages_in_words;
 use crate::report::{collect, terminal};
 use crate::stage::drift;
@@ -119,7 +120,7 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
             if failed > 0 { format!(", {failed} failed") } else { String::new() }
         );
     }
-    for book in books.iter().filter(|book| book.left_out() > 0) {
+    for book in books.iter().filter(|book| book.left_out() + book.repaired > 0) {
         let _ = writeln!(text, "\n{}\n  {}", book.location, pages_in_words(book));
     }
     for alarm in &alarms {
@@ -129,8 +130,9 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
         let _ = writeln!(text, "\nfailed: {url}\n  {error}");
     }
     for unit in &failed_units {
-        let _ =
-            writeln!(text, "\nfailed: {} of {} ({} tries)\n  {}", unit.stage, unit.unit, unit.attempts, unit.message);
+        let again = if unit.given_up { ", not tried again until the file, the limits or kopri change" } else { "" };
+        let (stage, name, tries) = (&unit.stage, &unit.unit, unit.attempts);
+        let _ = writeln!(text, "\nfailed: {stage} of {name} ({tries} tries{again})\n  {}", unit.message);
     }
     print(&text)?;
     Ok(DONE)
@@ -229,6 +231,9 @@ fn show_pages(store: &Store, location: &str) -> Result<String> {
     let mut text = String::new();
     if let Some(counts) = store.book_counts()?.iter().find(|counts| counts.location == location) {
         let _ = writeln!(text, "pages          {}", pages_in_words(counts));
+    }
+    for repair in store.book_repairs(location)? {
+        let _ = writeln!(text, "repaired       {}", printable(&repair.words()));
     }
     for page in store.book_pages(location)? {
         let word = match (page.is_left_out(), page.by_ocr()) {

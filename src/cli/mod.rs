@@ -67,7 +67,7 @@ enum Command {
     Site(site::SiteArgs),
     /// Show the configuration.
     Config(config::ConfigArgs),
-    /// Read one book within limits: how kopri calls itself.
+    /// Read books within limits, as standard input names them: how kopri calls itself.
     #[command(name = books::reader::SUBCOMMAND, hide = true)]
     ReadBook,
 }
@@ -106,11 +106,11 @@ impl Common {
     }
 }
 
-/// Books are read by this program, started anew for each.
+/// Books are read by this program, in processes of their own.
 fn reader() -> Result<Reader> {
     let program = std::env::current_exe();
     program
-        .map(Reader::Worker)
+        .map(Reader::worker)
         .map_err(|error| Error::with_source(ErrorKind::Bug, "finding this program, which reads books", error))
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::pipeline::run::Only;
 use crate::pipeline::{Event, Observer, Pipeline, RunOptions, RunReport};
+use crate::report::format::plural;
 use crate::report::progress::{Progress, View};
 use crate::report::summary::Outcome;
 use crate::report::{Summary, collect, html, terminal};
@@ -105,6 +106,10 @@ fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: R
     if report.is_nothing_new() {
         let requests = report.crawl.as_ref().map_or(0, |crawl| crawl.requests);
         alarms.iter().for_each(|alarm| say(alarm));
+        // No news, and not to be forgotten all the same.
+        if report.given_up() > 0 {
+            say(&format!("{} failed before and stay so: `kopri status` says why", plural(report.given_up(), "unit")));
+        }
         say(&format!(
             "nothing new: {requests} URLs asked, every page as it was, every stage up to date ({:.1} s)\nreport: {path}",
             report.finished_at.duration_since(report.started_at).as_secs_f64()

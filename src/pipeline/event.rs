@@ -71,7 +71,7 @@ pub enum Event<'a> {
         outcome: &'a str,
         /// Units done, requests included.
         done: u64,
-        /// Units that failed.
+        /// Units that failed, in this run or before it without being tried again.
         failed: u64,
     },
 }

@@ -1,7 +1,7 @@
 //! The driver: runs the stages in order, and is the only one to write.
 //!
 //! For each stage it compares the units listed with the ledger. A unit is pending when it is new, when its input or the
-//! stage's key changed, or when it failed. Units are read here, computed on all cores, and written here one by one,
+//! stage's key changed, or when it failed; but not when it failed for a reason that lies in its input, which is the same. Units are read here, computed on all cores, and written here one by one,
 //! each in one transaction with its `done`; so the process may die at any instant. A unit that fails is noted and the
 //! run goes on, unless the store, the model or the program itself is at fault.
 
@@ -49,6 +49,8 @@ pub struct StageTally {
     pub done: u64,
     /// Units that failed.
     pub failed: u64,
+    /// Units that failed in an earlier run and were not tried again, since the reason lies in what they read.
+    pub given_up: u64,
     /// Units that needed nothing.
     pub unchanged: u64,
     /// Units whose input is gone.
@@ -91,10 +93,15 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Units that failed.
+    /// Units that failed in this run.
     pub fn failed(&self) -> u64 {
         self.stages.iter().map(|(_, tally)| tally.failed).sum::<u64>()
             + self.crawl.as_ref().map_or(0, |crawl| crawl.failed)
+    }
+
+    /// Units that failed in an earlier run and were not tried again.
+    pub fn given_up(&self) -> u64 {
+        self.stages.iter().map(|(_, tally)| tally.given_up).sum()
     }
 
     /// Units done, new or changed pages included.
@@ -147,7 +154,7 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
     let word = match (&outcome, &report) {
         (Err(error), _) if error.kind() == ErrorKind::Interrupted => "interrupted",
         (Err(_), _) => "failed",
-        (Ok(_), Some(report)) if report.failed() > 0 => "done with failures",
+        (Ok(_), Some(report)) if report.failed() + report.given_up() > 0 => "done with failures",
         (Ok(_), Some(report)) if !report.alarms.is_empty() => "done with alarms",
         (Ok(_), _) => "done",
     };
@@ -157,7 +164,7 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
         writer.finish_run(run, finished_at, word)?;
         writer.commit()?;
     }
-    let (done, failed) = report.as_ref().map_or((0, 0), |report| (report.done(), report.failed()));
+    let (done, failed) = report.as_ref().map_or((0, 0), |report| (report.done(), report.failed() + report.given_up()));
     driver.observer.event(&Event::RunEnds { outcome: word, done, failed });
     outcome?;
     report.ok_or_else(|| Error::bug("a run without a report"))
@@ -312,8 +319,12 @@ impl Driver<'_> {
                 break;
             }
         }
+        if stage == Stage::Extract {
+            // The stages after it need the memory.
+            self.pipeline.reader.rest();
+        }
         if let (Stage::Extract, Some(shelves)) = (stage, &self.session.shelves) {
-            tally.notes.clone_from(&shelves.notes);
+            tally.notes.extend_from_slice(&shelves.notes);
         }
         tally.time = began.elapsed();
         if announced {
@@ -346,14 +357,19 @@ impl Driver<'_> {
     ) -> Result<Vec<Unit>> {
         let key = self.key(stage)?.key.clone();
         let mut ledger = store.units(stage.name())?;
-        let mut pending = Vec::new();
+        let (mut pending, mut given_up) = (Vec::new(), Vec::new());
         for unit in units {
-            if is_pending(&unit, ledger.remove(&unit.name).as_ref(), &key) {
+            let row = ledger.remove(&unit.name);
+            if is_pending(&unit, row.as_ref(), &key) {
                 pending.push(unit);
+            } else if row.is_some_and(|row| !row.done) {
+                given_up.push(unit.name);
             } else {
                 tally.unchanged += 1;
             }
         }
+        tally.given_up = given_up.len() as u64;
+        tally.notes.extend(given_up_in_words(&given_up));
         for unit in ledger.into_keys() {
             self.spend_unit()?;
             let writer = store.writer()?;
@@ -403,7 +419,16 @@ impl Driver<'_> {
                 }
                 Err(error) => {
                     let writer = store.writer()?;
-                    writer.unit_failed(stage.name(), &unit.name, &key, &unit.input, &error, self.run, now)?;
+                    writer.unit_failed(
+                        stage.name(),
+                        &unit.name,
+                        &key,
+                        &unit.input,
+                        &error,
+                        unit.limits.as_deref(),
+                        self.run,
+                        now,
+                    )?;
                     writer.commit()?;
                     tally.failed += 1;
                     let error = error.to_string();
@@ -466,7 +491,20 @@ fn spend(units_left: &mut Option<u64>) -> Result<()> {
 
 /// Whether a unit must be done.
 pub(super) fn is_pending(unit: &Unit, row: Option<&UnitRow>, key: &str) -> bool {
-    unit.lost || row.is_none_or(|row| !row.done || row.key != key || row.input != unit.input)
+    let settled = |row: &UnitRow| row.done || (row.given_up.is_some() && row.given_up == unit.limits);
+    unit.lost || row.is_none_or(|row| !settled(row) || row.key != key || row.input != unit.input)
+}
+
+/// Says of which units it is known that they fail.
+fn given_up_in_words(units: &[String]) -> Option<String> {
+    /// Units that are named.
+    const NAMED: usize = 3;
+    let first = units.get(..units.len().min(NAMED)).filter(|first| !first.is_empty())?.join(", ");
+    let more = if units.len() > NAMED { ", …" } else { "" };
+    Some(format!(
+        "not tried again until the files, the limits or kopri change: {} that failed before: {first}{more}",
+        units.len()
+    ))
 }
 
 /// How much of what the progress counts a unit was.

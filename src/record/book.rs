@@ -42,6 +42,32 @@ pub struct PageOcr {
     pub note: String,
 }
 
+/// A font of a book whose signs stood for other letters, and what was read instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FontRepair {
+    /// Its name.
+    pub font: String,
+    /// The table of letters by which it was read.
+    pub table: String,
+    /// What the file says, what was read instead, and how often. The way back is exact: none of these letters stood in the
+    /// font's own text.
+    pub letters: Vec<(char, char, u64)>,
+}
+
+impl FontRepair {
+    /// Characters that were replaced.
+    pub fn times(&self) -> u64 {
+        self.letters.iter().map(|(_, _, times)| times).sum()
+    }
+
+    /// In words: `the font F was read by the table T: ¤ → ň (12), ÿ → ý (30)`.
+    pub fn words(&self) -> String {
+        let letters: Vec<String> =
+            self.letters.iter().map(|(sign, letter, times)| format!("{sign} → {letter} ({times})")).collect();
+        format!("the font {} was read by the table {}: {}", self.font, self.table, letters.join(", "))
+    }
+}
+
 /// A page of a book.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BookPage {

@@ -34,7 +34,7 @@ pub mod quantity;
 pub mod sentence;
 pub mod vectors;
 
-pub use book::{BookPage, PageOcr, PageState};
+pub use book::{BookPage, FontRepair, PageOcr, PageState};
 pub use document::{
     Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
 };

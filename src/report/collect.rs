@@ -30,7 +30,7 @@ const SAMPLES: u32 = 12;
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
     let evaluation = evaluation(store)?;
     let gate = gate_failure(pipeline, &evaluation);
-    let outcome = match (&gate, report.failed()) {
+    let outcome = match (&gate, report.failed() + report.given_up()) {
         (Some(_), _) => Outcome::GateFailed,
         (None, 0) if !report.alarms.is_empty() => Outcome::Alarmed,
         (None, 0) => Outcome::Done,
@@ -55,7 +55,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         index: index(pipeline, store)?,
         evaluation,
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
-        failures: failures(store, gate)?,
+        failures: failures(store, gate, report.run)?,
         exports: exports(pipeline, store)?,
         report: None,
     })
@@ -91,7 +91,7 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
     let rest = report.stages.iter().map(|(stage, tally)| StageRow {
         name: stage.name().into(),
         done: tally.done,
-        failed: tally.failed,
+        failed: tally.failed + tally.given_up,
         skipped_unchanged: tally.unchanged,
         seconds: seconds(tally),
         note: tally.note(),
@@ -272,7 +272,7 @@ fn gate_failure(pipeline: &Pipeline, evaluation: &[Metric]) -> Option<String> {
     })
 }
 
-fn failures(store: &Store, gate: Option<String>) -> Result<Vec<Failure>> {
+fn failures(store: &Store, gate: Option<String>, run: i64) -> Result<Vec<Failure>> {
     let gate =
         gate.map(|message| Failure { stage: "evaluate".into(), unit: "gold".into(), kind: "gate".into(), message });
     let crawl = store.failed_urls()?.into_iter().map(|(url, message)| Failure {
@@ -285,7 +285,11 @@ fn failures(store: &Store, gate: Option<String>) -> Result<Vec<Failure>> {
         stage: unit.stage,
         unit: unit.unit,
         kind: unit.kind,
-        message: unit.message,
+        message: if unit.given_up && unit.run < run {
+            format!("{} (known since run {})", unit.message, unit.run)
+        } else {
+            unit.message
+        },
     });
     Ok(gate.into_iter().chain(crawl).chain(units).collect())
 }

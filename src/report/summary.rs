@@ -47,7 +47,7 @@ pub struct Summary {
     pub evaluation: Vec<Metric>,
     /// Sites whose layout has moved away from their profile.
     pub alarms: Vec<Alarm>,
-    /// Units that failed in this run, in order.
+    /// Units that failed when they were last tried, in order: in this run, or before it.
     pub failures: Vec<Failure>,
     /// Files written: path and rows.
     pub exports: Vec<(String, u64)>,
@@ -349,7 +349,14 @@ pub fn pages_in_words(book: &BookCounts) -> String {
     let left_out = list(&[(book.scanned, "scanned"), (book.garbled, "garbled")]);
     let taken = if taken.is_empty() { "none with text".to_owned() } else { taken };
     let left_out = if left_out.is_empty() { left_out } else { format!("; left out: {left_out}") };
-    format!("{}: {taken}{left_out}", super::format::plural(book.pages, "page"))
+    let repaired = if book.repaired > 0 {
+        let (letters, fonts) =
+            (super::format::plural(book.repaired, "letter"), super::format::plural(book.repaired_fonts, "font"));
+        format!("; {letters} of {fonts} read by a table")
+    } else {
+        String::new()
+    };
+    format!("{}: {taken}{left_out}{repaired}", super::format::plural(book.pages, "page"))
 }
 
 impl Summary {

@@ -93,7 +93,16 @@ pub(super) fn sites(out: &mut String, summary: &Summary) -> fmt::Result {
 /// What became of the pages of books, and which files are none.
 pub(super) fn books(out: &mut String, summary: &Summary) -> fmt::Result {
     if !summary.books.is_empty() {
-        let columns = ["book", "#pages", "#text", "#recognised", "#empty", "#scanned, left out", "#garbled, left out"];
+        let columns = [
+            "book",
+            "#pages",
+            "#text",
+            "#recognised",
+            "#empty",
+            "#scanned, left out",
+            "#garbled, left out",
+            "#letters repaired",
+        ];
         table(out, "Pages of books", &columns)?;
         for book in &summary.books {
             write!(out, "<tr><th scope=\"row\">{}</th>", escape(&book.location))?;
@@ -103,6 +112,7 @@ pub(super) fn books(out: &mut String, summary: &Summary) -> fmt::Result {
             for count in [book.scanned, book.garbled] {
                 write!(out, "<td class=\"n\">{}</td>", failed(count))?;
             }
+            write!(out, "<td class=\"n\">{}</td>", number(book.repaired))?;
             out.push_str("</tr>\n");
         }
         table_end(out);

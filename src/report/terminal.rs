@@ -464,6 +464,8 @@ Written
             empty: 0,
             garbled: 0,
             scanned,
+            repaired_fonts: 0,
+            repaired: 0,
         };
         let mut told = sample::summary();
         told.books = vec![book("s/a.pdf", 15), book("s/whole.pdf", 0)];

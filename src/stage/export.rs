@@ -73,7 +73,7 @@ pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
     for file in &params.files {
         let lost = !path_of(look, file)?.exists();
         let input = combined(&[&kept, &super::fingerprint(file)?]);
-        units.push(Unit { name: file.path.clone(), input, lost });
+        units.push(Unit { lost, ..Unit::new(&file.path, input) });
     }
     Ok(Listing::All(units))
 }

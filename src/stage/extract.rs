@@ -90,7 +90,13 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
         let Some(profile) = profiles.get(site.as_str()) else { continue };
         units.push(Unit::new(url, combined(&[&body_hash, profile])));
     }
-    units.extend(books::units(shelves(origins, session)?));
+    let recogniser = match params.ocr {
+        Ocr::Tesseract if !origins.shelves.is_empty() => {
+            Some(session.recogniser.get_or_insert_with(|| books::ocr::version(&params.ocr_program)).clone())
+        }
+        _ => None,
+    };
+    units.extend(books::units(shelves(origins, session)?, params, recogniser.as_deref())?);
     Ok(Listing::All(units))
 }
 

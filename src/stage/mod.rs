@@ -43,7 +43,9 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::model::Encoder;
-use crate::record::{BookPage, Document, DocumentId, DocumentPair, Drop, Language, Pair, PairId, Sentence, TextId};
+use crate::record::{
+    BookPage, Document, DocumentId, DocumentPair, Drop, FontRepair, Language, Pair, PairId, Sentence, TextId,
+};
 use crate::store::extraction::PageNote;
 use crate::store::pairs::{Direction, NeighbourList};
 use crate::store::{Store, Writer};
@@ -140,12 +142,15 @@ pub struct Unit {
     pub input: String,
     /// What it wrote outside the store is gone: it is done again, whatever the ledger says.
     pub lost: bool,
+    /// Fingerprint of the limits under which it is worked on, if its failures may be lasting ones: such a failure stands
+    /// until the limits change.
+    pub limits: Option<String>,
 }
 
 impl Unit {
     /// A unit that the ledger speaks for.
     pub fn new(name: impl Into<String>, input: impl Into<String>) -> Self {
-        Self { name: name.into(), input: input.into(), lost: false }
+        Self { name: name.into(), input: input.into(), lost: false, limits: None }
     }
 }
 
@@ -196,6 +201,8 @@ pub enum Records {
         shelf: String,
         /// All pages.
         pages: Vec<BookPage>,
+        /// Its fonts whose signs stood for other letters.
+        repairs: Vec<FontRepair>,
         /// Its document.
         document: Option<Document>,
     },
@@ -271,6 +278,8 @@ pub struct Session {
     pub pools: Option<neighbours::Pools>,
     /// The shelves of books, once read.
     pub shelves: Option<books::Shelves>,
+    /// The version of the program that recognises pages, once asked for.
+    pub recogniser: Option<String>,
     /// Blocks that are boilerplate, as places in their documents.
     pub boilerplate: BTreeMap<DocumentId, Vec<u32>>,
 }
@@ -321,8 +330,8 @@ impl Records {
             Self::Nothing | Self::Figures(_) => Ok(()),
             Self::Document { document, .. } => writer.put_document(document),
             Self::NoDocument { location, .. } => writer.delete_document(location),
-            Self::Book { location, shelf, pages, document } => {
-                writer.put_book_pages(location, shelf, pages)?;
+            Self::Book { location, shelf, pages, repairs, document } => {
+                writer.put_book(location, shelf, pages, repairs)?;
                 match document {
                     Some(document) => writer.put_document(document),
                     None => writer.delete_document(location),
@@ -355,7 +364,7 @@ pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
     match stage {
         Stage::Extract => {
             writer.delete_document(unit)?;
-            writer.delete_book_pages(unit)?;
+            writer.delete_book(unit)?;
         }
         Stage::Match => writer.put_document_pairs(unit, &[])?,
         Stage::Align | Stage::Mine => writer.put_pairs(stage.name(), unit, &[])?,

@@ -21,6 +21,8 @@ pub struct UnitRow {
     pub output: String,
     /// Whether it is done; else it failed.
     pub done: bool,
+    /// Of one that failed for a reason that lies in its input: the limits under which it was tried.
+    pub given_up: Option<String>,
 }
 
 /// A failed unit, for people.
@@ -36,6 +38,10 @@ pub struct FailedUnit {
     pub message: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// The run that tried it last.
+    pub run: i64,
+    /// Whether it is not tried again until its file, the limits or the program change.
+    pub given_up: bool,
 }
 
 /// A run, as kept.
@@ -63,7 +69,7 @@ impl Store {
     pub fn units(&self, stage: &str) -> Result<BTreeMap<String, UnitRow>> {
         let rows = self.rows(
             "reading the ledger",
-            "SELECT unit, key, input, output, state = 'done' FROM unit WHERE stage = ?1",
+            "SELECT unit, key, input, output, state = 'done', given_up FROM unit WHERE stage = ?1",
             [stage],
             |row| {
                 Ok(UnitRow {
@@ -72,6 +78,7 @@ impl Store {
                     input: row.get(2)?,
                     output: row.get(3)?,
                     done: row.get(4)?,
+                    given_up: row.get(5)?,
                 })
             },
         )?;
@@ -116,7 +123,8 @@ impl Store {
     pub fn failed_units(&self) -> Result<Vec<FailedUnit>> {
         self.rows(
             "listing failed units",
-            "SELECT stage, unit, coalesce(error_kind, ''), coalesce(error, ''), attempts FROM unit
+            "SELECT stage, unit, coalesce(error_kind, ''), coalesce(error, ''), attempts, run, given_up IS NOT NULL
+             FROM unit
              WHERE state = 'failed' ORDER BY stage, unit",
             [],
             |row| {
@@ -126,6 +134,8 @@ impl Store {
                     kind: row.get(2)?,
                     message: row.get(3)?,
                     attempts: row.get(4)?,
+                    run: row.get(5)?,
+                    given_up: row.get(6)?,
                 })
             },
         )
@@ -265,14 +275,15 @@ impl Writer<'_> {
             "INSERT INTO unit (stage, unit, key, input, output, state, attempts, run, finished_at)
              VALUES (?1, ?2, ?3, ?4, ?5, 'done', 1, ?6, ?7)
              ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input,
-               output = excluded.output, state = 'done', attempts = 1, error_kind = NULL, error = NULL,
+               output = excluded.output, state = 'done', attempts = 1, error_kind = NULL, error = NULL, given_up = NULL,
                run = excluded.run, finished_at = excluded.finished_at",
             params![stage, unit, key, input, output, run, instant(at)],
         )?;
         Ok(())
     }
 
-    /// Marks a unit as failed, and why. What it wrote when it last succeeded stays.
+    /// Marks a unit as failed, and why; and if that lies in the unit itself, under which limits it was given up. What it
+    /// wrote when it last succeeded stays.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -284,17 +295,20 @@ impl Writer<'_> {
         key: &str,
         input: &str,
         error: &Error,
+        limits: Option<&str>,
         run: i64,
         at: Timestamp,
     ) -> Result<()> {
+        let given_up = limits.filter(|_| error.is_lasting());
         self.execute(
             "marking a unit as failed",
-            "INSERT INTO unit (stage, unit, key, input, output, state, attempts, error_kind, error, run, finished_at)
-             VALUES (?1, ?2, ?3, ?4, '', 'failed', 1, ?5, ?6, ?7, ?8)
+            "INSERT INTO unit (stage, unit, key, input, output, state, attempts, error_kind, error, run, finished_at, given_up)
+             VALUES (?1, ?2, ?3, ?4, '', 'failed', 1, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input, output = '',
                state = 'failed', attempts = unit.attempts + 1, error_kind = excluded.error_kind,
-               error = excluded.error, run = excluded.run, finished_at = excluded.finished_at",
-            params![stage, unit, key, input, error.kind().name(), error.to_string(), run, instant(at)],
+               error = excluded.error, run = excluded.run, finished_at = excluded.finished_at,
+               given_up = excluded.given_up",
+            params![stage, unit, key, input, error.kind().name(), error.to_string(), run, instant(at), given_up],
         )?;
         Ok(())
     }
@@ -351,8 +365,8 @@ mod tests {
         let writer = store.writer().unwrap();
         let run = writer.begin_run(at, "test", &serde_json::json!({})).unwrap();
         let error = Error::new(ErrorKind::Input, "page 3 is torn");
-        writer.unit_failed("extract", "a", "k", "i", &error, run, at).unwrap();
-        writer.unit_failed("extract", "a", "k", "i", &error, run, at).unwrap();
+        writer.unit_failed("extract", "a", "k", "i", &error, Some("l"), run, at).unwrap();
+        writer.unit_failed("extract", "a", "k", "i", &error, Some("l"), run, at).unwrap();
         writer.commit().unwrap();
         let failed = store.failed_units().unwrap();
         assert_eq!(
@@ -360,11 +374,17 @@ mod tests {
             (2, "page 3 is torn", "input")
         );
         assert_eq!(store.unit_output("extract", "a").unwrap(), None);
+        assert!(!failed[0].given_up && failed[0].run == run);
+        let writer = store.writer().unwrap();
+        writer.unit_failed("extract", "a", "k", "i", &error.lasting(), Some("l"), run, at).unwrap();
+        writer.commit().unwrap();
+        assert_eq!(store.units("extract").unwrap()["a"].given_up.as_deref(), Some("l"));
 
         let writer = store.writer().unwrap();
         writer.unit_done("extract", "a", "k", "i", "o", run, at).unwrap();
         writer.commit().unwrap();
         assert!(store.failed_units().unwrap().is_empty());
+        assert_eq!(store.units("extract").unwrap()["a"].given_up, None);
         assert_eq!(store.unit_output("extract", "a").unwrap().as_deref(), Some("o"));
         assert_eq!(store.unit_counts().unwrap()["extract"], (1, 0));
     }

@@ -3,12 +3,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use kopri::error::ErrorKind;
 use kopri::pipeline::event::Silent;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 use kopri::stage::Stage;
-use kopri::stage::books::Reader;
+use kopri::stage::books::{Job, Reader};
+use kopri::stage::extract::Params;
 use kopri::store::Store;
 use kopri::store::open::Access;
 use lopdf::{Dictionary, Document, Object, ObjectId, Stream, dictionary};
@@ -29,7 +31,7 @@ impl Library {
     fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("shelf")).unwrap();
-        Self { folder, more: more.into(), reader: Reader::Worker(KOPRI.into()) }
+        Self { folder, more: more.into(), reader: Reader::worker(KOPRI) }
     }
 
     /// A library with both editions of a book of the demo.
@@ -177,6 +179,16 @@ fn bomb() -> Vec<u8> {
 const RUSSIAN: &str = "В тексте этой страницы рассказано о воде.\nВода бывает жидкой, твёрдой и газообразной.\n\
     Зимой реки и озёра замерзают, и дети катаются на коньках.\nЛетом вода испаряется и поднимается вверх.\n";
 
+/// A reader of books that goes wrong as its file is called, and notes each start; other books it hands on.
+fn moody() -> String {
+    format!(
+        "echo started >> \"${{0%/*}}/starts\"\nwhile read -r job; do\nnumber=${{job#[}}; number=${{number%%,*}}\n\
+         case \"$job\" in\n*hang-*) echo \"[$number,{{\\\"page\\\":7}}]\"; sleep 100;;\n*crash-*) kill -SEGV $$;;\n\
+         *mute-*) echo gibberish;;\n*other-*) echo \"[77777,{{\\\"page\\\":7}}]\";;\n\
+         *) printf '%s\\n' \"$job\" | '{KOPRI}' \"$@\" || exit;;\nesac\ndone"
+    )
+}
+
 #[test]
 fn books_that_hang_crash_or_eat_memory_fail_alone() {
     let mut library = Library::with_a_book("[extract.limits]\nbook-memory = \"100MB\"\nbook-time = \"12s\"\n");
@@ -185,12 +197,7 @@ fn books_that_hang_crash_or_eat_memory_fail_alone() {
     }
     library.put("bomb-5_ru.pdf", &bomb());
     library.put("leaflet.pdf", b"no book");
-    // The job comes on standard input. Whatever is to go wrong goes wrong as its file is called.
-    let script = format!(
-        "job=$(cat)\ncase \"$job\" in\n*hang-*) echo '{{\"page\":7}}'; sleep 100;;\n*crash-*) kill -SEGV $$;;\n\
-         *mute-*) echo gibberish;;\n*) printf '%s\\n' \"$job\" | '{KOPRI}' \"$@\";;\nesac"
-    );
-    library.reader = Reader::Worker(library.script("worker", &script));
+    library.reader = Reader::worker(library.script("worker", &moody()));
     let report = library.run();
     assert_eq!(report.failed(), 5, "{report:#?}");
     for (book, reason) in [
@@ -209,6 +216,70 @@ fn books_that_hang_crash_or_eat_memory_fail_alone() {
     assert!(std::fs::read_to_string(library.path("w/export/pairs.tsv")).unwrap().lines().count() > 10);
     let extract = &report.stages.iter().find(|(stage, _)| *stage == Stage::Extract).unwrap().1;
     assert_eq!(extract.notes, ["shelf s: no pattern fits 1 of its 8 PDFs: leaflet.pdf"]);
+}
+
+#[test]
+fn one_process_reads_book_after_book_and_is_replaced_when_it_fails() {
+    let library = Library::with_a_book("");
+    for name in ["hang", "crash", "mute", "other"] {
+        library.put(&format!("{name}-1_ru.pdf"), b"no PDF");
+    }
+    library.put("bomb-5_ru.pdf", &bomb());
+    library.put("junk-5_ru.pdf", b"no PDF");
+    let job = |name: &str, seconds| Job {
+        path: library.path("shelf").join(name),
+        time: Duration::from_secs(seconds),
+        memory: 100_000_000,
+        ..Job::to_look_at(&Params::default())
+    };
+    let good = |reader: &Reader| reader.read(&job("tebigat-4_rus.pdf", 60)).unwrap();
+    let alone = good(&Reader::worker(KOPRI));
+    let script = moody();
+    for (name, seconds, starts, reason) in [
+        // The process is as good as before.
+        ("junk-5_ru.pdf", 60, 1, "reading the PDF"),
+        // What fails after other books is read once more by a new process, which is replaced for the book after it.
+        ("crash-1_ru.pdf", 60, 3, "crashed (signal 11), before its first page"),
+        ("mute-1_ru.pdf", 60, 3, "before its first page; it said: gibberish"),
+        ("other-1_ru.pdf", 60, 3, "of another book"),
+        ("bomb-5_ru.pdf", 60, 3, "it needs more than the 100MB of memory allowed"),
+        // Other limits need another process; what took too long is not read again.
+        ("hang-1_ru.pdf", 1, 3, "longer than the 1s allowed (extract.limits.book-time), at page 7"),
+    ] {
+        let _ = std::fs::remove_file(library.path("starts"));
+        let reader = Reader::worker(library.script("worker", &script));
+        assert_eq!((good(&reader), good(&reader)), (alone.clone(), alone.clone()), "before {name}");
+        let error = reader.read(&job(name, seconds)).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!((good(&reader), good(&reader)), (alone.clone(), alone.clone()), "after {name}");
+        let started = std::fs::read_to_string(library.path("starts")).unwrap().lines().count();
+        assert_eq!(started, starts, "{name}");
+        // Nothing of it is left when it rests; the next book starts a new one.
+        reader.rest();
+        good(&reader);
+        assert_eq!(std::fs::read_to_string(library.path("starts")).unwrap().lines().count(), starts + 1);
+    }
+}
+
+#[test]
+fn a_process_does_not_grow_from_book_to_book() {
+    let library = Library::with_a_book("");
+    let reader = Reader::worker(library.script("worker", &format!("echo >> \"$0.starts\"\nexec '{KOPRI}' \"$@\"")));
+    library.put("bomb-5_ru.pdf", &bomb());
+    let job = |name: &str| Job {
+        path: library.path("shelf").join(name),
+        memory: 100_000_000,
+        ..Job::to_look_at(&Params::default())
+    };
+    let first = reader.read(&job("tebigat-4_rus.pdf")).unwrap();
+    for _ in 0..20 {
+        assert_eq!(reader.read(&job("tebigat-4_rus.pdf")).unwrap(), first);
+    }
+    let started = std::fs::read_to_string(library.path("worker.starts")).unwrap().lines().count();
+    assert!(started <= 2, "{started} starts");
+    // A book too large is too large for a used process and for a new one.
+    assert!(reader.read(&job("bomb-5_ru.pdf")).unwrap_err().is_lasting());
+    assert_eq!(reader.read(&job("tebigat-4_rus.pdf")).unwrap(), first);
 }
 
 #[test]
@@ -281,6 +352,82 @@ fn nothing_garbled_reaches_the_corpus_and_each_page_says_why() {
     assert!(String::from_utf8_lossy(&status.stdout).contains("1 page: none with text; left out: 1 garbled"));
 }
 
+#[test]
+fn a_font_of_old_letters_is_on_record_and_its_text_can_be_restored() {
+    let library = Library::new("");
+    let turkmen = "Gyşda derýalar we köller doňýar, çagalar bolsa köçä çykýarlar.\nTomsuna suw bugaryp, ýokary galýar.\n\
+        Şol ýerde bulut emele gelýär we ýagyş ýagýar.\nSuwuň güýji ýere uly täsir edýär, şonuň üçin ony goraýarlar.\n\
+        Ýazda daglaryň garlary ereýär we çeşmeler joşýar.\n";
+    let table = &kopri::extract::pdf::TABLES[0];
+    let written = |text: &str| -> String {
+        let sign = |c| table.letters.iter().find(|(_, letter)| *letter == c).map_or(c, |(sign, _)| *sign);
+        text.chars().map(sign).collect()
+    };
+    let mut paper = Paper::new();
+    paper.text(&written(turkmen), true);
+    library.put("suw-4_tk.pdf", &paper.bytes());
+    library.run();
+    let store = library.store();
+    let document = store.document(store.document_fingerprints().unwrap()[0].0).unwrap().unwrap();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&document.text), words(turkmen));
+    let repairs = store.book_repairs("s/suw-4_tk.pdf").unwrap();
+    let [repair] = &repairs[..] else { panic!("{repairs:?}") };
+    assert_eq!((repair.font.as_str(), repair.table.as_str()), ("A", table.name));
+    let differing = turkmen.chars().zip(written(turkmen).chars()).filter(|(letter, sign)| letter != sign).count();
+    assert_eq!(repair.times(), differing as u64);
+    let sign = |c| repair.letters.iter().find(|(_, letter, _)| *letter == c).map_or(c, |(sign, ..)| *sign);
+    assert_eq!(words(&document.text.chars().map(sign).collect::<String>()), words(&written(turkmen)));
+    let shown = library.kopri(&["show", "library.toml", &document.id.to_string()]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(&format!("repaired       {}", repair.words())), "{shown}");
+    assert!(shown.contains(&format!("1 page: 1 text; {differing} letters of 1 font read by a table")), "{shown}");
+    // What goes with the book goes from the store.
+    std::fs::remove_file(library.path("shelf/suw-4_tk.pdf")).unwrap();
+    library.run();
+    assert_eq!(library.store().book_repairs("s/suw-4_tk.pdf").unwrap(), []);
+}
+
+#[test]
+fn a_book_that_can_only_fail_is_tried_again_when_something_has_changed() {
+    let mut library = Library::new("[extract.limits]\nbook-memory = \"100MB\"\n");
+    for name in ["crash-2_ru.pdf", "junk-4_ru.pdf"] {
+        library.put(name, b"no PDF");
+    }
+    library.put("bomb-5_ru.pdf", &bomb());
+    library.reader = Reader::worker(library.script("worker", &moody()));
+    let tried = |library: &Library| {
+        let report = library.run();
+        (report.failed(), report.given_up())
+    };
+    assert_eq!(tried(&library), (3, 0));
+    let first = library.store().failed_units().unwrap();
+    // A crash may pass; what lies in the file does not.
+    assert_eq!(tried(&library), (1, 2));
+    let failed = library.store().failed_units().unwrap();
+    let times =
+        |name: &str| failed.iter().find(|unit| unit.unit.contains(name)).map(|unit| (unit.attempts, unit.given_up));
+    assert_eq!((times("crash"), times("junk"), times("bomb")), (Some((2, false)), Some((1, true)), Some((1, true))));
+    // They stay among what is told, and the run ends as one in which something failed.
+    assert_eq!(failed.len(), first.len());
+    std::fs::remove_file(library.path("shelf/crash-2_ru.pdf")).unwrap();
+    assert_eq!(tried(&library), (0, 2));
+    let run = library.kopri(&["run", "library.toml"]);
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(3), "{told}");
+    assert!(told.contains("2 that failed before: s/bomb-5_ru.pdf, s/junk-4_ru.pdf"), "{told}");
+    let report = std::fs::read_to_string(library.path("w/report/latest.html")).unwrap();
+    assert!(report.contains("s/junk-4_ru.pdf") && report.contains("(known since run 1)"));
+    let status = library.kopri(&["status", "library.toml"]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("(1 tries, not tried again until the file"));
+    // Other bytes, then other limits.
+    library.put("junk-4_ru.pdf", b"no PDF either");
+    assert_eq!(tried(&library), (1, 1));
+    library.more = "[extract.limits]\nbook-memory = \"110MB\"\n".into();
+    assert_eq!(tried(&library), (2, 0));
+    assert_eq!(tried(&library), (0, 2));
+}
+
 /// What Tesseract answers on a picture.
 fn table(words: &str, confidence: u32) -> String {
     let head = "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n";
@@ -292,7 +439,8 @@ fn table(words: &str, confidence: u32) -> String {
 fn scanned(language: &str, pack: &str, answer: &str) -> Library {
     let mut library = Library::new("");
     std::fs::write(library.path("answer"), answer).unwrap();
-    let script = "case \"$1\" in\n--list-langs) printf 'List of available languages (2):\\nrus\\nslk\\n';;\n\
+    std::fs::write(library.path("version"), "tesseract 5.3.0\n leptonica-1.82.0\n").unwrap();
+    let script = "case \"$1\" in\n--version) cat \"${0%/*}/version\";;\n--list-langs) printf 'List of available languages (2):\\nrus\\nslk\\n';;\n\
                   *) head -c 2 > \"$0.saw\"; echo \"$@\" > \"$0.asked\"; cat \"${0%/*}/answer\";;\nesac";
     let program = library.script("recogniser", script);
     library.more = format!(
@@ -319,6 +467,13 @@ fn a_picture_is_recognised_and_its_page_says_so() {
     let shown = library.kopri(&["show", "library.toml", "s/suw-4_ru.pdf"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("page 2         recognised, scanned: ") && shown.contains(words), "{shown}");
+    assert!(library.run().is_nothing_new());
+    // Another version may read otherwise.
+    std::fs::write(library.path("version"), "tesseract 5.5.0\n").unwrap();
+    std::fs::write(library.path("answer"), table(words, 91)).unwrap();
+    assert!(!library.run().is_nothing_new());
+    let page = &library.store().book_pages("s/suw-4_ru.pdf").unwrap()[1];
+    assert_eq!(page.ocr.as_ref().and_then(|ocr| ocr.confidence), Some(91.0));
     assert!(library.run().is_nothing_new());
 }
 

@@ -1,54 +1,99 @@
-//! What a process that reads a stranger's file is confined to. The process does it to itself, first of all; programs that
-//! it starts inherit it.
+//! What a process that reads strangers' files is confined to. The process does it to itself, before the first of them;
+//! programs that it starts inherit it.
+//!
+//! Each book may use as much memory and time as the first: both are counted from what the process holds, or has used, when
+//! the book begins. What it still holds when the book is done is lost to all that come after; so a process that has grown
+//! makes room for a new one, and what the largest could come to lies fast from the beginning.
 
 use std::time::Duration;
 
+use super::crew::BOOKS;
 use crate::error::Result;
 
-/// Seconds of processor time that a process may use, for each second that it may last: it and the one program that it
+/// Seconds of processor time that a process may use, for each second that a book may last: it and the one program that it
 /// starts. Whoever waits for it has ended it long before; this ends it when nobody waits any more.
 #[cfg(unix)]
 const PROCESSORS: u64 = 2;
+/// The part of a book's memory that a process may keep from book to book.
+const KEPT: u64 = 4;
 
-/// Confines this process.
-///
-/// Memory is counted from what the process holds now: libtorch's own data is no part of a book. Linux counts all
-/// private memory (`RLIMIT_DATA`); systems that count less hold the time limit alone.
-///
-/// # Errors
-/// Kind `Bug` when the system refuses the limits.
+/// The limits of this process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Confined {
+    memory: u64,
+    time: Duration,
+    /// What the process held before the first book: libtorch's own data is no part of a book.
+    held: u64,
+}
+
+impl Confined {
+    /// Confines this process for good, to what the largest book after the last could come to.
+    ///
+    /// Linux counts all private memory (`RLIMIT_DATA`); systems that count less hold the time limit alone.
+    ///
+    /// # Errors
+    /// Kind `Bug` when the system refuses the limits.
+    pub(super) fn new(memory: u64, time: Duration) -> Result<Self> {
+        let confined = Self { memory, time, held: held() };
+        #[cfg(unix)]
+        {
+            use rustix::process::Resource;
+
+            // Whoever started this process may be killed; then nobody wants its books any more.
+            #[cfg(target_os = "linux")]
+            {
+                use crate::error::{Context as _, ErrorKind};
+                rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+                    .context(ErrorKind::Bug, || "tying a process that reads books to the one that started it".into())?;
+            }
+            limit(Resource::Core, 0, 0)?;
+            // The images of a page, for character recognition.
+            limit(Resource::Fsize, memory, memory)?;
+            confined.begin()?;
+        }
+        Ok(confined)
+    }
+
+    /// Gives the next book its memory and time.
+    ///
+    /// # Errors
+    /// Kind `Bug` when the system refuses the limits.
+    #[cfg(unix)]
+    pub(super) fn begin(&self) -> Result<()> {
+        use rustix::process::Resource;
+
+        let seconds = self.time.as_secs().saturating_add(1).saturating_mul(PROCESSORS);
+        let most = seconds.saturating_mul(BOOKS.into());
+        limit(Resource::Cpu, used().map_or(most, |used| used.saturating_add(seconds)), most)?;
+        let largest = self.held.saturating_add(self.memory).saturating_add(self.memory / KEPT);
+        limit(Resource::Data, held().saturating_add(self.memory), largest)
+    }
+
+    /// Without such limits the time limit of whoever waits holds alone.
+    #[cfg(not(unix))]
+    pub(super) fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the process keeps so much memory that the next book might not get its own.
+    pub(super) fn is_grown(&self) -> bool {
+        held().saturating_sub(self.held) > self.memory / KEPT
+    }
+}
+
+/// Sets what holds now, and what it may be raised to at most. Once set, the latter can only be lowered: it is the same
+/// each time.
 #[cfg(unix)]
-pub(super) fn confine(memory: u64, time: Duration) -> Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+fn limit(resource: rustix::process::Resource, now: u64, most: u64) -> Result<()> {
+    use rustix::process::{Rlimit, setrlimit};
 
     use crate::error::{Context as _, ErrorKind};
 
-    // Whoever started this process may be killed; then nobody wants the book any more.
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .context(ErrorKind::Bug, || "tying a book's process to the one that started it".into())?;
-    let seconds = time.as_secs().saturating_add(1).saturating_mul(PROCESSORS);
-    for (resource, most) in [
-        (Resource::Core, 0),
-        (Resource::Cpu, seconds),
-        (Resource::Data, held().saturating_add(memory)),
-        // The images of a page, for character recognition.
-        (Resource::Fsize, memory),
-    ] {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
-            .context(ErrorKind::Bug, || format!("limiting the process of a book ({resource:?})"))?;
-    }
-    Ok(())
-}
-
-/// Without such limits the time limit alone holds.
-#[cfg(not(unix))]
-pub(super) fn confine(_: u64, _: Duration) -> Result<()> {
-    Ok(())
+    setrlimit(resource, Rlimit { current: Some(now.min(most)), maximum: Some(most) })
+        .context(ErrorKind::Bug, || format!("limiting a process that reads books ({resource:?})"))
 }
 
 /// Bytes of private memory that the process holds, as far as the system tells.
-#[cfg(unix)]
 fn held() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
@@ -76,4 +121,16 @@ pub(super) fn end(child: &mut std::process::Child) -> std::io::Result<std::proce
     #[cfg(not(unix))]
     let _ = child.kill();
     child.wait()
+}
+
+/// Seconds of processor time that the process has used, as far as the system tells.
+#[cfg(unix)]
+fn used() -> Option<u64> {
+    /// Linux tells times in hundredths of a second.
+    const TICKS: u64 = 100;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name, in brackets; of those after it, the 12th and 13th are meant.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
+    Some(times.next()??.saturating_add(times.next()??).div_ceil(TICKS))
 }

@@ -1,12 +1,13 @@
 //! Books: the half of extraction that reads PDFs.
 //!
 //! ```text
-//! shelf (which file is which book) ─▶ reader ─▶ worker, a process of its own ─▶ the book's document and its pages
-//!                                                  ├ confine (memory, time)
-//!                                                  └ ocr (pages that are pictures)
+//! shelf (which file is which book) ─▶ reader ─▶ crew ─▶ worker, another process ─▶ the book's document and its pages
+//!                                                          ├ confine (memory, time)
+//!                                                          └ ocr (pages that are pictures)
 //! ```
 
 mod confine;
+pub mod crew;
 pub mod ocr;
 pub mod reader;
 pub mod shelf;
@@ -19,13 +20,14 @@ use super::{Output, Records, Unit, Work, combined};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::record::document::TextBuilder;
-use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration};
+use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration, FontRepair};
 
+pub use crew::Crew;
 pub use ocr::{Ocr, OcrJob};
 pub use reader::{Job, PageBox, ReadBlock, ReadBook, Reader};
 pub use shelf::{Book, Shelf, Shelves};
 
-/// What one book may cost. Raising a limit brings back the books that exceeded it, and no others.
+/// What one book may cost. Another limit brings back the books that failed, and no others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
@@ -64,9 +66,10 @@ impl Limits {
     }
 }
 
-/// Every book, with the hash of its bytes and of what is said of it.
-pub(super) fn units(shelves: &Shelves) -> impl Iterator<Item = Unit> {
-    shelves.books.iter().map(|(location, book)| {
+/// Every book, with the hash of its bytes, of what is said of it, and of the version of its recogniser if there is one.
+pub(super) fn units(shelves: &Shelves, params: &Params, recogniser: Option<&str>) -> Result<Vec<Unit>> {
+    let limits = super::fingerprint(&params.limits)?;
+    let units = shelves.books.iter().map(|(location, book)| {
         let mut hasher = blake3::Hasher::new();
         match files::map(&book.path) {
             Ok(map) => hasher.update(&map),
@@ -74,8 +77,12 @@ pub(super) fn units(shelves: &Shelves) -> impl Iterator<Item = Unit> {
             Err(_) => hasher.update(b"missing"),
         };
         let said = format!("{:?}", Some(book.language));
-        Unit::new(location, combined(&[hasher.finalize().to_hex().as_str(), &book.twin_key, &said]))
-    })
+        let hash = hasher.finalize().to_hex();
+        let mut parts = vec![hash.as_str(), &book.twin_key, &said];
+        parts.extend(recogniser);
+        Unit { limits: Some(limits.clone()), ..Unit::new(location, combined(&parts)) }
+    });
+    Ok(units.collect())
 }
 
 /// The work of reading a book.
@@ -156,6 +163,7 @@ fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Resul
         ("book pages without usable text", count(BookPage::is_left_out)),
         ("book pages by OCR", count(BookPage::by_ocr)),
         ("fonts read by a table of old letters", read.repairs.len() as f64),
+        ("letters read by such a table", read.repairs.iter().map(FontRepair::times).sum::<u64>() as f64),
     ];
     let enough = document.text.chars().count() >= params.min_chars;
     let fingerprint = if enough { crate::store::documents::fingerprint(&document)? } else { "too short".to_owned() };
@@ -164,6 +172,7 @@ fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Resul
         location: location.to_owned(),
         shelf: book.shelf.clone(),
         pages: read.pages,
+        repairs: read.repairs,
         document: enough.then_some(document),
     };
     Ok(Output { records, fingerprint, counts })

@@ -152,6 +152,18 @@ fn gate_all(found: &mut BTreeMap<u32, (PageOcr, Vec<Paragraph>)>, language: Lang
     }
 }
 
+/// The recogniser's version, as the first line of what it says; that of one that is not there is that it is not there.
+pub(in crate::stage) fn version(program: &str) -> String {
+    match run(Command::new(program).arg("--version"), &[], QUESTION) {
+        // Old versions answer on standard error.
+        Ok((told, complaint)) => {
+            [told, complaint].iter().flat_map(|text| text.lines()).next().unwrap_or("").trim().into()
+        }
+        Err(Stop::Start(_)) => "missing".into(),
+        Err(Stop::Other(_)) => "unknown".into(),
+    }
+}
+
 /// Whether the program is there and knows the languages.
 fn ask_for(program: &str, pack: &str) -> Result<()> {
     let off = "or set extract.ocr = \"off\"";

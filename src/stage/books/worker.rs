@@ -1,33 +1,55 @@
-//! The child's side: reads one book within its limits.
+//! The other process's side: reads one book after another within its limits.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::reader::{Answer, Job, PageBox, ReadBlock, ReadBook};
-use super::{confine, ocr};
+use super::confine::Confined;
+use super::crew::Answer;
+use super::ocr;
+use super::reader::{Job, PageBox, ReadBlock, ReadBook};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::extract::pdf;
 use crate::files;
-use crate::record::{BookPage, PageState};
+use crate::record::{BookPage, FontRepair, PageState};
 
 /// What a job may look like: a path and some settings.
 const MAX_JOB: u64 = 1 << 20;
 
-/// Reads the job from standard input and answers on standard output.
+/// The number of the book in hand.
+static IN_HAND: AtomicU64 = AtomicU64::new(0);
+
+/// Reads jobs from standard input, one after another, and answers on standard output; until the input ends, or this process
+/// has grown too large for another book.
 ///
 /// # Errors
 /// Kind `Usage` when the input is no job; kind `Bug` when the limits are refused. A file that is at fault is an answer.
 pub fn serve() -> Result<()> {
-    let mut line = String::new();
-    let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_JOB);
-    input.read_line(&mut line).context(ErrorKind::Usage, || "reading a job".into())?;
-    let job: Job = serde_json::from_str(&line)
-        .context(ErrorKind::Usage, || "reading a job: this command is for kopri itself".into())?;
-    confine::confine(job.memory, job.time)?;
-    let answer = match read(&job, Told::OnOutput) {
-        Ok(book) => Answer::Book(book),
-        Err(error) => Answer::Failed(error.to_string()),
-    };
-    write(&answer)
+    let mut input = std::io::stdin().lock();
+    let mut limits: Option<Confined> = None;
+    loop {
+        let mut line = String::new();
+        let length = input.by_ref().take(MAX_JOB).read_line(&mut line);
+        if length.context(ErrorKind::Usage, || "reading a job".into())? == 0 {
+            return Ok(());
+        }
+        let (number, job): (u64, Job) = serde_json::from_str(&line)
+            .context(ErrorKind::Usage, || "reading a job: this command is for kopri itself".into())?;
+        let confined = match limits {
+            Some(confined) => confined,
+            None => *limits.insert(Confined::new(job.memory, job.time)?),
+        };
+        confined.begin()?;
+        IN_HAND.store(number, Ordering::Relaxed);
+        let answer = match read(&job, Told::OnOutput) {
+            Ok(book) => Answer::Book(book),
+            Err(error) => Answer::Failed { message: error.to_string(), lasting: error.is_lasting() },
+        };
+        write(&answer)?;
+        drop(answer);
+        if confined.is_grown() {
+            return Ok(());
+        }
+    }
 }
 
 /// Who is told how far the reading has come.
@@ -49,13 +71,17 @@ impl Told {
 }
 
 /// Says how far the reading has come.
+#[expect(clippy::exit, reason = "the reader of PDFs only tells where it is, and cannot be told to stop")]
 fn tell(place: Answer) {
-    // Whoever waited is gone when this fails, and the answer will not be read either.
-    let _ = write(&place);
+    if write(&place).is_err() {
+        // Whoever waited is gone, and the answer would not be read either.
+        std::process::exit(crate::error::exit::STORE.into());
+    }
 }
 
 fn write(answer: &Answer) -> Result<()> {
-    let line = serde_json::to_string(answer).context(ErrorKind::Bug, || "writing an answer".into())? + "\n";
+    let said = (IN_HAND.load(Ordering::Relaxed), answer);
+    let line = serde_json::to_string(&said).context(ErrorKind::Bug, || "writing an answer".into())? + "\n";
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).context(ErrorKind::Store, || "answering".into())
 }
@@ -67,7 +93,8 @@ pub(super) fn read(job: &Job, told: Told) -> Result<ReadBook> {
         Told::OnOutput => Some(|page| tell(Answer::Page(page))),
         Told::Nobody => None,
     });
-    let book = pdf::extract(&bytes, &limits)?;
+    // Damaged, locked or too large it stays, whoever reads it.
+    let book = pdf::extract(&bytes, &limits).map_err(crate::error::Error::lasting)?;
     let blocks = book
         .blocks
         .into_iter()
@@ -91,10 +118,10 @@ pub(super) fn read(job: &Job, told: Told) -> Result<ReadBook> {
         ocr: None,
     });
     let content_hash = blake3::hash(&bytes).to_hex().to_string();
-    let repairs = book.repairs.iter().map(|repair| {
-        let letters: Vec<String> =
-            repair.letters.iter().map(|(from, to, times)| format!("{from} → {to} ({times})")).collect();
-        format!("the font {} was read by the table {}: {}", repair.font, repair.table, letters.join(", "))
+    let repairs = book.repairs.into_iter().map(|repair| FontRepair {
+        font: repair.font,
+        table: repair.table.to_owned(),
+        letters: repair.letters.into_iter().map(|(sign, letter, times)| (sign, letter, times as u64)).collect(),
     });
     let repairs = repairs.collect();
     let mut read = ReadBook { content_hash, title: book.title, pages: pages.collect(), blocks, repairs };
