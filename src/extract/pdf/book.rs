@@ -9,7 +9,7 @@ use super::layout::{self, Line};
 use super::repair::{Census, Repair};
 use super::running::PageLines;
 use super::sketch::Sketch;
-use super::{Limits, gate, open, paragraphs, running};
+use super::{Limits, footnotes, gate, open, paragraphs, running};
 use crate::error::{Error, Result};
 use crate::record::BlockKind;
 
@@ -40,8 +40,8 @@ pub struct BookPage {
 /// A block of a book's text: Unicode NFC, one line, words broken at line ends joined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BookBlock {
-    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet) or `Table` (a line
-    /// of contents, a row of a table, or formulas).
+    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet), `Table` (a line of contents or
+    /// a row of a table), `Formula` or `Footnote` (without its mark; it stands behind the text of its page).
     pub kind: BlockKind,
     /// Its text; never empty.
     pub text: String,
@@ -129,6 +129,7 @@ fn read(doc: &Document, limits: &Limits, kept: Option<u32>) -> Result<(Book, Opt
     let Reading { mut pages, mut texts, sketch, .. } = reading;
     if let Some(body) = paragraphs::body_size(&texts) {
         running::remove(&mut texts, body);
+        footnotes::find(&mut texts, body);
     }
     let mut blocks = Vec::new();
     for block in paragraphs::blocks(&texts) {

@@ -3,8 +3,11 @@
 //! Glyphs are chained into *fragments* as they were drawn, fragments of one baseline form a *row*, rows are split at a clear
 //! gutter into columns, and what stands side by side in a column is a *line*. Distances are in ems (the font size), so
 //! that the same figures serve footnotes and titles.
+//!
+//! Small raised signs stay in their word (`km²`), which remembers where they stand: some are the marks of footnotes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::book::Area;
@@ -23,16 +26,29 @@ const FRAGMENT_GAP: f64 = 0.6;
 const MAX_COLUMN_DEPTH: usize = 4;
 
 /// A word and where it stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Word {
     pub(super) text: String,
     /// Left and right edge, in points.
     pub(super) x0: f64,
     pub(super) x1: f64,
+    /// The bytes of its text that are raised and small as the mark of a note is; mostly empty.
+    pub(super) raised: Range<usize>,
+}
+
+/// Whether a line belongs to a footnote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Note {
+    #[default]
+    No,
+    /// It is the first line of one.
+    Begins,
+    /// It goes on with one, which may have begun in another column or on another page.
+    GoesOn,
 }
 
 /// A line of one column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Line {
     /// Its words in reading order; at least one.
     pub(super) words: Vec<Word>,
@@ -44,6 +60,8 @@ pub(super) struct Line {
     pub(super) bold: f64,
     /// Number of the text region on the page, in reading order: it changes where a column begins or ends.
     pub(super) region: usize,
+    /// Whether it belongs to a footnote, once the book has been looked through for them.
+    pub(super) note: Note,
 }
 
 impl Line {
@@ -261,16 +279,29 @@ fn line(row: &Row<'_>, fonts: &[Rc<Font>], region: usize) -> Option<Line> {
                 texts.push(&glyph.text);
                 word.x1 = word.x1.max(end);
             }
-            _ => pieces.push((Word { text: String::new(), x0: glyph.x, x1: end }, vec![&glyph.text])),
+            _ => pieces.push((Word { x0: glyph.x, x1: end, ..Word::default() }, vec![&glyph.text])),
         }
         apart = false;
+        if is_raised(glyph, row)
+            && let Some((word, texts)) = pieces.last_mut()
+        {
+            // Of several runs the last one, but for the mark that a note begins with.
+            let (at, run) = (texts.len() - 1, &mut word.raised);
+            if run.end == at && run.start < at {
+                run.end = at + 1;
+            } else if run.start > 0 || run.end == 0 {
+                *run = at..at + 1;
+            }
+        }
+    }
+    for (word, texts) in pieces.iter_mut().filter(|(word, _)| word.raised.end > 0) {
+        let start = composed(&texts[..word.raised.start].concat()).len();
+        word.raised = start..start + composed(&texts[word.raised.clone()].concat()).len();
     }
     let mut words = right_to_left::read(pieces);
     for word in &mut words {
         // Accents drawn after their letter become one character with it; white space inside a glyph's text goes.
-        word.text = unicode_normalization::UnicodeNormalization::nfc(word.text.as_str())
-            .filter(|c| !c.is_whitespace())
-            .collect();
+        word.text = composed(&word.text);
     }
     words.retain(|word| !word.text.is_empty());
     let printed: Vec<&&Glyph> = glyphs.iter().filter(|glyph| !is_space(glyph)).collect();
@@ -281,7 +312,20 @@ fn line(row: &Row<'_>, fonts: &[Rc<Font>], region: usize) -> Option<Line> {
         size: usual_size(&printed).unwrap_or(row.size),
         bold: bold as f64 / printed.len().max(1) as f64,
         region,
+        note: Note::No,
     })
+}
+
+fn composed(text: &str) -> String {
+    unicode_normalization::UnicodeNormalization::nfc(text).filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Whether a glyph stands as the mark of a note does: a digit or a star above the baseline and smaller than its line. Some
+/// characters do so by their nature.
+fn is_raised(glyph: &Glyph, row: &Row<'_>) -> bool {
+    let smaller = glyph.size <= 0.8 * row.size && glyph.y - row.y >= 0.15 * row.size;
+    let mark = |c: char| c.is_ascii_digit() || matches!(c, ')' | ',');
+    glyph.text.chars().all(|c| "*†‡⁰¹²³⁴⁵⁶⁷⁸⁹".contains(c) || smaller && mark(c))
 }
 
 /// The gap that separates words on a row, in ems: more than usual where the letters themselves are spaced.

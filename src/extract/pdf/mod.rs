@@ -3,7 +3,7 @@
 //! ```text
 //! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns) ─▶ gate (is it text?) ─┐
 //!            └ font ◀─ cmap, glyphs, encodings, program (codes ─▶ text), repair (old alphabets)  │
-//!                                     book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ running (heads) ┘
+//!                        book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ footnotes ◀─ running (heads) ┘
 //! ```
 //!
 //! The rule above all others: never silently garbled. A code whose text no table of the file names becomes U+FFFD and is
@@ -18,6 +18,7 @@ mod cmap;
 mod columns;
 mod encodings;
 mod font;
+mod footnotes;
 mod gate;
 mod glyphs;
 mod hyphens;

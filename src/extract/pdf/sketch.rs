@@ -23,6 +23,8 @@ fn colour(kind: BlockKind) -> &'static str {
         BlockKind::Exercise => "#b9770e",
         BlockKind::Table => "#7d3c98",
         BlockKind::Quote => "#117a65",
+        BlockKind::Footnote => "#616a6b",
+        BlockKind::Formula => "#a04000",
     }
 }
 
