@@ -1,9 +1,13 @@
 //! A book: its pages with their states, and its text as blocks.
 
+use std::collections::HashMap;
+
 use lopdf::Document;
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::beads::Threads;
 use super::font::{dict_entry, entry};
+use super::frame::Frame;
 use super::interpreter::{FontCache, PageContent, interpret};
 use super::layout::{self, Line};
 use super::repair::{Census, Repair};
@@ -51,7 +55,8 @@ pub struct BookBlock {
     pub boxes: Vec<Area>,
 }
 
-/// A box on a page, in points from the top left corner of the page as displayed.
+/// A box on a page, in points from the top left corner of the page as viewers display it: its `/Rotate` applied, also where
+/// the page was turned further to read it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Area {
     /// The page, counted from 1.
@@ -126,13 +131,16 @@ fn read(doc: &Document, limits: &Limits, kept: Option<u32>) -> Result<(Book, Opt
         reading = Reading::default();
         reading.read(doc, limits, &mut fonts, kept)?;
     }
-    let Reading { mut pages, mut texts, sketch, .. } = reading;
+    let Reading { mut pages, mut texts, sketch, turned, .. } = reading;
     if let Some(body) = paragraphs::body_size(&texts) {
         running::remove(&mut texts, body);
         footnotes::find(&mut texts, body);
     }
     let mut blocks = Vec::new();
-    for block in paragraphs::blocks(&texts) {
+    for mut block in paragraphs::blocks(&texts) {
+        for area in &mut block.boxes {
+            *area = turned.get(&area.page).map_or(*area, |frame| frame.displayed(*area));
+        }
         match known_text(&block.text) {
             Some(text) if text.is_empty() => {}
             Some(text) => blocks.push(BookBlock { kind: block.kind, text, page: block.page, boxes: block.boxes }),
@@ -164,6 +172,8 @@ struct Reading {
     texts: Vec<PageLines>,
     census: Census,
     sketch: Option<Sketch>,
+    /// The pages that were turned to read them.
+    turned: HashMap<u32, Frame>,
 }
 
 impl Reading {
@@ -173,7 +183,11 @@ impl Reading {
             let (state, evidence) = gate::assess(&content, &lines);
             self.pages.push(BookPage { number, state, evidence });
             if kept == Some(number) {
-                self.sketch = Some(Sketch { width: content.width, height: content.height, lines: lines.clone() });
+                let (frame, height) = (Frame::of(&content), content.height);
+                self.sketch = Some(Sketch { frame, height, lines: lines.clone() });
+            }
+            if content.quarters > 0 {
+                self.turned.insert(number, Frame::of(&content));
             }
             if state == PageState::Text {
                 self.texts.push(PageLines { number, height: content.height, lines });
@@ -204,7 +218,7 @@ pub(super) fn each_page(
     fonts: &mut FontCache,
     mut visit: impl FnMut(u32, PageContent, Vec<Line>),
 ) -> Result<()> {
-    let mut gutters = Vec::new();
+    let (mut gutters, threads) = (Vec::new(), Threads::read(doc));
     for (at, page) in doc.page_iter().enumerate() {
         if at >= limits.max_pages {
             return Err(Error::input(format!(
@@ -214,7 +228,7 @@ pub(super) fn each_page(
         }
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
         let content = interpret(doc, page, number, fonts, limits)?;
-        let lines = layout::lines(&content, &mut gutters);
+        let lines = layout::lines(&content, &threads.beads(doc, page, &content), &mut gutters);
         visit(number, content, lines);
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::beads::{self, Bead};
 use super::book::Area;
 use super::columns::{Columns, find_columns};
 use super::font::Font;
@@ -108,15 +109,16 @@ pub(super) struct Row<'a> {
     weight: f64,
 }
 
-/// The lines of a page in reading order: top to bottom, column by column where there are columns.
+/// The lines of a page in reading order: top to bottom, column by column where there are columns, bead by bead where the
+/// page has beads.
 ///
 /// `gutters` holds where right columns began on earlier pages of the book, and learns those of this page: a last page of few
 /// lines shows its columns only to someone who has seen the others.
-pub(super) fn lines(content: &PageContent, gutters: &mut Vec<f64>) -> Vec<Line> {
-    let glyphs = without_overprints(&content.glyphs);
-    let rows = rows(fragments(&glyphs));
+pub(super) fn lines(content: &PageContent, beads: &[Bead], gutters: &mut Vec<f64>) -> Vec<Line> {
     let mut order = Order { fonts: &content.fonts, gutters, lines: Vec::new(), region: 0 };
-    order.arrange(&rows, 0);
+    for glyphs in beads::groups(without_overprints(&content.glyphs), beads) {
+        order.arrange(&rows(fragments(&glyphs)), 0);
+    }
     order.lines
 }
 
@@ -375,7 +377,7 @@ mod tests {
     }
 
     fn texts(glyphs: Vec<Glyph>) -> Vec<String> {
-        lines(&PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }, &mut Vec::new())
+        lines(&PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }, &[], &mut Vec::new())
             .iter()
             .map(Line::text)
             .collect()
@@ -480,8 +482,8 @@ mod tests {
             PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }
         };
         let mut gutters = Vec::new();
-        assert_eq!(lines(&page(2), &mut gutters)[0].text(), "left column of text right column of text");
-        assert_eq!(lines(&page(6), &mut gutters)[6].text(), "right column of text");
-        assert_eq!(lines(&page(2), &mut gutters)[6].text(), "right column of text");
+        assert_eq!(lines(&page(2), &[], &mut gutters)[0].text(), "left column of text right column of text");
+        assert_eq!(lines(&page(6), &[], &mut gutters)[6].text(), "right column of text");
+        assert_eq!(lines(&page(2), &[], &mut gutters)[6].text(), "right column of text");
     }
 }
