@@ -238,23 +238,18 @@ impl Order<'_> {
             self.gutters.push(x);
         }
         self.arrange(&rows[..start], depth + 1);
-        let side = |right: bool| -> Vec<Row<'_>> {
-            rows[start..end]
-                .iter()
-                .filter_map(|row| part_of(row, |fragment| (fragment.x0 > x - 0.5 * row.size) == right))
-                .collect()
-        };
-        self.arrange(&side(false), depth + 1);
-        self.arrange(&side(true), depth + 1);
+        // Rows are found anew on either side: a raised sign may have joined a line of the other.
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for row in &rows[start..end] {
+            for fragment in &row.fragments {
+                let side = if fragment.x0 > x - 0.5 * row.size { &mut right } else { &mut left };
+                side.push(fragment.clone());
+            }
+        }
+        self.arrange(&self::rows(left), depth + 1);
+        self.arrange(&self::rows(right), depth + 1);
         self.arrange(&rows[end..], depth);
     }
-}
-
-/// The fragments of a row that pass, as a row of their own with its own baseline.
-fn part_of<'a>(row: &Row<'a>, pass: impl Fn(&Fragment<'a>) -> bool) -> Option<Row<'a>> {
-    let fragments: Vec<Fragment<'a>> = row.fragments.iter().filter(|fragment| pass(fragment)).cloned().collect();
-    let widest = fragments.iter().max_by(|a, b| (a.x1 - a.x0).total_cmp(&(b.x1 - b.x0)))?;
-    Some(Row { y: widest.y, size: widest.size, weight: widest.x1 - widest.x0, fragments })
 }
 
 /// The middle value, the higher of two.
@@ -423,6 +418,19 @@ mod tests {
             .chain((0..5).map(|row| format!("right column line {row}")))
             .collect();
         assert_eq!(texts(glyphs), expected);
+    }
+
+    #[test]
+    fn a_raised_sign_of_one_column_between_the_lines_of_the_other_stays_with_its_line() {
+        let mut glyphs = Vec::new();
+        for row in 0..8 {
+            let y = 700.0 - 12.0 * f64::from(row);
+            set(&mut glyphs, &format!("right column line {row}"), 200.0, y);
+            set(&mut glyphs, &format!("left column line {row}"), 60.0, y - 6.0);
+        }
+        // Before the left line 4 at 646, whose neighbours on the right are at 652 and 640: nearer to the upper one.
+        glyphs.push(Glyph { text: Rc::from("1"), x: 57.0, y: 650.0, width: 3.0, size: 6.0, font: 0 });
+        assert_eq!(texts(glyphs)[4], "1left column line 4");
     }
 
     #[test]
