@@ -98,6 +98,10 @@ fn mark(line: &Line) -> Option<Mark> {
         }
     };
     let text = normal(&first.text[..length]);
+    // Hours and minutes are set raised, too: `²⁰:15`.
+    if first.text[length..].starts_with(|c: char| matches!(c, ':' | ',' | '/' | '-' | '–' | '%' | '°')) {
+        return None;
+    }
     let rest_of_line = length < first.text.len() || line.words.len() > 1;
     (rest_of_line && (1..=3).contains(&text.chars().count())).then(|| Mark {
         raised: is_raised && text.starts_with(|c: char| c.is_ascii_digit()),
@@ -307,6 +311,9 @@ mod tests {
 
     #[test]
     fn raised_numbers_of_a_page_without_notes_stay() {
+        let timetable =
+            blocks(&[page(&["The river carries much water to the sea."], &["^2^0:15 A boat leaves the town."])]);
+        assert_eq!(timetable[1], block(Paragraph, "20:15 A boat leaves the town.", 1));
         let found = blocks(&[page(&["The area^1 is 5 km^2 and x^2 = 4."], &[])]);
         assert_eq!(found[0].1, "The area1 is 5 km2 and x2 = 4.");
     }
