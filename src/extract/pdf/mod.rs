@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns) ─▶ gate (is it text?) ─┐
-//!            └ font ◀─ cmap, glyphs, encodings, program (codes ─▶ text), repair (old alphabets)  │
+//!            └ font ◀─ simple, composite, cmap, predefined, glyphs, encodings, program, repair │
 //!                                     book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ running (heads) ┘
 //! ```
 //!
@@ -16,6 +16,7 @@ pub mod images;
 
 mod cmap;
 mod columns;
+mod composite;
 mod encodings;
 mod font;
 mod gate;
@@ -29,12 +30,14 @@ mod markers;
 mod open;
 mod page;
 mod paragraphs;
+mod predefined;
 mod program;
 mod repair;
 mod right_to_left;
 mod running;
 #[cfg(test)]
 mod sample;
+mod simple;
 mod sketch;
 mod tables;
 mod widths;
