@@ -254,24 +254,16 @@ impl Font {
         Some(u16::from_be_bytes([id[0], id[1]]).into())
     }
 
-    /// The advance of a code: what the file says, then the embedded program, then the default.
+    /// The advance of a code: what the file says, then the embedded program of a simple font, then the default.
     fn width(&self, code: Code) -> f64 {
-        let cid = self.cid(code);
-        let of_program = || {
-            let program = self.program.as_ref()?;
-            let glyph = match &self.coding {
-                Coding::Simple(texts) => {
-                    let text = texts.get(code.value as usize)?.as_deref();
-                    program.glyph_of_code(u8::try_from(code.value).ok()?, text)?
-                }
-                _ => self.glyph_of_cid(cid?)?,
-            };
-            program.advance(glyph)
-        };
-        self.widths
-            .given(code.value, cid.unwrap_or(code.value))
-            .or_else(of_program)
-            .unwrap_or_else(|| self.widths.default_of(code.value))
+        let given = self.widths.given(code.value, self.cid(code).unwrap_or(code.value));
+        given.or_else(|| self.width_of_glyph(code)).unwrap_or_else(|| self.widths.default_of(code.value))
+    }
+
+    fn width_of_glyph(&self, code: Code) -> Option<f64> {
+        let Coding::Simple(texts) = &self.coding else { return None };
+        let (program, byte) = (self.program.as_ref()?, u8::try_from(code.value).ok()?);
+        program.advance(program.glyph_of_code(byte, texts.get(usize::from(byte))?.as_deref())?)
     }
 }
 
@@ -436,15 +428,17 @@ mod tests {
     }
 
     #[test]
-    fn widths_come_from_the_program_where_the_file_gives_none() {
+    fn widths_of_a_simple_font_come_from_its_program_where_the_file_gives_none() {
         let mut doc = Document::new();
         let words = |values: &[u16]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<u8>>();
         let (mut head, mut hhea) = (vec![0; 54], vec![0; 36]);
         (head[12..16]).copy_from_slice(&[0x5F, 0x0F, 0x3C, 0xF5]);
         (head[18..20]).copy_from_slice(&2000_u16.to_be_bytes());
         hhea[35] = 3;
-        let tables = [(b"head", head), (b"hhea", hhea), (b"hmtx", words(&[1000, 0, 500, 0, 1500, 0]))];
-        let mut file = [&[0, 1, 0, 0, 0, 3][..], &[0; 6]].concat();
+        // A Unicode cmap of format 6: A is glyph 1, B glyph 2.
+        let cmap = words(&[0, 1, 3, 1, 0, 12, 6, 14, 0, 65, 2, 1, 2]);
+        let tables = [(b"cmap", cmap), (b"head", head), (b"hhea", hhea), (b"hmtx", words(&[1000, 0, 500, 0, 1500, 0]))];
+        let mut file = [&[0, 1, 0, 0, 0, 4][..], &[0; 6]].concat();
         let mut offset = 12 + 16 * tables.len();
         for (tag, table) in &tables {
             file.extend(tag.iter().chain(&[0; 4]));
@@ -454,13 +448,15 @@ mod tests {
         file.extend(tables.iter().flat_map(|(_, table)| table));
         let program = doc.add_object(Stream::new(Dictionary::new(), file));
         let descriptor = doc.add_object(dictionary! { "FontFile2" => program });
-        let widths = vec![2.into(), vec![640.into()].into()];
-        let descendant = dictionary! { "Subtype" => "CIDFontType2", "FontDescriptor" => descriptor, "W" => widths };
-        let width = |font: &Font| [1, 2, 3].map(|code: u8| font.decode(&[0, code]).width);
-        let font = composite(&mut doc, "Identity-H".into(), descendant.clone(), "Identity");
-        assert_eq!(width(&font), [0.25, 0.64, 0.75], "half of 500, what W says, the last advance");
-        let mut with_default = descendant;
-        with_default.set("DW", 300);
-        assert_eq!(width(&composite(&mut doc, "Identity-H".into(), with_default, "Identity")), [0.3, 0.64, 0.3]);
+        let mut font =
+            dictionary! { "Subtype" => "TrueType", "Encoding" => "WinAnsiEncoding", "FontDescriptor" => descriptor };
+        let width = |font: &Dictionary| {
+            let font = Font::load(&doc, font);
+            [b"A", b"B", b"C"].map(|code| font.decode(code).width)
+        };
+        assert_eq!(width(&font), [0.25, 0.75, 0.722], "500 and 1500 of 2000, and what Helvetica has");
+        font.set("Widths", vec![640.into()]);
+        font.set("FirstChar", 65);
+        assert_eq!(width(&font), [0.64, 0.75, 0.0]);
     }
 }

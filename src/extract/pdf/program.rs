@@ -5,7 +5,7 @@
 //! character counts: a `cmap` of the symbol or Macintosh platform numbers the glyphs of a subset as it likes, so it leads
 //! from codes to glyphs, and to text only where the shapes of the glyphs bear out that its codes are those of ASCII.
 //!
-//! The program also knows how wide its glyphs are, where the file does not say.
+//! The program also knows how wide its glyphs are, where the file of a simple font does not say.
 
 use std::collections::HashMap;
 

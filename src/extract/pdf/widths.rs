@@ -16,7 +16,7 @@ pub(super) enum Widths {
     /// The same for all.
     Fixed(f64),
     /// By CID.
-    Composite { by_cid: HashMap<u32, f64>, ranges: Vec<(u32, u32, f64)>, default: Option<f64> },
+    Composite { by_cid: HashMap<u32, f64>, ranges: Vec<(u32, u32, f64)>, default: f64 },
 }
 
 impl Widths {
@@ -31,7 +31,7 @@ impl Widths {
             Self::Composite { by_cid, ranges, default } => {
                 let ranged =
                     || ranges.iter().find(|(first, last, _)| (first..=last).contains(&&cid)).map(|&(.., width)| width);
-                by_cid.get(&cid).copied().or_else(ranged).or(*default)
+                Some(by_cid.get(&cid).copied().or_else(ranged).unwrap_or(*default))
             }
         }
     }
@@ -39,13 +39,12 @@ impl Widths {
     /// The width of a code of which neither the file nor the font's program says one.
     pub(super) fn default_of(&self, code: u32) -> f64 {
         match self {
-            Self::Simple { .. } => 0.0,
+            Self::Simple { .. } | Self::Composite { .. } => 0.0,
             Self::Standard(table) => {
                 let ascii = code.checked_sub(32).and_then(|at| table.get(at as usize));
                 ascii.map_or(0.5, |&width| f64::from(width) / 1000.0)
             }
             Self::Fixed(width) => *width,
-            Self::Composite { .. } => 1.0,
         }
     }
 }
@@ -105,7 +104,9 @@ pub(super) fn composite_widths(doc: &Document, descendant: &Dictionary) -> Width
             None => {}
         }
     }
-    Widths::Composite { by_cid, ranges, default: number_entry(doc, descendant, b"DW").map(|width| width / 1000.0) }
+    // Files without one are set with the 1000 of ISO 32000-1, table 117, whatever their fonts' programs say.
+    let default = number_entry(doc, descendant, b"DW").unwrap_or(1000.0) / 1000.0;
+    Widths::Composite { by_cid, ranges, default: default }
 }
 
 /// Widths of ASCII 0x20–0x7E in Helvetica, in thousandths of the font size: PDFs may leave out those of the standard fonts.
