@@ -106,7 +106,7 @@ pub(super) fn composite_widths(doc: &Document, descendant: &Dictionary) -> Width
     }
     // Files without one are set with the 1000 of ISO 32000-1, table 117, whatever their fonts' programs say.
     let default = number_entry(doc, descendant, b"DW").unwrap_or(1000.0) / 1000.0;
-    Widths::Composite { by_cid, ranges, default: default }
+    Widths::Composite { by_cid, ranges, default }
 }
 
 /// Widths of ASCII 0x20–0x7E in Helvetica, in thousandths of the font size: PDFs may leave out those of the standard fonts.
