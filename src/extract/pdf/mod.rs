@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns; beads) ─▶ gate (is it text?) ─┐
-//!            └ font ◀─ cmap, glyphs, encodings, program (codes ─▶ text), repair (old alphabets)  │
-//!                        book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ footnotes ◀─ running (heads) ┘
+//!            └ font ◀─ simple, composite, cmap, predefined, glyphs, encodings, program, repair        │
+//!                       book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ footnotes ◀─ running (heads) ◀──────┘
 //! ```
 //!
 //! The rule above all others: never silently garbled. A code whose text no table of the file names becomes U+FFFD and is
@@ -17,6 +17,7 @@ pub mod images;
 mod beads;
 mod cmap;
 mod columns;
+mod composite;
 mod encodings;
 mod font;
 mod footnotes;
@@ -32,12 +33,14 @@ mod markers;
 mod open;
 mod page;
 mod paragraphs;
+mod predefined;
 mod program;
 mod repair;
 mod right_to_left;
 mod running;
 #[cfg(test)]
 mod sample;
+mod simple;
 mod sketch;
 mod tables;
 mod widths;
