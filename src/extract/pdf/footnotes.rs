@@ -99,7 +99,7 @@ fn mark(line: &Line) -> Option<Mark> {
     };
     let text = normal(&first.text[..length]);
     // Hours and minutes are set raised, too: `²⁰:15`.
-    if first.text[length..].starts_with(|c: char| matches!(c, ':' | ',' | '/' | '-' | '–' | '%' | '°')) {
+    if first.text[length..].starts_with([':', ',', '/', '-', '–', '%', '°']) {
         return None;
     }
     let rest_of_line = length < first.text.len() || line.words.len() > 1;
