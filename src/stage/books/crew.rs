@@ -8,8 +8,8 @@
 //!
 //! A process is started when there is a book and none that waits, and reads one book at a time, so that it is certain
 //! which book it was that crashed it. It ends when its standard input does. It is replaced when it crashed, was ended for
-//! its time, spoke out of turn, has read [`BOOKS`], or keeps too much memory (it sees to that itself, see
-//! [`super::confine`]).
+//! its time, spoke out of turn, has read `BOOKS` books, or keeps too much memory (it sees to that itself, see
+//! `confine`).
 //!
 //! No book pays for those before it: one that fails in a process that has read others is read once more, in a new one,
 //! and what happens there is what counts. Only a book whose time was over is not: that would double the time.
