@@ -357,7 +357,8 @@ fn plain(blocks: &[Block]) -> String {
     let mut out = String::new();
     let mut before = None;
     for block in blocks {
-        let together = matches!(block.kind, BlockKind::Item | BlockKind::Table) && before == Some(block.kind);
+        let together =
+            matches!(block.kind, BlockKind::Item | BlockKind::Table | BlockKind::Formula) && before == Some(block.kind);
         if before.is_some() && !together {
             out.push('\n');
         }

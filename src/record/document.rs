@@ -32,6 +32,10 @@ pub enum BlockKind {
     Table,
     /// A numbered exercise or question of a schoolbook.
     Exercise,
+    /// A note at the foot of a page, without its mark.
+    Footnote,
+    /// Lines of mathematics.
+    Formula,
 }
 
 /// A run of text that no sentence crosses.

@@ -133,10 +133,11 @@ fn anchor(label: labels::Label) -> align::Label {
 /// Kinds that translations share. Paragraphs, items and quotations are easily one for another.
 fn kind_tag(kind: BlockKind) -> u8 {
     match kind {
-        BlockKind::Paragraph | BlockKind::Item | BlockKind::Quote | BlockKind::Table => 0,
+        BlockKind::Paragraph | BlockKind::Item | BlockKind::Quote | BlockKind::Table | BlockKind::Formula => 0,
         BlockKind::Title => 1,
         BlockKind::Heading => 2,
         BlockKind::Exercise => 3,
+        BlockKind::Footnote => 4,
     }
 }
 

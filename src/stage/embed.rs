@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::lexical::{Lexical, LexicalParams};
-use crate::model::torch::{Device, Options, TorchEncoder};
+use crate::model::torch::{Device, Dtype, Options, TorchEncoder};
 use crate::model::{Encoder, ModelId};
 use crate::record::TextId;
 
@@ -22,6 +22,9 @@ pub struct Params {
     pub model: String,
     /// Put before every text (multilingual-e5 wants `query: `); absent: what the folder names, if anything.
     pub prompt: Option<String>,
+    /// In what numbers the network computes: `auto`, `f32` or `bf16`. `auto` is bf16 where the processor multiplies it
+    /// natively.
+    pub dtype: Dtype,
     /// The lexical encoder's settings.
     pub lexical: LexicalParams,
     /// What cannot change a vector.
@@ -44,7 +47,13 @@ pub struct Limits {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { model: LEXICAL.into(), prompt: None, lexical: LexicalParams::default(), limits: Limits::default() }
+        Self {
+            model: LEXICAL.into(),
+            prompt: None,
+            dtype: Dtype::Auto,
+            lexical: LexicalParams::default(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -99,6 +108,7 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
     let limits = &params.limits;
     let options = Options {
         device: limits.device,
+        dtype: params.dtype,
         batch_tokens: limits.batch_tokens,
         threads: (limits.threads > 0).then_some(limits.threads),
         prompt: params.prompt.clone(),

@@ -23,7 +23,7 @@ const ALLOWED: [(&str, &str); 3] = [
 ];
 
 /// Crates and the only places that may name them.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("tch", &["model/torch"]),
     ("tokenizers", &["model"]),
     ("safetensors", &["model/torch"]),
@@ -34,6 +34,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("scraper", &["extract"]),
     ("lopdf", &["extract/pdf"]),
     ("read_fonts", &["extract/pdf"]),
+    ("hayro_cmap", &["extract/pdf"]),
     ("clap", &["cli"]),
     ("indicatif", &["report"]),
 ];

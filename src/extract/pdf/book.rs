@@ -1,15 +1,19 @@
 //! A book: its pages with their states, and its text as blocks.
 
+use std::collections::HashMap;
+
 use lopdf::Document;
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::beads::Threads;
 use super::font::{dict_entry, entry};
+use super::frame::Frame;
 use super::interpreter::{FontCache, PageContent, interpret};
 use super::layout::{self, Line};
 use super::repair::{Census, Repair};
 use super::running::PageLines;
 use super::sketch::Sketch;
-use super::{Limits, gate, open, paragraphs, running};
+use super::{Limits, footnotes, gate, open, paragraphs, running};
 use crate::error::{Error, Result};
 use crate::record::BlockKind;
 
@@ -40,8 +44,8 @@ pub struct BookPage {
 /// A block of a book's text: Unicode NFC, one line, words broken at line ends joined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BookBlock {
-    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet) or `Table` (a line
-    /// of contents, a row of a table, or formulas).
+    /// `Heading`, `Paragraph`, `Exercise` (with its number), `Item` (without its bullet), `Table` (a line of contents or
+    /// a row of a table), `Formula` or `Footnote` (without its mark; it stands behind the text of its page).
     pub kind: BlockKind,
     /// Its text; never empty.
     pub text: String,
@@ -51,7 +55,8 @@ pub struct BookBlock {
     pub boxes: Vec<Area>,
 }
 
-/// A box on a page, in points from the top left corner of the page as displayed.
+/// A box on a page, in points from the top left corner of the page as viewers display it: its `/Rotate` applied, also where
+/// the page was turned further to read it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Area {
     /// The page, counted from 1.
@@ -126,12 +131,16 @@ fn read(doc: &Document, limits: &Limits, kept: Option<u32>) -> Result<(Book, Opt
         reading = Reading::default();
         reading.read(doc, limits, &mut fonts, kept)?;
     }
-    let Reading { mut pages, mut texts, sketch, .. } = reading;
+    let Reading { mut pages, mut texts, sketch, turned, .. } = reading;
     if let Some(body) = paragraphs::body_size(&texts) {
         running::remove(&mut texts, body);
+        footnotes::find(&mut texts, body);
     }
     let mut blocks = Vec::new();
-    for block in paragraphs::blocks(&texts) {
+    for mut block in paragraphs::blocks(&texts) {
+        for area in &mut block.boxes {
+            *area = turned.get(&area.page).map_or(*area, |frame| frame.displayed(*area));
+        }
         match known_text(&block.text) {
             Some(text) if text.is_empty() => {}
             Some(text) => blocks.push(BookBlock { kind: block.kind, text, page: block.page, boxes: block.boxes }),
@@ -163,6 +172,8 @@ struct Reading {
     texts: Vec<PageLines>,
     census: Census,
     sketch: Option<Sketch>,
+    /// The pages that were turned to read them.
+    turned: HashMap<u32, Frame>,
 }
 
 impl Reading {
@@ -172,7 +183,11 @@ impl Reading {
             let (state, evidence) = gate::assess(&content, &lines);
             self.pages.push(BookPage { number, state, evidence });
             if kept == Some(number) {
-                self.sketch = Some(Sketch { width: content.width, height: content.height, lines: lines.clone() });
+                let (frame, height) = (Frame::of(&content), content.height);
+                self.sketch = Some(Sketch { frame, height, lines: lines.clone() });
+            }
+            if content.quarters > 0 {
+                self.turned.insert(number, Frame::of(&content));
             }
             if state == PageState::Text {
                 self.texts.push(PageLines { number, height: content.height, lines });
@@ -203,7 +218,7 @@ pub(super) fn each_page(
     fonts: &mut FontCache,
     mut visit: impl FnMut(u32, PageContent, Vec<Line>),
 ) -> Result<()> {
-    let mut gutters = Vec::new();
+    let (mut gutters, threads) = (Vec::new(), Threads::read(doc));
     for (at, page) in doc.page_iter().enumerate() {
         if at >= limits.max_pages {
             return Err(Error::input(format!(
@@ -213,7 +228,7 @@ pub(super) fn each_page(
         }
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
         let content = interpret(doc, page, number, fonts, limits)?;
-        let lines = layout::lines(&content, &mut gutters);
+        let lines = layout::lines(&content, &threads.beads(doc, page, &content), &mut gutters);
         visit(number, content, lines);
     }
     Ok(())

@@ -5,16 +5,20 @@
 //! each entry that makes sense.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::glyphs;
 use super::lexer::{Lexer, Token};
+use super::predefined::Predefined;
 
 /// Entries beyond this many are ignored; a CMap can name 65 536 codes and real ones name fewer.
 const MAX_ENTRIES: usize = 200_000;
 
 /// A parsed CMap.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct CMap {
+    /// The CMap with a name that this one goes on from (`usecmap`).
+    base: Option<Arc<Predefined>>,
     codespaces: Vec<Codespace>,
     texts: HashMap<u32, String>,
     text_ranges: Vec<TextRange>,
@@ -43,7 +47,7 @@ struct CidRange {
 }
 
 /// A character code and how many bytes of the string it took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Code {
     pub(super) value: u32,
     pub(super) length: usize,
@@ -71,8 +75,11 @@ impl CMap {
     pub(super) fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
         let mut lexer = Lexer::new(bytes);
+        let mut name = None;
         while let Some(token) = lexer.next() {
             match token {
+                Token::Name(read) => name = Some(read),
+                Token::Word(b"usecmap") => map.go_on_from(name.as_deref().unwrap_or_default()),
                 Token::Word(b"begincodespacerange") => map.codespace_section(&mut lexer),
                 Token::Word(b"beginbfchar") => map.char_section(&mut lexer),
                 Token::Word(b"beginbfrange") => map.range_section(&mut lexer),
@@ -84,9 +91,28 @@ impl CMap {
         map
     }
 
+    /// Takes from the CMap of this name what this one does not say itself.
+    pub(super) fn go_on_from(&mut self, name: &[u8]) {
+        if let Some(base) = Predefined::named(name) {
+            self.base = Some(base);
+        }
+    }
+
     /// Whether it maps no code to text.
     pub(super) fn has_no_text(&self) -> bool {
-        self.texts.is_empty() && self.text_ranges.is_empty()
+        let base_has_none = self.base.as_ref().is_none_or(|base| base.text(1).is_none());
+        self.texts.is_empty() && self.text_ranges.is_empty() && base_has_none
+    }
+
+    /// Whether its CIDs are its codes.
+    pub(super) fn is_identity(&self) -> bool {
+        let identity = |range: &CidRange| range.first == range.cid && range.last >= 0xFF;
+        !self.cid_ranges.is_empty() && self.cid_ranges.iter().all(identity)
+    }
+
+    /// The CMap that it goes on from.
+    pub(super) fn base(&self) -> Option<&Arc<Predefined>> {
+        self.base.as_ref()
     }
 
     fn codespace_section(&mut self, lexer: &mut Lexer<'_>) {
@@ -194,7 +220,9 @@ impl CMap {
         if let Some(text) = self.texts.get(&code) {
             return Some(text.clone());
         }
-        let range = self.text_ranges.iter().rfind(|range| (range.first..=range.last).contains(&code))?;
+        let Some(range) = self.text_ranges.iter().rfind(|range| (range.first..=range.last).contains(&code)) else {
+            return self.base.as_ref()?.text(code);
+        };
         let mut units = range.units.clone();
         let last = units.last_mut()?;
         *last = last.checked_add(u16::try_from(code - range.first).ok()?)?;
@@ -202,14 +230,15 @@ impl CMap {
     }
 
     /// The glyph id of a code, for a CMap that encodes a composite font.
-    pub(super) fn cid(&self, code: u32) -> Option<u32> {
-        let range = self.cid_ranges.iter().rfind(|range| (range.first..=range.last).contains(&code))?;
-        range.cid.checked_add(code - range.first)
+    pub(super) fn cid(&self, Code { value, length }: Code) -> Option<u32> {
+        let range = self.cid_ranges.iter().rfind(|range| (range.first..=range.last).contains(&value));
+        let Some(range) = range else { return self.base.as_ref()?.cid(value, length) };
+        range.cid.checked_add(value - range.first)
     }
 
     /// The next code of a string, by the codespace ranges; two bytes where none are given, one where none fits.
     pub(super) fn next_code(&self, bytes: &[u8]) -> Code {
-        if self.codespaces.is_empty() {
+        if self.codespaces.is_empty() && self.base.is_none() {
             return two_bytes(bytes);
         }
         for length in 1..=bytes.len().min(4) {
@@ -226,15 +255,40 @@ impl CMap {
                 return Code { value: big_endian(candidate), length };
             }
         }
+        if let Some(base) = &self.base {
+            return first_bytes(bytes, base.code_length(bytes));
+        }
         let shortest = self.codespaces.iter().map(|space| space.low.len()).min().unwrap_or(1).min(bytes.len()).max(1);
-        Code { value: big_endian(&bytes[..shortest.min(bytes.len())]), length: shortest }
+        first_bytes(bytes, shortest)
     }
+}
+
+/// The code of so many bytes that a string starts with.
+pub(super) fn first_bytes(bytes: &[u8], length: usize) -> Code {
+    Code { value: big_endian(&bytes[..length.min(bytes.len())]), length }
 }
 
 /// The two-byte code that a string starts with; a last odd byte is a code of its own.
 pub(super) fn two_bytes(bytes: &[u8]) -> Code {
-    let length = bytes.len().clamp(1, 2);
-    Code { value: big_endian(&bytes[..length.min(bytes.len())]), length }
+    first_bytes(bytes, bytes.len().clamp(1, 2))
+}
+
+/// The character that a UTF-8 string starts with, at most four bytes long; a byte that begins none is a code of its own.
+pub(super) fn utf8(bytes: &[u8]) -> Code {
+    let length = match bytes.first() {
+        Some(0xC2..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..=0xF4) => 4,
+        _ => 1,
+    };
+    let first = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()?.chars().next());
+    // U+FFFD is the text of no code.
+    first.map_or(Code { value: 0xFFFD, length: 1 }, |c| Code { value: c.into(), length })
+}
+
+/// The character that a UTF-32 string starts with.
+pub(super) fn utf32(bytes: &[u8]) -> Code {
+    first_bytes(bytes, bytes.len().clamp(1, 4))
 }
 
 /// The character that a UTF-16 string starts with: one unit, or the two of a surrogate pair.
@@ -283,9 +337,34 @@ mod tests {
     }
 
     #[test]
+    fn codes_that_are_unicode() {
+        let codes = |read: fn(&[u8]) -> Code, bytes: &[u8]| {
+            let code = read(bytes);
+            (char::from_u32(code.value), code.length)
+        };
+        assert_eq!(codes(utf8, "日A".as_bytes()), (Some('日'), 3));
+        assert_eq!(codes(utf8, b"\xE6\x97"), (Some('\u{FFFD}'), 1));
+        assert_eq!(codes(utf8, b""), (Some('\u{FFFD}'), 1));
+        assert_eq!(codes(utf16, b"\xD8\x40\xDC\x0B"), (Some('\u{2000B}'), 4));
+    }
+
+    #[test]
     fn cids_of_an_encoding() {
         let map = CMap::parse(b"1 begincidrange <0020> <007E> 1 endcidrange 1 begincidchar <00A0> 200 endcidchar");
-        assert_eq!((map.cid(0x21), map.cid(0xA0), map.cid(0x7F)), (Some(2), Some(200), None));
+        let cid = |value: u32| map.cid(Code { value, length: 2 });
+        assert_eq!((cid(0x21), cid(0xA0), cid(0x7F)), (Some(2), Some(200), None));
+    }
+
+    #[test]
+    fn what_a_map_does_not_say_the_one_says_that_it_goes_on_from() {
+        // 日 is CID 3284 of Adobe-Japan1, the Latin letters there begin with A at 34; the map itself changes B.
+        let map = CMap::parse(b"/90ms-RKSJ-H usecmap 1 begincidchar <42> 700 endcidchar");
+        let codes: Vec<Code> = [&b"\x93\xFA"[..], b"A", b"B"].map(|bytes| map.next_code(bytes)).to_vec();
+        assert_eq!(codes.iter().map(|code| code.length).collect::<Vec<_>>(), [2, 1, 1]);
+        assert_eq!(codes.iter().map(|&code| map.cid(code)).collect::<Vec<_>>(), [Some(3284), Some(264), Some(700)]);
+        let texts = CMap::parse(b"/Adobe-Japan1-UCS2 usecmap 1 beginbfchar <0022> <0416> endbfchar");
+        assert!(!texts.has_no_text() && CMap::parse(b"/Identity-H usecmap").has_no_text());
+        assert_eq!((texts.text(0x22).as_deref(), texts.text(3284).as_deref()), (Some("Ж"), Some("日")));
     }
 
     #[test]

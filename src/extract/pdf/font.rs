@@ -1,21 +1,22 @@
 //! Fonts: from the bytes of a shown string to texts and widths.
 //!
-//! A code's text comes from the best witness that speaks of it: the ToUnicode CMap, then the glyph name in
-//! `/Differences`, then the base encoding, then the tables of the embedded program. Where none does (subset fonts whose
-//! codes are glyph numbers), there is no text, the interpreter writes U+FFFD and counts it, and the page gate decides.
+//! A code's text comes from the best witness that speaks of it: the ToUnicode CMap; in a simple font then its encoding
+//! ([`super::simple`]), in a composite one the tables of the embedded program, then the character collection that its CIDs
+//! belong to. Where none speaks (subset fonts whose codes are glyph numbers), there is no text, the interpreter writes
+//! U+FFFD and counts it, and the page gate decides.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use lopdf::{Dictionary, Document, Object};
 
 use super::cmap::{self, CMap, Code};
-use super::encodings::BaseEncoding;
-use super::glyphs;
-use super::lexer::{Lexer, Token};
+use super::predefined::Predefined;
 use super::program::Program;
 use super::widths::{self, Widths};
+use super::{composite, glyphs, simple};
 
 /// CMaps and font programs larger than this are not read.
 const MAX_STREAM: usize = 32 << 20;
@@ -46,7 +47,9 @@ pub(super) struct Font {
     pub(super) silence: String,
     coding: Coding,
     to_unicode: Option<CMap>,
-    /// The embedded program, where CIDs lead into it.
+    /// The texts of its CIDs, where they are those of one of Adobe's character collections.
+    collection: Option<Arc<Predefined>>,
+    /// The embedded program.
     program: Option<Program>,
     /// The `CIDToGIDMap` of a composite TrueType font, if it is a stream: glyph ids in two bytes each.
     glyph_ids: Option<Vec<u8>>,
@@ -54,22 +57,25 @@ pub(super) struct Font {
     /// Characters that stand for others, see [`super::repair`].
     replaced: RefCell<Vec<(char, char)>>,
     /// CMap look-ups are linear in the number of ranges; each code is looked up once.
-    known: RefCell<HashMap<u32, Known>>,
+    known: RefCell<HashMap<Code, Known>>,
 }
 
 /// The text of a code, if it has one, and its width.
 type Known = (Option<Rc<str>>, f64);
 
+/// How the bytes of a string are codes.
 #[derive(Debug)]
-enum Coding {
+pub(super) enum Coding {
     /// One byte a code, with the text of each code.
     Simple(Vec<Option<String>>),
     /// `Identity-H` and `-V`: two bytes a code, which is the CID.
     Identity,
-    /// A predefined CMap that is not known here, taken as two bytes a code.
+    /// A CMap that PDF knows by name.
+    Named(Arc<Predefined>),
+    /// `UniJIS-UTF16-H`, `UniGB-UCS2-H` and their kin: the codes are characters, and the CMap leads from UTF-16 to CIDs.
+    Unicode(fn(&[u8]) -> Code, Option<Arc<Predefined>>),
+    /// A CMap that nobody here knows, taken as two bytes a code.
     Unknown,
-    /// `UniJIS-UTF16-H`, `UniGB-UCS2-H` and their kin: the codes are UTF-16 units.
-    Unicode,
     /// An embedded CMap.
     Embedded(CMap),
     /// The font is missing from the resources.
@@ -91,7 +97,7 @@ pub(super) fn dict_entry<'a>(doc: &'a Document, dict: &'a Dictionary, key: &[u8]
     as_dict(entry(doc, dict, key)?)
 }
 
-fn as_dict(object: &Object) -> Option<&Dictionary> {
+pub(super) fn as_dict(object: &Object) -> Option<&Dictionary> {
     match object {
         Object::Dictionary(dict) => Some(dict),
         Object::Stream(stream) => Some(&stream.dict),
@@ -136,18 +142,23 @@ impl Font {
 
         let composite = subtype == b"Type0" || descendant.is_some();
         let (coding, widths) = if composite {
-            (composite_coding(doc, dict, encoding_name), widths::composite_widths(doc, described))
+            (composite::coding(doc, dict, encoding_name), widths::composite_widths(doc, described))
         } else {
-            let texts = simple_texts(doc, dict, subtype, descriptor, program.as_ref(), &name);
+            let texts = simple::texts(doc, dict, subtype, descriptor, program.as_ref(), &name);
             (Coding::Simple(texts), widths::simple_widths(doc, dict, descriptor, subtype, &name))
         };
+        let glyph_ids = descendant.and_then(|descendant| stream_entry(doc, descendant, b"CIDToGIDMap"));
+        // Codes that lead to glyphs by a table are not glyph numbers, and may be characters.
+        let to_unicode = composite::to_unicode(doc, dict, glyph_ids.is_some());
+        let in_order = glyph_ids.is_some() || descriptor.is_none_or(|descriptor| !descriptor.has(b"FontFile2"));
         Self {
             bold: is_bold(doc, descriptor, &name),
-            vertical: encoding_name.ends_with(b"-V"),
-            to_unicode: to_unicode(doc, dict),
-            silence: silence(&coding, dict, encoding_name, program.is_some()),
-            program: program.filter(|_| composite),
-            glyph_ids: descendant.and_then(|descendant| stream_entry(doc, descendant, b"CIDToGIDMap")),
+            vertical: encoding_name == b"V" || encoding_name.ends_with(b"-V"),
+            to_unicode,
+            silence: silence(&coding, dict, encoding_name, program.as_ref().is_some_and(Program::has_text)),
+            collection: composite::collection(doc, described, &coding, in_order),
+            program,
+            glyph_ids,
             replaced: RefCell::default(),
             known: RefCell::default(),
             name,
@@ -165,6 +176,7 @@ impl Font {
             coding: Coding::Missing,
             to_unicode: None,
             silence: "it is not in the resources of the page".to_owned(),
+            collection: None,
             program: None,
             glyph_ids: None,
             widths: Widths::Fixed(0.5),
@@ -180,16 +192,17 @@ impl Font {
                 Code { value: bytes.first().map_or(0, |&byte| byte.into()), length: 1 }
             }
             Coding::Identity | Coding::Unknown => cmap::two_bytes(bytes),
-            Coding::Unicode => cmap::utf16(bytes),
+            Coding::Named(map) => cmap::first_bytes(bytes, map.code_length(bytes)),
+            Coding::Unicode(first, _) => first(bytes),
             Coding::Embedded(map) => map.next_code(bytes),
         };
-        let known = self.known.borrow().get(&code.value).cloned();
+        let known = self.known.borrow().get(&code).cloned();
         let (text, width) = known.unwrap_or_else(|| {
             let replaced = self.replaced.borrow();
             let letter = |c: char| replaced.iter().find(|pair| pair.0 == c).map_or(c, |pair| pair.1);
-            let text = self.text(code.value).map(|text| text.chars().map(letter).collect::<String>());
-            let looked_up = (text.map(Rc::from), self.widths.of(code.value, self.cid(code.value)));
-            self.known.borrow_mut().insert(code.value, looked_up.clone());
+            let text = self.text(code).map(|text| text.chars().map(letter).collect::<String>());
+            let looked_up = (text.map(Rc::from), self.width(code));
+            self.known.borrow_mut().insert(code, looked_up.clone());
             looked_up
         });
         Char { text, width, is_space_code: code.length == 1 && code.value == 32, length: code.length.max(1) }
@@ -201,37 +214,56 @@ impl Font {
         self.known.borrow_mut().clear();
     }
 
-    fn text(&self, code: u32) -> Option<String> {
-        if let Some(text) = self.to_unicode.as_ref().and_then(|map| map.text(code)) {
+    fn text(&self, code: Code) -> Option<String> {
+        if let Some(text) = self.to_unicode.as_ref().and_then(|map| map.text(code.value)) {
             return Some(text);
         }
         match &self.coding {
-            Coding::Simple(texts) => texts.get(code as usize).cloned().flatten(),
-            Coding::Unicode => char::from_u32(code).and_then(|c| glyphs::usable(c.to_string())),
-            Coding::Identity | Coding::Embedded(_) => self.text_of_cid(self.cid(code)),
+            Coding::Simple(texts) => texts.get(code.value as usize).cloned().flatten(),
+            Coding::Unicode(..) => char::from_u32(code.value).and_then(|c| glyphs::usable(c.to_string())),
+            Coding::Identity | Coding::Named(_) | Coding::Embedded(_) => {
+                let cid = self.cid(code)?;
+                let of_glyph = || self.program.as_ref()?.glyph(self.glyph_of_cid(cid)?).cloned();
+                of_glyph().or_else(|| self.collection.as_ref()?.text(cid))
+            }
             Coding::Unknown | Coding::Missing => None,
         }
     }
 
-    fn cid(&self, code: u32) -> u32 {
+    /// The CID of a code of a composite font.
+    fn cid(&self, code: Code) -> Option<u32> {
         match &self.coding {
-            Coding::Embedded(map) => map.cid(code).unwrap_or(code),
-            _ => code,
+            Coding::Identity => Some(code.value),
+            Coding::Named(map) => map.cid(code.value, code.length),
+            Coding::Embedded(map) => map.cid(code),
+            Coding::Unicode(_, map) => {
+                let mut units = [0; 2];
+                let units = char::from_u32(code.value)?.encode_utf16(&mut units);
+                let utf16 = units.iter().fold(0, |value, &unit| value << 16 | u32::from(unit));
+                map.as_ref()?.cid(utf16, 2 * units.len())
+            }
+            Coding::Simple(_) | Coding::Unknown | Coding::Missing => None,
         }
     }
 
-    /// What the embedded program says of the glyph of a CID.
-    fn text_of_cid(&self, cid: u32) -> Option<String> {
-        let program = self.program.as_ref()?;
-        let text = match &self.glyph_ids {
-            Some(ids) => {
-                let at = 2 * cid as usize;
-                let id = ids.get(at..at + 2)?;
-                program.glyph(u32::from(u16::from_be_bytes([id[0], id[1]])))
-            }
-            None => program.cid(cid),
-        };
-        text.cloned()
+    /// The glyph of a CID in the embedded program.
+    fn glyph_of_cid(&self, cid: u32) -> Option<u32> {
+        let Some(ids) = &self.glyph_ids else { return self.program.as_ref()?.glyph_of_cid(cid) };
+        let at = 2 * cid as usize;
+        let id = ids.get(at..at + 2)?;
+        Some(u16::from_be_bytes([id[0], id[1]]).into())
+    }
+
+    /// The advance of a code: what the file says, then the embedded program of a simple font, then the default.
+    fn width(&self, code: Code) -> f64 {
+        let given = self.widths.given(code.value, self.cid(code).unwrap_or(code.value));
+        given.or_else(|| self.width_of_glyph(code)).unwrap_or_else(|| self.widths.default_of(code.value))
+    }
+
+    fn width_of_glyph(&self, code: Code) -> Option<f64> {
+        let Coding::Simple(texts) = &self.coding else { return None };
+        let (program, byte) = (self.program.as_ref()?, u8::try_from(code.value).ok()?);
+        program.advance(program.glyph_of_code(byte, texts.get(usize::from(byte))?.as_deref())?)
     }
 }
 
@@ -267,140 +299,6 @@ fn is_bold(doc: &Document, descriptor: Option<&Dictionary>, name: &str) -> bool 
         flags & FORCE_BOLD != 0 || number_entry(doc, descriptor, b"FontWeight").is_some_and(|weight| weight >= 600.0)
     });
     named || described
-}
-
-fn to_unicode(doc: &Document, dict: &Dictionary) -> Option<CMap> {
-    if let Some(Object::Name(name)) = entry(doc, dict, b"ToUnicode")
-        && name.starts_with(b"Identity")
-    {
-        // Codes are code points: the whole map in one range.
-        return Some(CMap::parse(b"beginbfrange <0020> <D7FF> <0020> endbfrange"));
-    }
-    stream_entry(doc, dict, b"ToUnicode").map(|bytes| CMap::parse(&bytes)).filter(|map| !map.has_no_text())
-}
-
-fn composite_coding(doc: &Document, dict: &Dictionary, encoding_name: &[u8]) -> Coding {
-    if let Some(bytes) = stream_entry(doc, dict, b"Encoding") {
-        return Coding::Embedded(CMap::parse(&bytes));
-    }
-    let contains = |part: &[u8]| encoding_name.windows(part.len()).any(|window| window == part);
-    if encoding_name.starts_with(b"Uni") && (contains(b"UCS2") || contains(b"UTF16")) {
-        Coding::Unicode
-    } else if encoding_name.starts_with(b"Identity") || encoding_name.is_empty() {
-        Coding::Identity
-    } else {
-        Coding::Unknown
-    }
-}
-
-/// The text of each of the 256 codes of a simple font, as its encoding says.
-fn simple_texts(
-    doc: &Document,
-    dict: &Dictionary,
-    subtype: &[u8],
-    descriptor: Option<&Dictionary>,
-    program: Option<&Program>,
-    name: &str,
-) -> Vec<Option<String>> {
-    let encoding = entry(doc, dict, b"Encoding");
-    let named = |object: &Object| object.as_name().ok().and_then(BaseEncoding::from_name);
-    let base = match encoding {
-        Some(object @ Object::Name(_)) => named(object),
-        Some(Object::Dictionary(encoding)) => entry(doc, encoding, b"BaseEncoding").and_then(named),
-        _ => None,
-    };
-    let mut texts: Vec<Option<String>> = match base {
-        Some(base) => (0..=255).map(|code| base.text(code)).collect(),
-        // A bitmap or drawn font has the glyphs that its differences name, and no others.
-        None if subtype == b"Type3" => vec![None; 256],
-        None => built_in_texts(doc, descriptor, program, name),
-    };
-    let differences = encoding
-        .and_then(as_dict)
-        .and_then(|encoding| entry(doc, encoding, b"Differences"))
-        .and_then(|array| array.as_array().ok())
-        .map_or(&[][..], Vec::as_slice);
-    let mut code = 0_usize;
-    for item in differences {
-        match resolve(doc, item) {
-            Some(Object::Name(name)) => {
-                // A name that says nothing also takes back what the base encoding would have said.
-                if let Some(slot) = texts.get_mut(code) {
-                    *slot = glyphs::text_of_name(name).or_else(|| program?.named(name).cloned());
-                }
-                code = code.saturating_add(1);
-            }
-            Some(object) => code = number(object).map_or(code, |start| start.clamp(0.0, 256.0) as usize),
-            None => {}
-        }
-    }
-    texts
-}
-
-/// What the codes mean when no base encoding is named.
-fn built_in_texts(
-    doc: &Document,
-    descriptor: Option<&Dictionary>,
-    program: Option<&Program>,
-    name: &str,
-) -> Vec<Option<String>> {
-    const SYMBOLIC: i64 = 1 << 2;
-    if let Some(texts) = program.and_then(own_texts) {
-        return texts;
-    }
-    let lower = name.to_lowercase();
-    if let Some(encoding) = BaseEncoding::of_font(name) {
-        return (0..=255).map(|code| encoding.text(code)).collect();
-    }
-    if ["dingbats", "wingdings", "webdings"].iter().any(|family| lower.contains(family)) {
-        // Pictures; only the bullets that lists start with are text.
-        let bullets: &[u8] = &[0x6C, 0x9F, 0xA7];
-        return (0..=255)
-            .map(|code| {
-                (code == 32).then(|| " ".to_owned()).or_else(|| bullets.contains(&code).then(|| "•".to_owned()))
-            })
-            .collect();
-    }
-    let standard = || (0..=255).map(|code| BaseEncoding::Standard.text(code)).collect();
-    let Some(descriptor) = descriptor else { return standard() };
-    if let Some(program) = stream_entry(doc, descriptor, b"FontFile") {
-        return type1_texts(&program).unwrap_or_else(standard);
-    }
-    let embedded = descriptor.has(b"FontFile2") || descriptor.has(b"FontFile3");
-    let symbolic = entry(doc, descriptor, b"Flags").and_then(|flags| flags.as_i64().ok()).unwrap_or(0) & SYMBOLIC != 0;
-    if embedded && symbolic { vec![None; 256] } else { standard() }
-}
-
-/// The codes as the embedded program encodes them; `None` where it has text for none.
-fn own_texts(program: &Program) -> Option<Vec<Option<String>>> {
-    let texts: Vec<Option<String>> = (0..=255).map(|code| program.code(code).cloned()).collect();
-    texts.iter().any(Option::is_some).then_some(texts)
-}
-
-/// The `dup 65 /A put` lines of a Type 1 font program; `None` where it says that its encoding is the standard one.
-fn type1_texts(program: &[u8]) -> Option<Vec<Option<String>>> {
-    let clear = program.windows(5).position(|window| window == b"eexec").unwrap_or(program.len());
-    let mut texts = vec![None; 256];
-    let (mut found, mut in_encoding, mut code) = (false, false, None);
-    for token in Lexer::new(&program[..clear]) {
-        match token {
-            Token::Name(name) if name.as_ref() == b"Encoding" => in_encoding = true,
-            Token::Name(name) if in_encoding => {
-                if let Some(slot) = code.and_then(|code: usize| texts.get_mut(code)) {
-                    *slot = glyphs::text_of_name(&name);
-                    found = true;
-                }
-            }
-            Token::Number(number) => {
-                code = Some(number.clamp(0.0, 256.0) as usize);
-                continue;
-            }
-            Token::Word(b"readonly" | b"def") if in_encoding && found => break,
-            _ => {}
-        }
-        code = None;
-    }
-    found.then_some(texts)
 }
 
 #[cfg(test)]
@@ -458,14 +356,6 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_encoding_of_a_type_1_program() {
-        let program = b"%!PS\n/Encoding 256 array\n0 1 255 {1 index exch /.notdef put} for\ndup 65 /afii10017 put\ndup 66 /beta put\nreadonly def\ncurrentfile eexec \x80";
-        let texts = type1_texts(program).unwrap();
-        assert_eq!((texts[65].as_deref(), texts[66].as_deref(), texts[67].as_deref()), (Some("А"), Some("β"), None));
-        assert!(type1_texts(b"/Encoding StandardEncoding def").is_none());
-    }
-
-    #[test]
     fn composite_widths_of_both_forms() {
         let mut doc = Document::new();
         let widths = vec![10.into(), vec![250.into(), 300.into()].into(), 20.into(), 22.into(), 700.into()];
@@ -477,5 +367,96 @@ mod tests {
         let width = |code: u8| font.decode(&[0, code]).width;
         assert_eq!([10, 11, 12, 21].map(width), [0.25, 0.3, 0.5, 0.7]);
         assert_eq!(font.decode(&[0, 10]).length, 2);
+    }
+
+    /// A composite font of this encoding, whose descendant says this.
+    fn composite(doc: &mut Document, encoding: Object, mut descendant: Dictionary, ordering: &str) -> Font {
+        let info = dictionary! { "Registry" => Object::string_literal("Adobe"), "Ordering" => Object::string_literal(ordering) };
+        descendant.set("CIDSystemInfo", info);
+        let descendant = doc.add_object(descendant);
+        let fonts = vec![descendant.into()];
+        Font::load(doc, &dictionary! { "Subtype" => "Type0", "Encoding" => encoding, "DescendantFonts" => fonts })
+    }
+
+    #[test]
+    fn the_collection_of_the_cids_tells_their_text_but_not_that_of_a_programs_own_glyph_numbers() {
+        let mut doc = Document::new();
+        // CIDs of Adobe-Japan1: A is 34, 日 3284; in Adobe-Identity they are nothing.
+        let codes = b"\x00\x22\x0C\xD4";
+        let plain = dictionary! { "Subtype" => "CIDFontType0" };
+        assert_eq!(texts(&composite(&mut doc, "Identity-H".into(), plain.clone(), "Japan1"), codes), "A日");
+        assert_eq!(texts(&composite(&mut doc, "Identity-H".into(), plain, "Identity"), codes), "\u{FFFD}\u{FFFD}");
+        let program = doc.add_object(Stream::new(Dictionary::new(), Vec::new()));
+        let descriptor = doc.add_object(dictionary! { "FontFile2" => program });
+        let embedded = dictionary! { "Subtype" => "CIDFontType2", "FontDescriptor" => descriptor };
+        assert_eq!(texts(&composite(&mut doc, "Identity-H".into(), embedded, "Japan1"), codes), "\u{FFFD}\u{FFFD}");
+    }
+
+    #[test]
+    fn cmaps_by_name_lead_to_texts_and_to_widths() {
+        let mut doc = Document::new();
+        // CID 264 is the A of half width that 90ms-RKSJ means, CID 34 the proportional one of UniJIS-UTF16.
+        let widths = vec![264.into(), vec![500.into()].into(), 34.into(), vec![700.into()].into()];
+        let descendant = dictionary! { "Subtype" => "CIDFontType0", "W" => widths };
+        let mut font = |encoding: Object| composite(&mut doc, encoding, descendant.clone(), "Japan1");
+        let shift_jis = font("90ms-RKSJ-H".into());
+        assert_eq!(texts(&shift_jis, b"A\x93\xFA\x96\x7B"), "A日本");
+        assert_eq!((shift_jis.decode(b"A").width, shift_jis.decode(b"\x93\xFA").width), (0.5, 1.0));
+        let unicode = font("UniJIS-UTF16-H".into());
+        assert_eq!((texts(&unicode, b"\x65\xE5\x00A").as_str(), unicode.decode(b"\x00A").width), ("日A", 0.7));
+        assert_eq!(texts(&font("UniJIS-UTF8-H".into()), "日A".as_bytes()), "日A");
+        assert_eq!(texts(&font("UniJIS-UTF32-H".into()), b"\0\0\x65\xE5\0\0\0A"), "日A");
+        assert_eq!(texts(&font("Nobody-Knows-H".into()), b"\x93\xFA"), "\u{FFFD}");
+        let stream =
+            Stream::new(dictionary! { "UseCMap" => "90ms-RKSJ-H" }, b"begincidchar <42> 34 endcidchar".to_vec());
+        assert_eq!(texts(&font(stream.into()), b"AB\x93\xFA"), "AA日");
+    }
+
+    #[test]
+    fn a_copy_of_identity_as_to_unicode_counts_where_codes_are_no_glyph_numbers() {
+        let mut doc = Document::new();
+        let map = b"1 begincodespacerange <0000> <FFFF> endcodespacerange 1 begincidrange <0000> <FFFF> 0 endcidrange";
+        let map = doc.add_object(Stream::new(Dictionary::new(), map.to_vec()));
+        let glyphs = doc.add_object(Stream::new(Dictionary::new(), vec![0; 512]));
+        let mut font = |glyphs: Object| {
+            let descendant = doc.add_object(dictionary! { "Subtype" => "CIDFontType2", "CIDToGIDMap" => glyphs });
+            let fonts = vec![descendant.into()];
+            let dict = dictionary! { "Subtype" => "Type0", "Encoding" => "Identity-H", "DescendantFonts" => fonts, "ToUnicode" => map };
+            texts(&Font::load(&doc, &dict), b"\0J\0u")
+        };
+        assert_eq!((font(glyphs.into()).as_str(), font("Identity".into()).as_str()), ("Ju", "\u{FFFD}\u{FFFD}"));
+    }
+
+    #[test]
+    fn widths_of_a_simple_font_come_from_its_program_where_the_file_gives_none() {
+        let mut doc = Document::new();
+        let words = |values: &[u16]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<u8>>();
+        let (mut head, mut hhea) = (vec![0; 54], vec![0; 36]);
+        (head[12..16]).copy_from_slice(&[0x5F, 0x0F, 0x3C, 0xF5]);
+        (head[18..20]).copy_from_slice(&2000_u16.to_be_bytes());
+        hhea[35] = 3;
+        // A Unicode cmap of format 6: A is glyph 1, B glyph 2.
+        let cmap = words(&[0, 1, 3, 1, 0, 12, 6, 14, 0, 65, 2, 1, 2]);
+        let tables = [(b"cmap", cmap), (b"head", head), (b"hhea", hhea), (b"hmtx", words(&[1000, 0, 500, 0, 1500, 0]))];
+        let mut file = [&[0, 1, 0, 0, 0, 4][..], &[0; 6]].concat();
+        let mut offset = 12 + 16 * tables.len();
+        for (tag, table) in &tables {
+            file.extend(tag.iter().chain(&[0; 4]));
+            file.extend([offset, table.len()].iter().flat_map(|&value| u32::try_from(value).unwrap().to_be_bytes()));
+            offset += table.len();
+        }
+        file.extend(tables.iter().flat_map(|(_, table)| table));
+        let program = doc.add_object(Stream::new(Dictionary::new(), file));
+        let descriptor = doc.add_object(dictionary! { "FontFile2" => program });
+        let mut font =
+            dictionary! { "Subtype" => "TrueType", "Encoding" => "WinAnsiEncoding", "FontDescriptor" => descriptor };
+        let width = |font: &Dictionary| {
+            let font = Font::load(&doc, font);
+            [b"A", b"B", b"C"].map(|code| font.decode(code).width)
+        };
+        assert_eq!(width(&font), [0.25, 0.75, 0.722], "500 and 1500 of 2000, and what Helvetica has");
+        font.set("Widths", vec![640.into()]);
+        font.set("FirstChar", 65);
+        assert_eq!(width(&font), [0.64, 0.75, 0.0]);
     }
 }

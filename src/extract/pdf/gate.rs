@@ -175,8 +175,11 @@ mod tests {
     use super::*;
 
     fn state_of(text: &str, image_share: f64) -> PageState {
-        let words = text.split_whitespace().map(|text| Word { text: text.to_owned(), x0: 0.0, x1: 1.0 }).collect();
-        let lines = [Line { words, y: 0.0, size: 10.0, bold: 0.0, region: 0 }];
+        let words = text
+            .split_whitespace()
+            .map(|text| Word { text: text.to_owned(), x0: 0.0, x1: 1.0, ..Word::default() })
+            .collect();
+        let lines = [Line { words, y: 0.0, size: 10.0, ..Line::default() }];
         let content = PageContent { image_share, ..PageContent::default() };
         assess(&content, if text.is_empty() { &[] } else { &lines }).0
     }

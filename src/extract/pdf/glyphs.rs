@@ -2,8 +2,8 @@
 //!
 //! The names follow the Adobe Glyph List. Most of its 4 281 entries are regular, so they are made by rule: base letter and
 //! accent (`ncaron`), code point (`uni0422`, `u1D400`), the numbers of the Cyrillic block (`afii10036`). The rest comes
-//! from the list itself, as the font crate carries it. A name that neither knows (`g37`, `cid123`) says nothing about its text, and yields none: a guess here is how books come out as
-//! mojibake without an error.
+//! from the list itself, as the font crate carries it. A name that neither knows (`g37`, `cid123`) says nothing about its
+//! text, and yields none: a guess here is how books come out as mojibake without an error.
 
 use read_fonts::ps::agl;
 use unicode_normalization::UnicodeNormalization as _;
@@ -68,6 +68,8 @@ const NAMED: &[(&str, &str)] = &[
     ("nu", "ν"), ("xi", "ξ"), ("omicron", "ο"), ("pi", "π"), ("rho", "ρ"), ("sigma", "σ"), ("sigma1", "ς"),
     ("tau", "τ"), ("upsilon", "υ"), ("phi", "φ"), ("chi", "χ"), ("psi", "ψ"), ("omega", "ω"),
     ("numero", "№"), ("afii61352", "№"), ("afii00208", "―"),
+    // Names of TeX's fonts that the list does not have.
+    ("epsilon1", "ϵ"), ("rho1", "ϱ"), ("visiblespace", "␣"), ("circlecopyrt", "©"),
 ];
 
 /// Cyrillic letters outside the Russian alphabet, by the number of their `afii` name.
@@ -216,6 +218,7 @@ mod tests {
         assert_eq!(text("Scommaaccent").as_deref(), Some("Ș"));
         assert_eq!(text("union").as_deref(), Some("∪"));
         assert_eq!(text("udieresis").as_deref(), Some("ü"));
+        assert_eq!((text("epsilon1").as_deref(), text("visiblespace").as_deref()), (Some("ϵ"), Some("␣")));
     }
 
     #[test]

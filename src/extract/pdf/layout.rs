@@ -3,10 +3,14 @@
 //! Glyphs are chained into *fragments* as they were drawn, fragments of one baseline form a *row*, rows are split at a clear
 //! gutter into columns, and what stands side by side in a column is a *line*. Distances are in ems (the font size), so
 //! that the same figures serve footnotes and titles.
+//!
+//! Small raised signs stay in their word (`km²`), which remembers where they stand: some are the marks of footnotes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
+use super::beads::{self, Bead};
 use super::book::Area;
 use super::columns::{Columns, find_columns};
 use super::font::Font;
@@ -23,16 +27,29 @@ const FRAGMENT_GAP: f64 = 0.6;
 const MAX_COLUMN_DEPTH: usize = 4;
 
 /// A word and where it stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Word {
     pub(super) text: String,
     /// Left and right edge, in points.
     pub(super) x0: f64,
     pub(super) x1: f64,
+    /// The bytes of its text that are raised and small as the mark of a note is; mostly empty.
+    pub(super) raised: Range<usize>,
+}
+
+/// Whether a line belongs to a footnote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Note {
+    #[default]
+    No,
+    /// It is the first line of one.
+    Begins,
+    /// It goes on with one, which may have begun in another column or on another page.
+    GoesOn,
 }
 
 /// A line of one column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Line {
     /// Its words in reading order; at least one.
     pub(super) words: Vec<Word>,
@@ -44,6 +61,8 @@ pub(super) struct Line {
     pub(super) bold: f64,
     /// Number of the text region on the page, in reading order: it changes where a column begins or ends.
     pub(super) region: usize,
+    /// Whether it belongs to a footnote, once the book has been looked through for them.
+    pub(super) note: Note,
 }
 
 impl Line {
@@ -90,15 +109,16 @@ pub(super) struct Row<'a> {
     weight: f64,
 }
 
-/// The lines of a page in reading order: top to bottom, column by column where there are columns.
+/// The lines of a page in reading order: top to bottom, column by column where there are columns, bead by bead where the
+/// page has beads.
 ///
 /// `gutters` holds where right columns began on earlier pages of the book, and learns those of this page: a last page of few
 /// lines shows its columns only to someone who has seen the others.
-pub(super) fn lines(content: &PageContent, gutters: &mut Vec<f64>) -> Vec<Line> {
-    let glyphs = without_overprints(&content.glyphs);
-    let rows = rows(fragments(&glyphs));
+pub(super) fn lines(content: &PageContent, beads: &[Bead], gutters: &mut Vec<f64>) -> Vec<Line> {
     let mut order = Order { fonts: &content.fonts, gutters, lines: Vec::new(), region: 0 };
-    order.arrange(&rows, 0);
+    for glyphs in beads::groups(without_overprints(&content.glyphs), beads) {
+        order.arrange(&rows(fragments(&glyphs)), 0);
+    }
     order.lines
 }
 
@@ -218,23 +238,18 @@ impl Order<'_> {
             self.gutters.push(x);
         }
         self.arrange(&rows[..start], depth + 1);
-        let side = |right: bool| -> Vec<Row<'_>> {
-            rows[start..end]
-                .iter()
-                .filter_map(|row| part_of(row, |fragment| (fragment.x0 > x - 0.5 * row.size) == right))
-                .collect()
-        };
-        self.arrange(&side(false), depth + 1);
-        self.arrange(&side(true), depth + 1);
+        // Rows are found anew on either side: a raised sign may have joined a line of the other.
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for row in &rows[start..end] {
+            for fragment in &row.fragments {
+                let side = if fragment.x0 > x - 0.5 * row.size { &mut right } else { &mut left };
+                side.push(fragment.clone());
+            }
+        }
+        self.arrange(&self::rows(left), depth + 1);
+        self.arrange(&self::rows(right), depth + 1);
         self.arrange(&rows[end..], depth);
     }
-}
-
-/// The fragments of a row that pass, as a row of their own with its own baseline.
-fn part_of<'a>(row: &Row<'a>, pass: impl Fn(&Fragment<'a>) -> bool) -> Option<Row<'a>> {
-    let fragments: Vec<Fragment<'a>> = row.fragments.iter().filter(|fragment| pass(fragment)).cloned().collect();
-    let widest = fragments.iter().max_by(|a, b| (a.x1 - a.x0).total_cmp(&(b.x1 - b.x0)))?;
-    Some(Row { y: widest.y, size: widest.size, weight: widest.x1 - widest.x0, fragments })
 }
 
 /// The middle value, the higher of two.
@@ -261,16 +276,29 @@ fn line(row: &Row<'_>, fonts: &[Rc<Font>], region: usize) -> Option<Line> {
                 texts.push(&glyph.text);
                 word.x1 = word.x1.max(end);
             }
-            _ => pieces.push((Word { text: String::new(), x0: glyph.x, x1: end }, vec![&glyph.text])),
+            _ => pieces.push((Word { x0: glyph.x, x1: end, ..Word::default() }, vec![&glyph.text])),
         }
         apart = false;
+        if is_raised(glyph, row)
+            && let Some((word, texts)) = pieces.last_mut()
+        {
+            // Of several runs the last one, but for the mark that a note begins with.
+            let (at, run) = (texts.len() - 1, &mut word.raised);
+            if run.end == at && run.start < at {
+                run.end = at + 1;
+            } else if run.start > 0 || run.end == 0 {
+                *run = at..at + 1;
+            }
+        }
+    }
+    for (word, texts) in pieces.iter_mut().filter(|(word, _)| word.raised.end > 0) {
+        let start = composed(&texts[..word.raised.start].concat()).len();
+        word.raised = start..start + composed(&texts[word.raised.clone()].concat()).len();
     }
     let mut words = right_to_left::read(pieces);
     for word in &mut words {
         // Accents drawn after their letter become one character with it; white space inside a glyph's text goes.
-        word.text = unicode_normalization::UnicodeNormalization::nfc(word.text.as_str())
-            .filter(|c| !c.is_whitespace())
-            .collect();
+        word.text = composed(&word.text);
     }
     words.retain(|word| !word.text.is_empty());
     let printed: Vec<&&Glyph> = glyphs.iter().filter(|glyph| !is_space(glyph)).collect();
@@ -281,7 +309,20 @@ fn line(row: &Row<'_>, fonts: &[Rc<Font>], region: usize) -> Option<Line> {
         size: usual_size(&printed).unwrap_or(row.size),
         bold: bold as f64 / printed.len().max(1) as f64,
         region,
+        note: Note::No,
     })
+}
+
+fn composed(text: &str) -> String {
+    unicode_normalization::UnicodeNormalization::nfc(text).filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Whether a glyph stands as the mark of a note does: a digit or a star above the baseline and smaller than its line. Some
+/// characters do so by their nature.
+fn is_raised(glyph: &Glyph, row: &Row<'_>) -> bool {
+    let smaller = glyph.size <= 0.8 * row.size && glyph.y - row.y >= 0.15 * row.size;
+    let mark = |c: char| c.is_ascii_digit() || matches!(c, ')' | ',');
+    glyph.text.chars().all(|c| "*†‡⁰¹²³⁴⁵⁶⁷⁸⁹".contains(c) || smaller && mark(c))
 }
 
 /// The gap that separates words on a row, in ems: more than usual where the letters themselves are spaced.
@@ -331,7 +372,7 @@ mod tests {
     }
 
     fn texts(glyphs: Vec<Glyph>) -> Vec<String> {
-        lines(&PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }, &mut Vec::new())
+        lines(&PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }, &[], &mut Vec::new())
             .iter()
             .map(Line::text)
             .collect()
@@ -377,6 +418,19 @@ mod tests {
             .chain((0..5).map(|row| format!("right column line {row}")))
             .collect();
         assert_eq!(texts(glyphs), expected);
+    }
+
+    #[test]
+    fn a_raised_sign_of_one_column_between_the_lines_of_the_other_stays_with_its_line() {
+        let mut glyphs = Vec::new();
+        for row in 0..8 {
+            let y = 700.0 - 12.0 * f64::from(row);
+            set(&mut glyphs, &format!("right column line {row}"), 200.0, y);
+            set(&mut glyphs, &format!("left column line {row}"), 60.0, y - 6.0);
+        }
+        // Before the left line 4 at 646, whose neighbours on the right are at 652 and 640: nearer to the upper one.
+        glyphs.push(Glyph { text: Rc::from("1"), x: 57.0, y: 650.0, width: 3.0, size: 6.0, font: 0 });
+        assert_eq!(texts(glyphs)[4], "1left column line 4");
     }
 
     #[test]
@@ -436,8 +490,8 @@ mod tests {
             PageContent { width: 600.0, height: 800.0, glyphs, ..PageContent::default() }
         };
         let mut gutters = Vec::new();
-        assert_eq!(lines(&page(2), &mut gutters)[0].text(), "left column of text right column of text");
-        assert_eq!(lines(&page(6), &mut gutters)[6].text(), "right column of text");
-        assert_eq!(lines(&page(2), &mut gutters)[6].text(), "right column of text");
+        assert_eq!(lines(&page(2), &[], &mut gutters)[0].text(), "left column of text right column of text");
+        assert_eq!(lines(&page(6), &[], &mut gutters)[6].text(), "right column of text");
+        assert_eq!(lines(&page(2), &[], &mut gutters)[6].text(), "right column of text");
     }
 }

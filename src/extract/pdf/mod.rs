@@ -1,9 +1,9 @@
 //! PDF schoolbooks: our own text layer over lopdf's objects, streams and filters.
 //!
 //! ```text
-//! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns) ─▶ gate (is it text?) ─┐
-//!            └ font ◀─ cmap, glyphs, encodings, program (codes ─▶ text), repair (old alphabets)  │
-//!                                     book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ running (heads) ┘
+//! lexer ─▶ interpreter (operators ─▶ glyphs) ─▶ layout (lines, columns; beads) ─▶ gate (is it text?) ─┐
+//!            └ font ◀─ simple, composite, cmap, predefined, glyphs, encodings, program, repair        │
+//!                       book ◀─ paragraphs (blocks) ◀─ hyphens ◀─ footnotes ◀─ running (heads) ◀──────┘
 //! ```
 //!
 //! The rule above all others: never silently garbled. A code whose text no table of the file names becomes U+FFFD and is
@@ -14,10 +14,14 @@
 pub mod book;
 pub mod images;
 
+mod beads;
 mod cmap;
 mod columns;
+mod composite;
 mod encodings;
 mod font;
+mod footnotes;
+mod frame;
 mod gate;
 mod glyphs;
 mod hyphens;
@@ -29,12 +33,14 @@ mod markers;
 mod open;
 mod page;
 mod paragraphs;
+mod predefined;
 mod program;
 mod repair;
 mod right_to_left;
 mod running;
 #[cfg(test)]
 mod sample;
+mod simple;
 mod sketch;
 mod tables;
 mod widths;

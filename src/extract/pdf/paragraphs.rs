@@ -3,11 +3,11 @@
 //! Two lines belong together unless something speaks against it: another size, a wider gap, a label, an indent, or room that
 //! the next word would have filled. What counts as wide or indented is measured on the book itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::book::Area;
 use super::hyphens::{Lexicon, ends_in_hyphen};
-use super::layout::{Line, median};
+use super::layout::{Line, Note, median};
 use super::markers::{Marker, ends_sentence, is_formula_line, is_leader_line, marker, starts_lower, starts_upper};
 use super::running::PageLines;
 use super::tables;
@@ -95,8 +95,10 @@ pub(super) fn blocks(pages: &[PageLines]) -> Vec<Block> {
     let placed = place(pages, body);
     let usual = measure(&placed, body);
     let lexicon = lexicon(&placed);
-    let mut drafts = drafts(&placed, &usual);
+    let is_note = |draft: &Draft| draft.lines.first().is_some_and(|&at| placed[at].line.note != Note::No);
+    let (notes, mut drafts): (Vec<Draft>, Vec<Draft>) = drafts(&placed, &usual).into_iter().partition(is_note);
     link(&placed, &mut drafts, &usual);
+    let drafts = with_notes(&placed, drafts, notes);
     write(&placed, &drafts, &usual, &lexicon)
 }
 
@@ -137,7 +139,9 @@ fn place(pages: &[PageLines], body: f64) -> Vec<Placed<'_>> {
         placed.extend(lines.iter().zip(tables::rows(lines)).map(|(line, row)| {
             let text = line.text();
             let height = heights.get(page).copied().unwrap_or_default();
-            Placed { line, marker: marker(&text), text, page: *page, height, left, right, row }
+            let of_text = line.note == Note::No;
+            let marker = marker(&text).filter(|_| of_text);
+            Placed { line, marker, text, page: *page, height, left, right, row: row && of_text }
         }));
     }
     placed
@@ -247,6 +251,9 @@ fn drafts(placed: &[Placed<'_>], usual: &Usual) -> Vec<Draft> {
 /// Whether `b` begins a new block after the lines of `open`.
 fn breaks(placed: &[Placed<'_>], open: &Draft, b: &Placed<'_>, usual: &Usual) -> bool {
     let Some(a) = open.lines.last().map(|&at| &placed[at]) else { return true };
+    if a.line.note != Note::No || b.line.note != Note::No {
+        return a.line.note == Note::No || b.line.note != Note::GoesOn || !a.same_column(b);
+    }
     if a.row || b.row {
         return true;
     }
@@ -328,7 +335,7 @@ fn link(placed: &[Placed<'_>], drafts: &mut [Draft], usual: &Usual) {
         if let (Some(last), Some(next)) = (last, next)
             && !last.same_column(next)
         {
-            // Notes in small type at the foot of the page stand between the two halves of the paragraph.
+            // Small type at the foot of the page (what is no known note, too) stands between the halves of the paragraph.
             let is_note = |draft: &Draft| draft.lines.iter().all(|&line| placed[line].line.size < 0.95 * usual.body);
             let in_column = |draft: &Draft| draft.lines.first().is_some_and(|&line| placed[line].same_column(last));
             let open =
@@ -347,12 +354,43 @@ fn link(placed: &[Placed<'_>], drafts: &mut [Draft], usual: &Usual) {
     }
 }
 
+/// Puts footnotes behind the text of their page, and behind the end of the paragraph that runs on from there.
+fn with_notes(placed: &[Placed<'_>], drafts: Vec<Draft>, notes: Vec<Draft>) -> Vec<Draft> {
+    let first = |draft: &Draft| draft.lines.first().map(|&at| &placed[at]);
+    let mut lasts: BTreeMap<u32, usize> = BTreeMap::new();
+    lasts.extend(drafts.iter().enumerate().filter_map(|(at, draft)| Some((first(draft)?.page, at))));
+    let mut behind: BTreeMap<Option<usize>, Vec<Draft>> = BTreeMap::new();
+    let mut place = None;
+    for note in notes {
+        let Some(line) = first(&note) else { continue };
+        let before = behind.get_mut(&place).and_then(|notes| notes.last_mut());
+        match before.filter(|_| line.line.note == Note::GoesOn) {
+            Some(before) => before.continued = true,
+            None => {
+                place = lasts.range(..=line.page).next_back().map(|(_, &at)| {
+                    let more = drafts[at..].iter().take_while(|draft| draft.continued).count();
+                    at + more
+                });
+            }
+        }
+        behind.entry(place).or_default().push(note);
+    }
+    let mut all = behind.remove(&None).unwrap_or_default();
+    for (at, draft) in drafts.into_iter().enumerate() {
+        all.push(draft);
+        all.extend(behind.remove(&Some(at)).unwrap_or_default());
+    }
+    all
+}
+
 fn goes_on(placed: &[Placed<'_>], open: &Draft, next: &Draft, usual: &Usual) -> bool {
     let (Some(first), Some(a), Some(b)) = (open.lines.first(), open.lines.last(), next.lines.first()) else {
         return false;
     };
     let (first, a, b) = (&placed[*first], &placed[*a], &placed[*b]);
-    let is_heading = |draft: &Draft| matches!(kind(placed, draft, usual), BlockKind::Heading | BlockKind::Table);
+    let is_heading = |draft: &Draft| {
+        matches!(kind(placed, draft, usual), BlockKind::Heading | BlockKind::Table | BlockKind::Formula)
+    };
     if b.page > a.page + 3
         || b.marker.is_some()
         || !same_size(a.line.size, b.line.size)
@@ -379,9 +417,14 @@ fn goes_on(placed: &[Placed<'_>], open: &Draft, next: &Draft, usual: &Usual) -> 
 fn kind(placed: &[Placed<'_>], draft: &Draft, usual: &Usual) -> BlockKind {
     let lines: Vec<&Placed<'_>> = draft.lines.iter().map(|&at| &placed[at]).collect();
     let Some(first) = lines.first() else { return BlockKind::Paragraph };
-    let formula = || first.marker.is_none() && lines.iter().all(|at| is_formula_line(&at.text));
-    if lines.iter().any(|at| is_leader_line(&at.text) || at.row) || formula() {
+    if first.line.note != Note::No {
+        return BlockKind::Footnote;
+    }
+    if lines.iter().any(|at| is_leader_line(&at.text) || at.row) {
         return BlockKind::Table;
+    }
+    if first.marker.is_none() && lines.iter().all(|at| is_formula_line(&at.text)) {
+        return BlockKind::Formula;
     }
     let length: usize = lines.iter().map(|at| at.text.chars().count()).sum();
     let has_letters = lines.iter().any(|at| at.text.chars().any(char::is_alphabetic));

@@ -3,7 +3,9 @@
 //! A TrueType or OpenType program maps characters to glyphs (`cmap`), which read backwards gives the text of a glyph, and
 //! may name its glyphs (`post`). A CFF program names them in its charset, unless it is keyed by CID. Only what names a
 //! character counts: a `cmap` of the symbol or Macintosh platform numbers the glyphs of a subset as it likes, so it leads
-//! from codes to glyphs, never to text.
+//! from codes to glyphs, and to text only where the shapes of the glyphs bear out that its codes are those of ASCII.
+//!
+//! The program also knows how wide its glyphs are, where the file of a simple font does not say.
 
 use std::collections::HashMap;
 
@@ -28,8 +30,14 @@ pub(super) struct Program {
     names: HashMap<String, u32>,
     /// The glyphs of one-byte codes, where the program encodes itself.
     codes: HashMap<u8, u32>,
+    /// Whether those codes, as far as they are printed ASCII, mean ASCII.
+    ascii: bool,
     /// The glyphs by CID; `None` where the two are the same.
     cids: Option<HashMap<u32, u32>>,
+    /// The advance of each glyph, in units of the font size; the last is also that of all glyphs after it.
+    advances: Vec<f64>,
+    /// The glyphs by text, of several the first.
+    glyphs: HashMap<String, u32>,
 }
 
 impl Program {
@@ -48,13 +56,21 @@ impl Program {
                     program.read_cmap(&cmap);
                 }
                 program.read_post(&font);
+                program.read_advances(&font);
+                program.ascii = program.reads_as_ascii(&font).unwrap_or(false);
                 if let Some(cff) = font.table_data(read_fonts::types::Tag::new(b"CFF ")) {
                     program.read_cff(cff.as_bytes());
                 }
             }
             Err(_) => program.read_cff(bytes),
         }
-        (!program.texts.is_empty() || !program.codes.is_empty()).then_some(program)
+        let mut by_glyph: Vec<(&u32, &String)> = program.texts.iter().collect();
+        by_glyph.sort_unstable();
+        for (&glyph, text) in by_glyph {
+            program.glyphs.entry(text.clone()).or_insert(glyph);
+        }
+        let says_something = program.has_text() || !program.codes.is_empty() || !program.advances.is_empty();
+        says_something.then_some(program)
     }
 
     fn read_cmap(&mut self, cmap: &Cmap<'_>) {
@@ -88,8 +104,12 @@ impl Program {
         for (c, glyph) in subtable.iter().take(MAX_PAIRS) {
             let text = char::from_u32(c).and_then(|c| glyphs::usable(c.to_string()));
             if let (Some(text), 1..) = (text, glyph.to_u32()) {
-                // Of several characters the first is the plain one: space before no-break space, hyphen before soft hyphen.
-                self.texts.entry(glyph.to_u32()).or_insert(text);
+                // Of several characters the first is the plain one: space before no-break space, hyphen before soft hyphen;
+                // but not where it is a radical, which looks as the ideograph does that comes later.
+                let known = self.texts.entry(glyph.to_u32()).or_insert_with(|| text.clone());
+                if known.chars().all(|c| matches!(c, '\u{2E80}'..='\u{2FDF}')) {
+                    *known = text;
+                }
             }
         }
     }
@@ -103,6 +123,37 @@ impl Program {
         for (glyph, name) in post.glyph_names().take(MAX_PAIRS) {
             self.name(glyph.to_u32(), name);
         }
+    }
+
+    fn read_advances(&mut self, font: &FontRef<'_>) {
+        let (Ok(head), Ok(hmtx)) = (font.head(), font.hmtx()) else { return };
+        let unit = f64::from(head.units_per_em());
+        if unit > 0.0 {
+            self.advances = hmtx.h_metrics().iter().map(|metric| f64::from(metric.advance()) / unit).collect();
+        }
+    }
+
+    /// Whether the codes of a program that only numbers its glyphs are those of ASCII after all.
+    ///
+    /// Subsets that number their glyphs anew count on without a gap, or would have to hit by chance on what ASCII shows in
+    /// any text font: nothing at the space and something at all other codes, digits of one width, and an `i`, `j` and `l`
+    /// much narrower than `m` and `w`. A Cyrillic font on the codes of its keyboard or of its Latin neighbours has a wide
+    /// `ш`, `и` or `л` there. Codes beyond ASCII differ from system to system, and stay without text.
+    fn reads_as_ascii(&self, font: &FontRef<'_>) -> Option<bool> {
+        let loca = font.loca(None).ok()?;
+        let is_blank = |glyph: u32| loca.get_raw(glyph as usize) == loca.get_raw(glyph as usize + 1);
+        let glyph = |code: &u8| self.codes.get(code).copied();
+        let advances = |codes: &[u8]| codes.iter().filter_map(glyph).filter_map(|glyph| self.advance(glyph)).collect();
+        let printed: Vec<u8> = (0x21..=0x7E).filter(|code| glyph(code).is_some()).collect();
+        let [digits, narrow, wide]: [Vec<f64>; 3] = [advances(b"0123456789"), advances(b"ijl"), advances(b"mw")];
+        let span = usize::from(printed.last()? - printed.first()?) + 1;
+        let has_gaps = printed.len() >= 10 && 10 * printed.len() <= 9 * span;
+        let is_whole = (digits.len(), narrow.len(), wide.len()) == (10, 3, 2);
+        let space = glyph(&b' ').is_none_or(is_blank) && !printed.iter().filter_map(glyph).any(is_blank);
+        let even = digits.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 1e-9);
+        let letters =
+            narrow.len() >= 2 && !wide.is_empty() && narrow.iter().all(|n| wide.iter().all(|w| *n <= 0.6 * w));
+        Some((has_gaps || is_whole) && space && even && letters)
     }
 
     fn read_cff(&mut self, bytes: &[u8]) {
@@ -138,17 +189,30 @@ impl Program {
         self.texts.get(&glyph)
     }
 
-    /// The text of the glyph of a CID, where no `CIDToGIDMap` says otherwise.
-    pub(super) fn cid(&self, cid: u32) -> Option<&String> {
-        match &self.cids {
-            Some(cids) => self.glyph(*cids.get(&cid)?),
-            None => self.glyph(cid),
-        }
+    /// Whether it knows the text of any glyph.
+    pub(super) fn has_text(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
+    /// The glyph of a CID, where no `CIDToGIDMap` says otherwise.
+    pub(super) fn glyph_of_cid(&self, cid: u32) -> Option<u32> {
+        self.cids.as_ref().map_or(Some(cid), |cids| cids.get(&cid).copied())
+    }
+
+    /// The glyph of a simple font's code that stands for this text.
+    pub(super) fn glyph_of_code(&self, code: u8, text: Option<&str>) -> Option<u32> {
+        text.and_then(|text| self.glyphs.get(text)).or_else(|| self.codes.get(&code)).copied()
+    }
+
+    /// The advance of a glyph, in units of the font size.
+    pub(super) fn advance(&self, glyph: u32) -> Option<f64> {
+        self.advances.get(glyph as usize).or(self.advances.last()).copied()
     }
 
     /// The text of a code by the program's own encoding.
-    pub(super) fn code(&self, code: u8) -> Option<&String> {
-        self.glyph(*self.codes.get(&code)?)
+    pub(super) fn code(&self, code: u8) -> Option<String> {
+        let text = self.glyph(*self.codes.get(&code)?).cloned();
+        text.or_else(|| (self.ascii && matches!(code, 0x20..0x7F)).then(|| char::from(code).to_string()))
     }
 
     /// The text of the glyph of this name, by what else is known of the glyph.
@@ -195,7 +259,7 @@ mod tests {
     fn a_unicode_cmap_is_read_backwards_and_others_only_lead_to_glyphs() {
         let unicode = Program::parse(&sfnt(&[(b"cmap", cmap(3, 1, 0x416, &[7, 8, 7]))])).unwrap();
         assert_eq!([7, 8, 9].map(|glyph| unicode.glyph(glyph).map(String::as_str)), [Some("Ж"), Some("З"), None]);
-        assert_eq!(unicode.cid(8).map(String::as_str), Some("З"));
+        assert_eq!(unicode.glyph_of_cid(8), Some(8));
         assert_eq!(unicode.code(b'A'), None);
         let symbol = Program::parse(&sfnt(&[(b"cmap", cmap(3, 0, 0xF041, &[7, 8]))])).unwrap();
         assert_eq!((symbol.glyph(7), symbol.code(b'A')), (None, None), "a glyph without a name has no text");
@@ -207,8 +271,73 @@ mod tests {
         let post = [words(&[2, 0]), vec![0; 28], words(&[3, 0, 36, 258]), b"\x09afii10085".to_vec()].concat();
         let program = Program::parse(&sfnt(&[(b"cmap", cmap(3, 0, 0xF061, &[2, 1])), (b"post", post)])).unwrap();
         assert_eq!([1, 2].map(|glyph| program.glyph(glyph).map(String::as_str)), [Some("A"), Some("у")]);
-        assert_eq!((program.code(b'a').unwrap().as_str(), program.code(b'b').unwrap().as_str()), ("у", "A"));
+        assert_eq!([b'a', b'b'].map(|code| program.code(code).unwrap()), ["у", "A"]);
         assert_eq!(program.named(b"afii10085").unwrap(), "у");
+    }
+
+    /// A TrueType file whose Macintosh `cmap` has these characters, glyphs numbered as they come, so many thousandths wide;
+    /// all but the space have an outline of four bytes.
+    fn macintosh(characters: &[u8], width: impl Fn(u8) -> u16) -> Vec<u8> {
+        let count = u16::try_from(characters.len()).unwrap();
+        let first = *characters.iter().min().unwrap();
+        let glyph = |code: u8| characters.iter().position(|&c| c == code).map_or(0, |at| at + 1);
+        let glyphs: Vec<u16> =
+            (first..=*characters.iter().max().unwrap()).map(|code| u16::try_from(glyph(code)).unwrap()).collect();
+        let mut head = vec![0; 54];
+        (head[12..16]).copy_from_slice(&[0x5F, 0x0F, 0x3C, 0xF5]);
+        (head[18..20]).copy_from_slice(&1000_u16.to_be_bytes());
+        let mut hhea = vec![0; 36];
+        hhea[34..].copy_from_slice(&(count + 1).to_be_bytes());
+        let metrics: Vec<u16> =
+            [500].into_iter().chain(characters.iter().map(|&c| width(c))).flat_map(|w| [w, 0]).collect();
+        let mut offsets = vec![0, 2];
+        for &c in characters {
+            offsets.push(offsets[offsets.len() - 1] + if c == b' ' { 0 } else { 2 });
+        }
+        sfnt(&[
+            (b"cmap", cmap(1, 0, first.into(), &glyphs)),
+            (b"head", head),
+            (b"hhea", hhea),
+            (b"hmtx", words(&metrics)),
+            (b"loca", words(&offsets)),
+        ])
+    }
+
+    #[test]
+    fn a_macintosh_cmap_means_ascii_only_where_the_glyphs_bear_it_out() {
+        let latin = |c: u8| match c {
+            b'i' | b'j' | b'l' | b' ' | b'.' => 278,
+            b'm' | b'w' => 800,
+            _ => 556,
+        };
+        let cyrillic = |c: u8| match c {
+            b'i' => 780,
+            _ => latin(c),
+        };
+        let text = |file: &[u8]| Program::parse(file).unwrap().code(b'l');
+        let letters = b"Hello, wide jam 1986\xE4";
+        let letters: Vec<u8> = (0_u8..=255).filter(|c| letters.contains(c)).collect();
+        let program = Program::parse(&macintosh(&letters, latin)).unwrap();
+        assert_eq!([b'l', b'1', b' '].map(|code| program.code(code).unwrap()), ["l", "1", " "]);
+        assert_eq!((program.code(0xE4), program.code(b'x')), (None, None), "no system is known, and no glyph is there");
+        assert_eq!(program.glyph_of_code(b'l', None).and_then(|glyph| program.advance(glyph)), Some(0.278));
+        assert_eq!(text(&macintosh(&letters, cyrillic)), None);
+        assert_eq!(text(&macintosh(&letters, |c| if c == b'1' { 300 } else { latin(c) })), None);
+        assert_eq!(
+            text(&macintosh(&(b'!'..=b'm').collect::<Vec<_>>(), latin)),
+            None,
+            "a subset that is counted through"
+        );
+        assert_eq!(text(&macintosh(&(b' '..=b'~').collect::<Vec<_>>(), latin)).as_deref(), Some("l"), "a whole font");
+    }
+
+    #[test]
+    fn an_ideograph_is_read_rather_than_the_radical_that_looks_like_it() {
+        // 日 as radical and as ideograph: one segment of format 12 each, both the glyph 5.
+        let groups: Vec<u8> = [12 << 16, 40, 0, 2, 0x2F47, 0x2F47, 5, 0x65E5, 0x65E5, 5].map(u32::to_be_bytes).concat();
+        let table = [words(&[0, 1, 3, 10, 0, 12]), groups].concat();
+        let program = Program::parse(&sfnt(&[(b"cmap", table)])).unwrap();
+        assert_eq!(program.glyph(5).map(String::as_str), Some("日"));
     }
 
     #[test]
@@ -241,7 +370,7 @@ mod tests {
         let file = [head, index(&[&top]), strings, words(&[0]), vec![0], charset, encoding.to_vec(), glyphs].concat();
         let program = Program::parse(&file).unwrap();
         assert_eq!([1, 2].map(|glyph| program.glyph(glyph).map(String::as_str)), [Some("И"), Some("A")]);
-        assert_eq!(program.code(b'A').map(String::as_str), Some("И"));
+        assert_eq!(program.code(b'A').as_deref(), Some("И"));
         assert_eq!(program.named(b"afii10026").map(String::as_str), Some("И"));
         assert!(Program::parse(b"no font").is_none() && Program::parse(&file[..40]).is_none());
     }

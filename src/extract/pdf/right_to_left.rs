@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn line(seen: &str) -> String {
-        let word = || Word { text: String::new(), x0: 0.0, x1: 1.0 };
+        let word = || Word { text: String::new(), x0: 0.0, x1: 1.0, ..Word::default() };
         let split = |text: &'static str| text.split_inclusive(|_| true).collect::<Vec<_>>();
         let leaked: &'static str = String::leak(seen.to_owned());
         let words = read(leaked.split(' ').map(|text| (word(), split(text))).collect());

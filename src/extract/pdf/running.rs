@@ -218,12 +218,13 @@ mod tests {
         let words = text
             .split(' ')
             .map(|text| {
-                let word = Word { text: text.to_owned(), x0, x1: x0 + size * 0.5 * text.len() as f64 };
+                let word =
+                    Word { text: text.to_owned(), x0, x1: x0 + size * 0.5 * text.len() as f64, ..Word::default() };
                 x0 = word.x1 + 0.3 * size;
                 word
             })
             .collect();
-        Line { words, y, size, bold: 0.0, region: 0 }
+        Line { words, y, size, ..Line::default() }
     }
 
     fn left(pages: &[PageLines]) -> Vec<Vec<String>> {

@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 
 use super::book::{Area, BookBlock, BookPage};
+use super::frame::Frame;
 use super::layout::Line;
 use crate::record::BlockKind;
 
 /// A page to draw.
 #[derive(Debug)]
 pub(super) struct Sketch {
-    pub(super) width: f64,
+    pub(super) frame: Frame,
+    /// Height of the page as it was read.
     pub(super) height: f64,
     pub(super) lines: Vec<Line>,
 }
@@ -23,6 +25,8 @@ fn colour(kind: BlockKind) -> &'static str {
         BlockKind::Exercise => "#b9770e",
         BlockKind::Table => "#7d3c98",
         BlockKind::Quote => "#117a65",
+        BlockKind::Footnote => "#616a6b",
+        BlockKind::Formula => "#a04000",
     }
 }
 
@@ -56,14 +60,16 @@ fn rectangle(svg: &mut String, area: &Area, style: &str, title: &str) {
 impl Sketch {
     /// The drawing: columns grey, lines dotted, words in thin boxes, blocks in colour with their numbers in reading order.
     pub(super) fn draw(&self, page: &BookPage, blocks: &[BookBlock]) -> String {
-        let (width, height) = (self.width, self.height);
+        let (width, height) = self.frame.displayed_size();
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" font-family=\"sans-serif\">\n<title>Page {}: {:?}</title>\n<desc>{}</desc>\n<rect width=\"{width:.1}\" height=\"{height:.1}\" fill=\"white\" stroke=\"black\"/>\n",
             page.number,
             page.state,
             escaped(&page.evidence)
         );
-        let area = |line: &Line| line.area(page.number, height);
+        // Lines and words are drawn as they were read, and turned as a whole; blocks have their places on the page.
+        let _ = writeln!(svg, "<g transform=\"{}\">", self.frame.transform());
+        let area = |line: &Line| line.area(page.number, self.height);
         for region in self.lines.chunk_by(|a, b| a.region == b.region) {
             if let Some(around) = region.iter().map(area).reduce(Area::around) {
                 let title = format!("column or region {}", region[0].region + 1);
@@ -81,13 +87,14 @@ impl Sketch {
                     svg,
                     "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{:.1}\" textLength=\"{:.1}\" lengthAdjust=\"spacingAndGlyphs\">{}</text>",
                     word.x0,
-                    height - line.y,
+                    self.height - line.y,
                     0.9 * line.size,
                     (word.x1 - word.x0).max(0.1),
                     escaped(&word.text)
                 );
             }
         }
+        svg.push_str("</g>\n");
         for (at, block) in blocks.iter().enumerate() {
             for around in block.boxes.iter().filter(|area| area.page == page.number) {
                 let colour = colour(block.kind);

@@ -31,8 +31,8 @@ mod tests {
     use super::*;
 
     fn line(words: &[(f64, f64)]) -> Line {
-        let words = words.iter().map(|&(x0, x1)| Word { text: "word".to_owned(), x0, x1 }).collect();
-        Line { words, y: 0.0, size: 10.0, bold: 0.0, region: 0 }
+        let words = words.iter().map(|&(x0, x1)| Word { text: "word".to_owned(), x0, x1, ..Word::default() }).collect();
+        Line { words, y: 0.0, size: 10.0, ..Line::default() }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::font::{entry, number, number_entry, resolve};
 #[derive(Debug)]
 pub(super) enum Widths {
     /// By code, from `first` on.
-    Simple { first: u32, widths: Vec<f64>, missing: f64 },
+    Simple { first: u32, widths: Vec<f64>, missing: Option<f64> },
     /// Those of a standard font, ASCII only.
     Standard(&'static [u16; 95]),
     /// The same for all.
@@ -20,23 +20,31 @@ pub(super) enum Widths {
 }
 
 impl Widths {
-    /// The width of a code, which a composite font knows by its CID.
-    pub(super) fn of(&self, code: u32, cid: u32) -> f64 {
+    /// The width of a code that the file gives itself; a composite font knows the code by its CID.
+    pub(super) fn given(&self, code: u32, cid: u32) -> Option<f64> {
         match self {
             Self::Simple { first, widths, missing } => {
                 let at = code.checked_sub(*first).map_or(usize::MAX, |at| at as usize);
-                widths.get(at).copied().unwrap_or(*missing)
+                widths.get(at).copied().or(*missing)
             }
+            Self::Standard(_) | Self::Fixed(_) => None,
+            Self::Composite { by_cid, ranges, default } => {
+                let ranged =
+                    || ranges.iter().find(|(first, last, _)| (first..=last).contains(&&cid)).map(|&(.., width)| width);
+                Some(by_cid.get(&cid).copied().or_else(ranged).unwrap_or(*default))
+            }
+        }
+    }
+
+    /// The width of a code of which neither the file nor the font's program says one.
+    pub(super) fn default_of(&self, code: u32) -> f64 {
+        match self {
+            Self::Simple { .. } | Self::Composite { .. } => 0.0,
             Self::Standard(table) => {
                 let ascii = code.checked_sub(32).and_then(|at| table.get(at as usize));
                 ascii.map_or(0.5, |&width| f64::from(width) / 1000.0)
             }
             Self::Fixed(width) => *width,
-            Self::Composite { by_cid, ranges, default } => {
-                let ranged =
-                    || ranges.iter().find(|(first, last, _)| (first..=last).contains(&&cid)).map(|&(.., width)| width);
-                by_cid.get(&cid).copied().or_else(ranged).unwrap_or(*default)
-            }
         }
     }
 }
@@ -52,8 +60,8 @@ pub(super) fn simple_widths(
     // Type 3 widths are in glyph space, which its font matrix maps to text space.
     let matrix = entry(doc, dict, b"FontMatrix").and_then(|matrix| matrix.as_array().ok()?.first()).and_then(number);
     let unit = if subtype == b"Type3" { matrix.unwrap_or(0.001).abs() } else { 0.001 };
-    let missing =
-        descriptor.and_then(|descriptor| number_entry(doc, descriptor, b"MissingWidth")).unwrap_or(0.0) * unit;
+    let missing = descriptor.and_then(|descriptor| number_entry(doc, descriptor, b"MissingWidth"));
+    let missing = missing.map(|width| width * unit);
     if let Some(array) = entry(doc, dict, b"Widths").and_then(|widths| widths.as_array().ok()) {
         let widths = array.iter().map(|width| resolve(doc, width).and_then(number).unwrap_or(0.0) * unit).collect();
         let first = number_entry(doc, dict, b"FirstChar").unwrap_or(0.0).clamp(0.0, 255.0) as u32;
@@ -96,7 +104,9 @@ pub(super) fn composite_widths(doc: &Document, descendant: &Dictionary) -> Width
             None => {}
         }
     }
-    Widths::Composite { by_cid, ranges, default: number_entry(doc, descendant, b"DW").unwrap_or(1000.0) / 1000.0 }
+    // Files without one are set with the 1000 of ISO 32000-1, table 117, whatever their fonts' programs say.
+    let default = number_entry(doc, descendant, b"DW").unwrap_or(1000.0) / 1000.0;
+    Widths::Composite { by_cid, ranges, default }
 }
 
 /// Widths of ASCII 0x20–0x7E in Helvetica, in thousandths of the font size: PDFs may leave out those of the standard fonts.

@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
-use super::batch::Batch;
-use super::layers::{Activation, LayerNorm, Linear};
+use super::batch::{Batch, Numbering};
+use super::compute::Compute;
+use super::layers::{Activation, LayerNorm, Linear, Matrix};
 use super::weights::Checkpoint;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
@@ -69,16 +70,6 @@ impl Default for BertConfig {
     }
 }
 
-/// How the tokens of a row are numbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Positions {
-    /// 0, 1, 2, …
-    FromZero,
-    /// The k-th token that is not the padding token, k = 1, 2, …, has the number k + pad; padding itself has the number
-    /// pad. RoBERTa inherits it from fairseq.
-    AfterPadding(i64),
-}
-
 impl BertConfig {
     /// Reads `config.json` of a folder.
     ///
@@ -124,15 +115,16 @@ impl BertConfig {
 
     /// How many tokens a row may have: every one needs a row of the position embedding.
     pub fn max_tokens(&self) -> usize {
-        let unused = match self.positions() {
-            Positions::FromZero => 0,
-            Positions::AfterPadding(pad) => pad + 1,
+        let unused = match self.numbering() {
+            Numbering::FromZero => 0,
+            Numbering::AfterPadding(pad) => pad + 1,
         };
         usize::try_from(self.max_position_embeddings - unused).unwrap_or(0)
     }
 
-    fn positions(&self) -> Positions {
-        if self.model_type == "bert" { Positions::FromZero } else { Positions::AfterPadding(self.pad()) }
+    /// How the tokens of a row are numbered.
+    pub fn numbering(&self) -> Numbering {
+        if self.model_type == "bert" { Numbering::FromZero } else { Numbering::AfterPadding(self.pad()) }
     }
 }
 
@@ -145,21 +137,19 @@ pub struct Bert {
     first_type: Tensor,
     norm: LayerNorm,
     layers: Vec<Layer>,
-    numbering: Positions,
 }
 
 /// One layer: attention, then a feed-forward network, each added to its input and normalised after that.
 #[derive(Debug)]
 struct Layer {
     heads: i64,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attended: Linear,
+    /// Queries, keys and values side by side: one product of `[N, d]` and `[d, 3d]` is faster than three.
+    queries_keys_values: Matrix,
+    attended: Matrix,
     attended_norm: LayerNorm,
-    inner: Linear,
+    inner: Matrix,
     activation: Activation,
-    outer: Linear,
+    outer: Matrix,
     outer_norm: LayerNorm,
 }
 
@@ -168,8 +158,8 @@ impl Bert {
     ///
     /// # Errors
     /// Kind `Model`: names of all tensors that are missing or have another shape than `config` says.
-    pub fn load(config: &BertConfig, checkpoint: &Checkpoint, device: Device) -> Result<Self> {
-        let mut load = checkpoint.loader(&PREFIXES, device);
+    pub fn load(config: &BertConfig, checkpoint: &Checkpoint, compute: Compute) -> Result<Self> {
+        let mut load = checkpoint.loader(&PREFIXES, compute.device).in_kind(compute.kind());
         let (d, eps) = (config.hidden_size, config.layer_norm_eps);
         let activation = Activation::from_name(&config.hidden_act)?;
 
@@ -180,75 +170,91 @@ impl Bert {
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for number in 0..config.num_hidden_layers {
             let layer = format!("encoder.layer.{number}");
+            let attention = ["query", "key", "value"]
+                .map(|part| load.linear(&format!("{layer}.attention.self.{part}"), d, d, true))
+                .into_iter()
+                .collect::<Result<Vec<_>>>()?;
+            let attended = load.linear(&format!("{layer}.attention.output.dense"), d, d, true)?;
+            let inner = load.linear(&format!("{layer}.intermediate.dense"), d, config.intermediate_size, true)?;
+            let outer = load.linear(&format!("{layer}.output.dense"), config.intermediate_size, d, true)?;
+            let attended_norm = load.layer_norm(&format!("{layer}.attention.output.LayerNorm"), d, eps)?;
+            let outer_norm = load.layer_norm(&format!("{layer}.output.LayerNorm"), d, eps)?;
+            if !load.is_complete() {
+                continue; // the error names what the other layers lack too
+            }
             layers.push(Layer {
                 heads: config.num_attention_heads,
-                query: load.linear(&format!("{layer}.attention.self.query"), d, d, true)?,
-                key: load.linear(&format!("{layer}.attention.self.key"), d, d, true)?,
-                value: load.linear(&format!("{layer}.attention.self.value"), d, d, true)?,
-                attended: load.linear(&format!("{layer}.attention.output.dense"), d, d, true)?,
-                attended_norm: load.layer_norm(&format!("{layer}.attention.output.LayerNorm"), d, eps)?,
-                inner: load.linear(&format!("{layer}.intermediate.dense"), d, config.intermediate_size, true)?,
+                queries_keys_values: Linear::fused(&attention)?.prepare(compute)?,
+                attended: attended.prepare(compute)?,
+                attended_norm,
+                inner: inner.prepare(compute)?,
                 activation,
-                outer: load.linear(&format!("{layer}.output.dense"), config.intermediate_size, d, true)?,
-                outer_norm: load.layer_norm(&format!("{layer}.output.LayerNorm"), d, eps)?,
+                outer: outer.prepare(compute)?,
+                outer_norm,
             });
         }
         load.finish()?;
-        Ok(Self { words, positions, first_type: types.f_get(0)?, norm, layers, numbering: config.positions() })
+        Ok(Self { words, positions, first_type: types.f_get(0)?, norm, layers })
     }
 
-    /// `[B, T]` token ids → `[B, T, d]` hidden states of the last layer. What stands at padding has no meaning.
+    /// The hidden states of the last layer: `[N, d]`. What stands at padding has no meaning.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails: an id outside the vocabulary, more tokens than positions, no memory.
     pub fn forward(&self, batch: &Batch) -> Result<Tensor> {
-        let mut hidden = self.embed(&batch.ids)?;
-        // [B, T] → [B, 1, 1, T]: the same for every head and every query.
-        let mask = match &batch.mask {
-            Some(mask) => Some(mask.f_unsqueeze(1)?.f_unsqueeze(1)?),
-            None => None,
-        };
+        // The sums are taken in transformers' order: in f32, order shows.
+        let words = Tensor::f_embedding(&self.words, &batch.ids, -1, false, false)?;
+        let positions = Tensor::f_embedding(&self.positions, &batch.positions, -1, false, false)?;
+        let mut hidden = self.norm.forward(&words.f_add(&self.first_type)?.f_add(&positions)?)?;
         for layer in &self.layers {
-            hidden = layer.forward(&hidden, mask.as_ref())?;
+            hidden = layer.forward(&hidden, batch)?;
         }
         Ok(hidden)
-    }
-
-    /// `[B, T]` → `[B, T, d]`. The sums are taken in transformers' order: in f32, order shows.
-    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
-        let positions = match self.numbering {
-            Positions::FromZero => self.positions.f_narrow(0, 0, ids.size()[1])?, // [T, d]
-            Positions::AfterPadding(pad) => {
-                let real = ids.f_ne(pad)?.f_to_kind(Kind::Int64)?;
-                let numbers = real.f_cumsum(1, Kind::Int64)?.f_mul(&real)?.f_add_scalar(pad)?;
-                Tensor::f_embedding(&self.positions, &numbers, -1, false, false)? // [B, T, d]
-            }
-        };
-        let words = Tensor::f_embedding(&self.words, ids, -1, false, false)?;
-        self.norm.forward(&words.f_add(&self.first_type)?.f_add(&positions)?)
     }
 }
 
 impl Layer {
-    /// `[B, T, d]` → `[B, T, d]`; `mask` is `[B, 1, 1, T]`, true where attention may look.
-    fn forward(&self, hidden: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let attended = self.attended.forward(&self.attend(hidden, mask)?)?;
+    /// `[N, d]` → `[N, d]`.
+    fn forward(&self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
+        let attended = self.attended.forward(&self.attend(hidden, batch)?)?;
         let hidden = self.attended_norm.forward(&attended.f_add(hidden)?)?;
         let inner = self.activation.forward(self.inner.forward(&hidden)?)?;
         self.outer_norm.forward(&self.outer.forward(&inner)?.f_add(&hidden)?)
     }
 
-    /// softmax(q·kᵀ / √(d / heads))·v, head by head.
-    fn attend(&self, hidden: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let (rows, tokens, width) = hidden.size3()?;
-        let split = |x: Tensor| -> Result<Tensor> {
-            Ok(x.f_view([rows, tokens, self.heads, width / self.heads])?.f_transpose(1, 2)?) // [B, heads, T, d / heads]
-        };
-        let query = split(self.query.forward(hidden)?)?;
-        let key = split(self.key.forward(hidden)?)?;
-        let value = split(self.value.forward(hidden)?)?;
-        let mixed = Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?;
-        Ok(mixed.f_transpose(1, 2)?.f_reshape([rows, tokens, width])?)
+    /// softmax(q·kᵀ / √(d / heads))·v, head by head, within each row.
+    fn attend(&self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
+        let (all, width) = hidden.size2()?;
+        let projected = self.queries_keys_values.forward(hidden)?; // [N, 3d]
+        let mut parts = Vec::with_capacity(batch.groups.len() + 1);
+        let mut done = 0;
+        for group in &batch.groups {
+            // [rows, T, 3, heads, d / heads] → three of [rows, heads, T, d / heads]
+            let split = group.of(&projected)?.f_view([group.rows, group.width, 3, self.heads, width / self.heads])?;
+            let part = |number| split.f_select(2, number)?.f_transpose(1, 2);
+            // [rows, T] → [rows, 1, 1, T]: the same for every head and every query.
+            let mask = match &group.mask {
+                Some(mask) => Some(mask.f_unsqueeze(1)?.f_unsqueeze(1)?),
+                None => None,
+            };
+            let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+            let mixed = Tensor::f_scaled_dot_product_attention(
+                &queries,
+                &keys,
+                &values,
+                mask.as_ref(),
+                0.0,
+                false,
+                None,
+                false,
+            )?;
+            done += group.rows * group.width;
+            parts.push(mixed.f_transpose(1, 2)?.f_reshape([group.rows * group.width, width])?);
+        }
+        if done < all {
+            parts.push(Tensor::f_zeros([all - done, width], (hidden.f_kind()?, hidden.device()))?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 0)? })
     }
 }
 

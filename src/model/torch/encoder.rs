@@ -1,14 +1,13 @@
 //! The encoder that stages use: a folder of sentence-transformers, opened; texts in, unit vectors out.
 
 use std::path::Path;
-use std::str::FromStr;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
-use super::batch::{Batch, plan};
+use super::batch::{Batch, Numbering, plan, rung};
 use super::bert::{Bert, BertConfig, describe};
+use super::compute::{Compute, Device, Dtype};
 use super::pooling::Head;
 use super::weights::Checkpoint;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -19,37 +18,16 @@ use crate::record::Vectors;
 use crate::record::id::hash_parts;
 
 /// Goes up when the same folder begins to give other vectors, so that old ones are not mixed with new.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// Whatever is fastest of what this program can use: at present the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-}
-
-impl FromStr for Device {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            _ => Err(Error::config(format!("{text:?} is no device: expected auto or cpu"))),
-        }
-    }
-}
-
-/// How to open and run a model. Only `prompt` changes its vectors (beyond rounding), and so its id.
+/// How to open and run a model. Only `prompt` and `dtype` change its vectors (beyond rounding), and so its id.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where to compute.
     pub device: Device,
-    /// Tokens in a batch, padding included. More need more memory, not always less time.
+    /// In what numbers.
+    pub dtype: Dtype,
+    /// Tokens in a batch. More need more memory, not always less time.
     pub batch_tokens: usize,
     /// Threads inside libtorch's operations, for the whole process; `None` leaves libtorch's own choice.
     pub threads: Option<usize>,
@@ -59,7 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: Device::Auto, batch_tokens: 512, threads: None, prompt: None }
+        Self { device: Device::Auto, dtype: Dtype::Auto, batch_tokens: 512, threads: None, prompt: None }
     }
 }
 
@@ -72,7 +50,8 @@ pub struct TorchEncoder {
     head: Head,
     /// The padding token. Masked, so any would do.
     pad: i64,
-    device: tch::Device,
+    numbering: Numbering,
+    compute: Compute,
     batch_tokens: usize,
     dim: usize,
 }
@@ -84,15 +63,13 @@ impl TorchEncoder {
     /// Kind `Model`: a file that is missing or wrong, an architecture, pooling or activation that is not supported,
     /// weights that do not fit the configuration.
     pub fn open(folder: &Path, options: &Options) -> Result<Self> {
-        Self::open_parts(folder, options)
+        Compute::choose(options.device, options.dtype)
+            .and_then(|compute| Self::open_on(folder, options, compute))
             .map_err(|error| error.while_doing(format!("opening the model {}", folder.display())))
     }
 
-    fn open_parts(folder: &Path, options: &Options) -> Result<Self> {
+    fn open_on(folder: &Path, options: &Options, compute: Compute) -> Result<Self> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Model, what));
-        let device = match options.device {
-            Device::Auto | Device::Cpu => tch::Device::Cpu,
-        };
         if let Some(threads) = options.threads {
             tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
         }
@@ -103,32 +80,29 @@ impl TorchEncoder {
             Some(prompt) => prompt.clone(),
             None => model.default_prompt()?.to_owned(),
         };
-        if !prompt.is_empty() && !model.pooling.include_prompt {
-            return wrong(format!(
-                "its pooling leaves out the prompt {prompt:?} (include_prompt is false): not supported"
-            ));
-        }
         let max_tokens = config.max_tokens().min(model.max_seq_length.unwrap_or(usize::MAX));
         let texts = TextReader::open(&model, prompt, max_tokens, config.vocab_size)?;
 
         let checkpoint = Checkpoint::open(&model.transformer)?;
-        let bert = Bert::load(&config, &checkpoint, device)?;
+        let bert = Bert::load(&config, &checkpoint, compute)?;
         let width = usize::try_from(config.hidden_size).unwrap_or(0);
-        let head = Head::load(&model.pooling, &model.head, width, device)?;
+        let head = Head::load(&model.pooling, &model.head, width, compute.device)?;
         let dim = match model.truncate_dim {
             Some(0) => return wrong("truncate_dim is 0".to_owned()),
             Some(first) => first.min(head.dim()),
             None => head.dim(),
         };
-        let id = identify(&model, &config, &texts, &checkpoint, &head, dim)?;
-        Ok(Self { id, texts, bert, head, pad: config.pad(), device, batch_tokens: options.batch_tokens, dim })
+        let id = identify(&model, &config, &texts, &checkpoint, &head, dim, compute)?;
+        let (pad, numbering) = (config.pad(), config.numbering());
+        Ok(Self { id, texts, bert, head, pad, numbering, compute, batch_tokens: options.batch_tokens.max(1), dim })
     }
 
     /// The vectors of one batch, row by row, not yet of unit length.
     fn encode_batch(&self, rows: &[&[i64]]) -> Result<Vec<f32>> {
-        let batch = Batch::new(rows, self.pad, self.device)?;
+        let size = rung(rows.iter().map(|row| row.len()).sum(), self.batch_tokens);
+        let batch = Batch::packed(rows, size, self.pad, self.numbering, self.compute.device)?;
         let hidden = self.bert.forward(&batch)?;
-        let vectors = self.head.forward(&hidden, &batch)?; // [B, head's dim]
+        let vectors = self.head.forward(&hidden, &batch, self.texts.skipped)?; // [B, head's dim]
         let vectors =
             vectors.f_slice(1, 0, i64::try_from(self.dim).ok(), 1)?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
         let mut numbers = vec![0.0; rows.len() * self.dim];
@@ -152,7 +126,7 @@ impl Encoder for TorchEncoder {
             texts.par_iter().enumerate().map(|(index, text)| self.texts.read(index, text)).collect::<Result<_>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
         let mut data = vec![0.0_f32; texts.len() * self.dim];
-        for batch in plan(&lengths, self.batch_tokens) {
+        for batch in plan(&lengths, self.batch_tokens, false) {
             let rows: Vec<&[i64]> = batch.iter().map(|&text| ids[text].as_slice()).collect();
             let vectors = self.encode_batch(&rows).map_err(|error| {
                 error.while_doing(format!(
@@ -179,6 +153,9 @@ struct TextReader {
     prompt: String,
     /// How many tokens the prompt alone has, special tokens not counted.
     prompt_tokens: usize,
+    /// How many tokens at the start of each row the pooling leaves out: none, or the prompt's, the special ones before
+    /// it included.
+    skipped: usize,
     lower_case: bool,
     max_tokens: usize,
     vocab_size: i64,
@@ -205,9 +182,13 @@ impl TextReader {
 
         let hash = blake3::hash(&bytes);
         let lower_case = model.lower_case;
-        let mut texts = Self { tokenizer, hash, prompt, prompt_tokens: 0, lower_case, max_tokens, vocab_size };
+        let mut texts =
+            Self { tokenizer, hash, prompt, prompt_tokens: 0, skipped: 0, lower_case, max_tokens, vocab_size };
         // Without the space at its end, which may be a token of its own or go into the text's first.
         texts.prompt_tokens = texts.tokenize(texts.prompt.trim_end())?.1;
+        if !model.pooling.include_prompt && !texts.prompt.is_empty() {
+            texts.skipped = texts.prompt_length()?;
+        }
         Ok(texts)
     }
 
@@ -225,6 +206,16 @@ impl TextReader {
         Ok((encoding.get_ids().iter().map(|&id| i64::from(id)).collect(), own))
     }
 
+    /// As sentence-transformers counts it: the prompt's tokens with its special ones, less the one at the end.
+    fn prompt_length(&self) -> Result<usize> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(self.prompt.as_str(), true)
+            .context(ErrorKind::Model, || "tokenizing".to_owned())?;
+        let ends_special = encoding.get_special_tokens_mask().last() == Some(&1);
+        Ok(encoding.len() - usize::from(ends_special))
+    }
+
     /// The ids of the text with this index, after the prompt. A text without a token of its own is an error: its vector
     /// would be that of the special tokens, the same for all such texts.
     fn read(&self, index: usize, text: &str) -> Result<Vec<i64>> {
@@ -238,6 +229,12 @@ impl TextReader {
         let none = own <= self.prompt_tokens && (self.prompt_tokens == 0 || self.tokenize(text)?.1 == 0);
         if none || text.trim().is_empty() {
             return Err(Error::new(ErrorKind::Model, format!("text {index} has no token: {text:?}")));
+        }
+        if ids.len() <= self.skipped {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("text {index} has no token behind the prompt's {} that counts: {text:?}", self.skipped),
+            ));
         }
         if let Some(unknown) = ids.iter().find(|&&id| id >= self.vocab_size) {
             return Err(Error::new(
@@ -261,14 +258,16 @@ fn identify(
     checkpoint: &Checkpoint,
     head: &Head,
     dim: usize,
+    compute: Compute,
 ) -> Result<ModelId> {
     let modes: Vec<_> = model.pooling.modes.iter().copied().map(PoolingMode::name).collect();
     let mut settings = format!(
-        "{VERSION} {} lower={} left={} pooling={} dim={dim}",
+        "{VERSION} {} lower={} left={} pooling={} skipped={} dim={dim}",
         texts.max_tokens,
         texts.lower_case,
         model.truncate_left,
-        modes.join("+")
+        modes.join("+"),
+        texts.skipped
     );
     for module in &model.head {
         settings += &match module {
@@ -282,7 +281,11 @@ fn identify(
         vec![settings.as_bytes(), texts.prompt.as_bytes(), texts.hash.as_bytes(), &configuration, weights.as_bytes()];
     parts.extend(head.hashes().iter().map(|hash| hash.as_bytes().as_slice()));
     let hash = hash_parts(&parts).to_hex();
-    Ok(ModelId(format!("{}-{}-{}", describe(config), modes.join("+"), &hash[..16])))
+    let form = match compute.kind() {
+        tch::Kind::BFloat16 => "-bf16",
+        _ => "",
+    };
+    Ok(ModelId(format!("{}-{}{form}-{}", describe(config), modes.join("+"), &hash[..16])))
 }
 
 #[cfg(test)]
@@ -290,8 +293,10 @@ mod tests {
     use std::path::PathBuf;
 
     use safetensors::SafeTensors;
+    use serde::Deserialize;
 
     use super::*;
+    use crate::model::torch::compute::Multiply;
 
     const FOLDERS: [&str; 2] = ["bert-cls-dense", "xlmr-mean"];
 
@@ -309,8 +314,12 @@ mod tests {
         serde_json::from_str(&files::read_text(&folder(name).join("golden.json")).unwrap()).unwrap()
     }
 
+    fn exact() -> Options {
+        Options { dtype: Dtype::F32, ..Options::default() }
+    }
+
     fn open(path: &Path) -> TorchEncoder {
-        TorchEncoder::open(path, &Options::default()).unwrap()
+        TorchEncoder::open(path, &exact()).unwrap()
     }
 
     fn worst(left: &[f32], right: &[f32]) -> f32 {
@@ -338,16 +347,19 @@ mod tests {
     }
 
     #[test]
-    fn the_vectors_are_those_of_sentence_transformers() {
+    fn the_vectors_are_those_of_sentence_transformers_whichever_way_matrices_are_multiplied() {
         for name in FOLDERS {
             let golden = golden(name);
             let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
-            let mut encoder = open(&folder(name));
-            let vectors = encoder.encode(&texts).unwrap();
-            assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), encoder.dim()));
-            for (entry, vector) in golden.iter().zip(vectors.iter()) {
-                let difference = worst(&entry.vector, vector);
-                assert!(difference <= 1e-5, "{name}: {difference} for {:?}", entry.text);
+            for (multiply, allowed) in [(Multiply::Blas, 1e-5), (Multiply::OneDnn, 1e-5), (Multiply::Bf16, 2e-2)] {
+                let compute = Compute { device: tch::Device::Cpu, multiply };
+                let mut encoder = TorchEncoder::open_on(&folder(name), &Options::default(), compute).unwrap();
+                let vectors = encoder.encode(&texts).unwrap();
+                assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), encoder.dim()));
+                for (entry, vector) in golden.iter().zip(vectors.iter()) {
+                    let difference = worst(&entry.vector, vector);
+                    assert!(difference <= allowed, "{name}, {multiply}: {difference} for {:?}", entry.text);
+                }
             }
         }
     }
@@ -359,7 +371,7 @@ mod tests {
             let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
             let together = open(&folder(name)).encode(&texts).unwrap();
             for batch_tokens in [1, 60] {
-                let options = Options { batch_tokens, ..Options::default() };
+                let options = Options { batch_tokens, ..exact() };
                 let apart = TorchEncoder::open(&folder(name), &options).unwrap().encode(&texts).unwrap();
                 assert!(worst(apart.data(), together.data()) <= 1e-6);
             }

@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::compute::{Compute, Multiply};
 use crate::error::{Error, ErrorKind, Result};
 
 /// y = x·Wᵀ + b.
@@ -20,6 +21,53 @@ impl Linear {
     /// Kind `Model`, when libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+
+    /// Several matrices with the same input as one, their outputs side by side. All have a bias, or none has.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn fused(parts: &[Self]) -> Result<Self> {
+        let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
+        let biases: Vec<&Tensor> = parts.iter().filter_map(|part| part.bias.as_ref()).collect();
+        let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?) };
+        Ok(Self { weight: Tensor::f_cat(&weights, 0)?, bias })
+    }
+
+    /// The form in which it is multiplied.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn prepare(self, compute: Compute) -> Result<Matrix> {
+        Ok(match compute.multiply {
+            Multiply::OneDnn => {
+                let bias = self.bias.map(|bias| bias.f_to_mkldnn(None)).transpose()?;
+                Matrix { linear: Self { weight: self.weight.f_to_mkldnn(None)?, bias }, one_dnn: true }
+            }
+            Multiply::Blas | Multiply::Bf16 => Matrix { linear: self, one_dnn: false },
+        })
+    }
+}
+
+/// A [`Linear`] in the form in which this machine multiplies it fastest.
+#[derive(Debug)]
+pub struct Matrix {
+    linear: Linear,
+    /// Whether weight and bias are oneDNN's own tensors.
+    one_dnn: bool,
+}
+
+impl Matrix {
+    /// `[N, in]` → `[N, out]`.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if !self.one_dnn {
+            return self.linear.forward(x);
+        }
+        let x = x.f_contiguous()?.f_to_mkldnn(None)?;
+        Ok(x.f_mkldnn_linear(&self.linear.weight, self.linear.bias.as_ref())?.f_to_dense(None, false)?)
     }
 }
 

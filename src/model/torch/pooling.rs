@@ -14,18 +14,11 @@ const SHORTEST: f64 = 1e-12;
 /// All that follows the transformer.
 #[derive(Debug)]
 pub struct Head {
-    pooling: Vec<Mode>,
+    pooling: Vec<PoolingMode>,
     steps: Vec<Step>,
     dim: usize,
     /// Of the Dense modules' weights, in order.
     hashes: Vec<blake3::Hash>,
-}
-
-/// The poolings that are computed here.
-#[derive(Debug, Clone, Copy)]
-enum Mode {
-    Cls,
-    Mean,
 }
 
 #[derive(Debug)]
@@ -38,9 +31,9 @@ impl Head {
     /// Reads the weights of the Dense modules that follow a transformer of `width` numbers a token.
     ///
     /// # Errors
-    /// Kind `Model`: a pooling or activation that is not supported, widths that do not fit, missing weights.
+    /// Kind `Model`: an activation that is not supported, widths that do not fit, missing weights.
     pub fn load(pooling: &Pooling, modules: &[HeadModule], width: usize, device: Device) -> Result<Self> {
-        let pooling = pooling.modes.iter().map(|mode| Mode::of(*mode)).collect::<Result<Vec<_>>>()?;
+        let pooling = pooling.modes.clone();
         let mut head = Self { dim: width * pooling.len(), pooling, steps: Vec::new(), hashes: Vec::new() };
         for module in modules {
             match module {
@@ -80,13 +73,24 @@ impl Head {
         &self.hashes
     }
 
-    /// `[B, T, d]` hidden states → `[B, dim]`.
+    /// `[N, d]` hidden states → `[B, dim]` in f32, in the order of the batch's rows. The first `skip` tokens of each row
+    /// take no part; every row has more.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn forward(&self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let parts = self.pooling.iter().map(|mode| mode.forward(hidden, batch)).collect::<Result<Vec<_>>>()?;
-        let mut pooled = Tensor::f_cat(&parts, -1)?;
+    pub fn forward(&self, hidden: &Tensor, batch: &Batch, skip: usize) -> Result<Tensor> {
+        let mut rows = Vec::with_capacity(batch.groups.len());
+        for group in &batch.groups {
+            // Sums over many tokens and lengths of vectors want more than the 8 bits of bf16.
+            let states = group.of(hidden)?.f_to_kind(Kind::Float)?; // [rows, T, d]
+            let parts = self
+                .pooling
+                .iter()
+                .map(|mode| pool(*mode, &states, group.mask.as_ref(), signed(skip)))
+                .collect::<Result<Vec<_>>>()?;
+            rows.push(Tensor::f_cat(&parts, -1)?);
+        }
+        let mut pooled = Tensor::f_cat(&rows, 0)?;
         for step in &self.steps {
             pooled = match step {
                 Step::Dense(linear, activation) => activation.forward(linear.forward(&pooled)?)?,
@@ -97,33 +101,46 @@ impl Head {
     }
 }
 
-impl Mode {
-    fn of(mode: PoolingMode) -> Result<Self> {
-        match mode {
-            PoolingMode::Cls => Ok(Self::Cls),
-            PoolingMode::Mean => Ok(Self::Mean),
-            other => Err(Error::new(
-                ErrorKind::Model,
-                format!("the pooling {:?} is not supported (cls and mean are)", other.name()),
-            )),
-        }
+/// `[rows, T, d]` → `[rows, d]`, of the tokens from `skip` on where `mask` (`[rows, T]`) is true. As in
+/// sentence-transformers' `Pooling`, the k-th token weighs k in the weighted mean, skipped ones counted.
+fn pool(mode: PoolingMode, states: &Tensor, mask: Option<&Tensor>, skip: i64) -> Result<Tensor> {
+    let width = states.size3()?.1;
+    let states = states.f_narrow(1, skip, width - skip)?;
+    if mode == PoolingMode::Cls {
+        // Rows are filled up on the right, so the first token is the first column.
+        return Ok(states.f_select(1, 0)?);
     }
-
-    /// `[B, T, d]` → `[B, d]`.
-    fn forward(self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
-        match (self, &batch.mask) {
-            // Rows are filled up on the right, so the first token is the first column.
-            (Self::Cls, _) => Ok(hidden.f_select(1, 0)?),
-            (Self::Mean, None) => Ok(hidden.f_mean_dim(Some([1].as_slice()), false, hidden.f_kind()?)?),
-            (Self::Mean, Some(mask)) => {
-                let weights = mask.f_to_kind(hidden.f_kind()?)?.f_unsqueeze(-1)?; // [B, T, 1]
-                let sum = hidden.f_mul(&weights)?.f_sum_dim_intlist(Some([1].as_slice()), false, None::<Kind>)?;
-                // A batch has no empty rows, so no count is zero.
-                let count = weights.f_sum_dim_intlist(Some([1].as_slice()), false, None::<Kind>)?; // [B, 1]
-                Ok(sum.f_div(&count)?)
-            }
+    let over_tokens = Some([1].as_slice());
+    let mask = mask.map(|mask| mask.f_narrow(1, skip, width - skip)).transpose()?;
+    // [rows, T, 1], ones and zeros
+    let weights = match &mask {
+        Some(mask) => mask.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?,
+        None => Tensor::f_ones([states.size3()?.0, width - skip, 1], (Kind::Float, states.device()))?,
+    };
+    // A row has a token that counts, so no sum of weights is zero.
+    let sum = |weights: &Tensor| states.f_mul(weights)?.f_sum_dim_intlist(over_tokens, false, None::<Kind>);
+    let total = |weights: &Tensor| weights.f_sum_dim_intlist(over_tokens, false, None::<Kind>);
+    Ok(match mode {
+        PoolingMode::Cls => states.f_select(1, 0)?,
+        PoolingMode::Max => match &mask {
+            Some(mask) => states.f_masked_fill(&mask.f_logical_not()?.f_unsqueeze(-1)?, f64::NEG_INFINITY)?,
+            None => states,
         }
-    }
+        .f_amax([1].as_slice(), false)?,
+        PoolingMode::Mean if mask.is_none() => states.f_mean_dim(over_tokens, false, Kind::Float)?,
+        PoolingMode::Mean => sum(&weights)?.f_div(&total(&weights)?)?,
+        PoolingMode::MeanSqrt => sum(&weights)?.f_div(&total(&weights)?.f_sqrt()?)?,
+        PoolingMode::WeightedMean => {
+            let numbers = Tensor::f_arange_start(skip + 1, width + 1, (Kind::Float, states.device()))?;
+            let weights = weights.f_mul(&numbers.f_view([1, -1, 1])?)?;
+            sum(&weights)?.f_div(&total(&weights)?)?
+        }
+        PoolingMode::LastToken => {
+            let last = total(&weights)?.f_sub_scalar(1.0)?.f_to_kind(Kind::Int64)?.f_unsqueeze(-1)?; // [rows, 1, 1]
+            let (rows, _, d) = states.size3()?;
+            states.f_gather(1, &last.f_expand([rows, 1, d], false)?, false)?.f_squeeze_dim(1)?
+        }
+    })
 }
 
 /// `[B, n]` → `[B, n]`, rows of unit length.
@@ -135,20 +152,58 @@ fn normalize(x: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::torch::batch::Numbering;
 
     fn numbers(tensor: &Tensor) -> Vec<f32> {
         Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap()
     }
 
+    /// One group of rows, [rows, T] with 0 for padding, and their hidden states of one number a token.
+    fn pooled(modes: &[PoolingMode], rows: &[&[i64]], states: &[f32], skip: usize) -> Vec<f32> {
+        let pooling = Pooling { modes: modes.to_vec(), include_prompt: skip == 0 };
+        let head = Head::load(&pooling, &[], 1, Device::Cpu).unwrap();
+        let batch = Batch::padded(rows, 0, Numbering::FromZero, Device::Cpu).unwrap();
+        let hidden = Tensor::from_slice(states).view([-1, 1]);
+        numbers(&head.forward(&hidden, &batch, skip).unwrap())
+    }
+
     #[test]
     fn padding_takes_no_part() {
-        // Two texts of 2 and 1 tokens, 2 numbers each; the padding holds 99.
-        let hidden = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 6.0, 5.0, 7.0, 99.0, 99.0]).view([2, 2, 2]);
-        let batch = Batch::new(&[&[1, 2], &[3]], 0, Device::Cpu).unwrap();
-        assert_eq!(numbers(&Mode::Mean.forward(&hidden, &batch).unwrap()), [2.0, 4.0, 5.0, 7.0]);
-        assert_eq!(numbers(&Mode::Cls.forward(&hidden, &batch).unwrap()), [1.0, 2.0, 5.0, 7.0]);
-        let full = Batch::new(&[&[1, 2], &[3, 4]], 0, Device::Cpu).unwrap();
-        assert_eq!(numbers(&Mode::Mean.forward(&hidden, &full).unwrap()), [2.0, 4.0, 52.0, 53.0]);
+        use PoolingMode::{Cls, LastToken, Max, Mean, MeanSqrt, WeightedMean};
+        // Rows of 3 and 2 tokens; the padding holds 99.
+        let (rows, states): ([&[i64]; 2], _) = ([&[1, 2, 3], &[4, 5]], [1.0, 2.0, 6.0, -3.0, -1.0, 99.0]);
+        for (mode, expected) in [
+            (Cls, [1.0, -3.0]),
+            (Max, [6.0, -1.0]),
+            (Mean, [3.0, -2.0]),
+            (MeanSqrt, [9.0 / 3_f32.sqrt(), -4.0 / 2_f32.sqrt()]),
+            (WeightedMean, [(1.0 + 4.0 + 18.0) / 6.0, (-3.0 - 2.0) / 3.0]),
+            (LastToken, [6.0, -1.0]),
+        ] {
+            let found = pooled(&[mode], &rows, &states, 0);
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{mode:?}: {found:?}");
+            // The same rows without padding between them.
+            let head = Head::load(&Pooling { modes: vec![mode], include_prompt: true }, &[], 1, Device::Cpu).unwrap();
+            let batch = Batch::packed(&rows, 8, 0, Numbering::FromZero, Device::Cpu).unwrap();
+            let hidden = Tensor::from_slice(&[1.0_f32, 2.0, 6.0, -3.0, -1.0, 99.0, 99.0, 99.0]).view([-1, 1]);
+            let found = numbers(&head.forward(&hidden, &batch, 0).unwrap());
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{mode:?}, packed: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_skipped_prompt_takes_no_part() {
+        use PoolingMode::{Cls, LastToken, Max, Mean, WeightedMean};
+        let (rows, states): ([&[i64]; 2], _) = ([&[1, 2, 3], &[4, 5]], [50.0, 2.0, 6.0, 50.0, -1.0, 99.0]);
+        for (mode, expected) in [
+            (Cls, [2.0, -1.0]),
+            (Max, [6.0, -1.0]),
+            (Mean, [4.0, -1.0]),
+            (WeightedMean, [(4.0 + 18.0) / 5.0, -1.0]),
+            (LastToken, [6.0, -1.0]),
+        ] {
+            assert_eq!(pooled(&[mode], &rows, &states, 1), expected, "{mode:?}");
+        }
     }
 
     #[test]
@@ -156,15 +211,8 @@ mod tests {
         let pooling = Pooling { modes: vec![PoolingMode::Cls, PoolingMode::Mean], include_prompt: true };
         let head = Head::load(&pooling, &[HeadModule::Normalize], 1, Device::Cpu).unwrap();
         assert_eq!(head.dim(), 2);
-        let batch = Batch::new(&[&[1, 2]], 0, Device::Cpu).unwrap();
-        let hidden = Tensor::from_slice(&[3.0_f32, 5.0]).view([1, 2, 1]);
-        assert_eq!(numbers(&head.forward(&hidden, &batch).unwrap()), [0.6, 0.8]); // (3, 4) / 5
-    }
-
-    #[test]
-    fn a_pooling_that_is_not_computed_here_is_named() {
-        let pooling = Pooling { modes: vec![PoolingMode::LastToken], include_prompt: true };
-        let error = Head::load(&pooling, &[], 1, Device::Cpu).unwrap_err().to_string();
-        assert!(error.contains("\"lasttoken\" is not supported"), "{error}");
+        let batch = Batch::padded(&[&[1, 2]], 0, Numbering::FromZero, Device::Cpu).unwrap();
+        let hidden = Tensor::from_slice(&[3.0_f32, 5.0]).view([2, 1]);
+        assert_eq!(numbers(&head.forward(&hidden, &batch, 0).unwrap()), [0.6, 0.8]); // (3, 4) / 5
     }
 }

@@ -52,11 +52,19 @@ impl Checkpoint {
 
     /// Starts taking tensors out. Each name is tried behind each of `prefixes`.
     pub fn loader<'a>(&'a self, prefixes: &'a [&'a str], device: Device) -> Loader<'a> {
-        Loader { checkpoint: self, prefixes, device, asked: 0, missing: Vec::new(), misshapen: Vec::new() }
+        Loader {
+            checkpoint: self,
+            prefixes,
+            device,
+            kind: Kind::Float,
+            asked: 0,
+            missing: Vec::new(),
+            misshapen: Vec::new(),
+        }
     }
 
-    /// A copy of a stored tensor, in f32.
-    fn read(&self, stored: &str, shape: &[i64], device: Device) -> Result<Tensor> {
+    /// A copy of a stored tensor, in numbers of `wanted`.
+    fn read(&self, stored: &str, shape: &[i64], wanted: Kind, device: Device) -> Result<Tensor> {
         let Some(info) = self.metadata.info(stored) else {
             return Err(Error::bug(format!("{stored} was found in the header and is gone")));
         };
@@ -75,7 +83,7 @@ impl Checkpoint {
         // `read_metadata` has checked that the offsets lie inside the file and fit the shape.
         let (start, end) = info.data_offsets;
         let bytes = &self.map[self.data_start + start..self.data_start + end];
-        Ok(Tensor::f_from_data_size(bytes, shape, kind)?.f_to_kind(Kind::Float)?.f_to_device(device)?)
+        Ok(Tensor::f_from_data_size(bytes, shape, kind)?.f_to_kind(wanted)?.f_to_device(device)?)
     }
 }
 
@@ -103,13 +111,25 @@ pub struct Loader<'a> {
     checkpoint: &'a Checkpoint,
     prefixes: &'a [&'a str],
     device: Device,
+    kind: Kind,
     asked: usize,
     missing: Vec<String>,
     misshapen: Vec<String>,
 }
 
 impl Loader<'_> {
-    /// The tensor of a name and a shape, in f32.
+    /// Gives tensors in numbers of this kind; without it, in f32.
+    pub fn in_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether all that was asked for so far was there, in its shape.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.misshapen.is_empty()
+    }
+
+    /// The tensor of a name and a shape.
     ///
     /// # Errors
     /// Kind `Model`: it is stored as integers, or libtorch fails. That it is missing is an error of [`Self::finish`].
@@ -124,7 +144,7 @@ impl Loader<'_> {
             self.misshapen.push(format!("{name} is {dims:?} and should be {shape:?}"));
             return Ok(Tensor::new());
         }
-        self.checkpoint.read(&stored, shape, self.device)
+        self.checkpoint.read(&stored, shape, self.kind, self.device)
     }
 
     /// `NAME.weight` and, if there should be one, `NAME.bias`.
@@ -165,7 +185,7 @@ impl Loader<'_> {
     /// # Errors
     /// Kind `Model`: names of all tensors that were not in the file or had another shape.
     pub fn finish(self) -> Result<()> {
-        if self.missing.is_empty() && self.misshapen.is_empty() {
+        if self.is_complete() {
             return Ok(());
         }
         let mut message = self.checkpoint.path.display().to_string();
