@@ -2,6 +2,7 @@
 //! vectors are never compared with those of another.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::error::Result;
 use crate::record::Vectors;
@@ -35,6 +36,17 @@ pub trait Encoder: Send {
     /// # Errors
     /// Kind `Model`; a text without any token is one, and the message names its index.
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors>;
+}
+
+/// Opens a model folder: a static embedding, or a network on libtorch.
+///
+/// # Errors
+/// Kind `Model`: a file that is missing or wrong, or describes what is not supported.
+pub fn open(folder: &Path, options: &torch::Options) -> Result<Box<dyn Encoder>> {
+    match static_embedding::StaticEmbedding::open(folder, options.prompt.as_deref())? {
+        Some(encoder) => Ok(Box::new(encoder)),
+        None => Ok(Box::new(torch::TorchEncoder::open(folder, options)?)),
+    }
 }
 
 /// Texts to texts of another language, which language being a matter of the model and its options.

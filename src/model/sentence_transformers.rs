@@ -225,6 +225,25 @@ impl ModelFolder {
         })
     }
 
+    /// The folder of a transformer alone, as transformers saves it, with the mean over its tokens.
+    ///
+    /// # Errors
+    /// Kind `Model`, with the file: one that is there and cannot be read.
+    pub fn bare(folder: &Path) -> Result<Self> {
+        let tokenizer: TokenizerSettings = read_json_or_default(&folder.join("tokenizer_config.json"))?;
+        Ok(Self {
+            transformer: folder.to_path_buf(),
+            max_seq_length: token_limit(tokenizer.model_max_length.as_ref()),
+            lower_case: false,
+            truncate_left: tokenizer.truncation_side.as_deref() == Some("left"),
+            pooling: Pooling { modes: vec![PoolingMode::Mean], include_prompt: true },
+            head: Vec::new(),
+            prompts: BTreeMap::new(),
+            default_prompt_name: None,
+            truncate_dim: None,
+        })
+    }
+
     /// The prompt to use when nobody chooses one: empty, or the one that the folder names.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //! on the CPU in bf16 or f32.
 //!
 //! ```text
-//! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ bert ─▶ [N, d] ─ pooling ─▶ [B, dim] ─▶ unit rows, in input order
+//! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ network ─▶ [N, d] ─ pooling ─▶ [B, dim] ─▶ unit rows, in input order
+//!                                             (BERT family, M2M100 / NLLB, T5)
 //! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ M2M100's encoder ─▶ [B, T, d] ─ decoder, beam search ─▶ ids ─▶ texts
 //! ```
 //!
@@ -18,7 +19,9 @@ pub mod generate;
 pub mod languages;
 pub mod layers;
 pub mod m2m100;
+pub mod network;
 pub mod pooling;
+pub mod t5;
 pub mod translator;
 pub mod weights;
 
