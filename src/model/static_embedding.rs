@@ -8,7 +8,7 @@
 //! There is no network, so libtorch takes no part: the table stays on disk under a memory map and is read row by row,
 //! in the type it is stored in; the cores share the texts. That is some hundred times as fast as a transformer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -151,7 +151,7 @@ enum Numbers {
 }
 
 impl Table {
-    fn open(path: &PathBuf) -> Result<Self> {
+    fn open(path: &Path) -> Result<Self> {
         let doing = || format!("opening the weights {}", path.display());
         let wrong = |what: String| Err(Error::new(ErrorKind::Model, format!("{}: {what}", path.display())));
         if !path.is_file() {
@@ -203,6 +203,8 @@ fn add(sum: &mut [f32], row: impl Iterator<Item = f32>) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use safetensors::tensor::TensorView;
     use serde::Deserialize;
 
