@@ -1,13 +1,15 @@
-//! Models: texts to vectors. Each encoder names what its vectors depend on, so that they are never compared with those
-//! of another.
+//! Models: texts to vectors, and texts to texts of another language. Each names what its results depend on, so that
+//! vectors are never compared with those of another.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::error::Result;
 use crate::record::Vectors;
 
 pub mod lexical;
 pub mod sentence_transformers;
+pub mod static_embedding;
 pub mod torch;
 
 /// What a model's vectors depend on, in one name: a readable part and a hash.
@@ -34,4 +36,42 @@ pub trait Encoder: Send {
     /// # Errors
     /// Kind `Model`; a text without any token is one, and the message names its index.
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors>;
+}
+
+/// Opens a model folder: a static embedding, or a network on libtorch.
+///
+/// # Errors
+/// Kind `Model`: a file that is missing or wrong, or describes what is not supported.
+pub fn open(folder: &Path, options: &torch::Options) -> Result<Box<dyn Encoder>> {
+    match static_embedding::StaticEmbedding::open(folder, options.prompt.as_deref())? {
+        Some(encoder) => Ok(Box::new(encoder)),
+        None => Ok(Box::new(torch::TorchEncoder::open(folder, options)?)),
+    }
+}
+
+/// Texts to texts of another language, which language being a matter of the model and its options.
+pub trait Translator: Send {
+    /// What identifies its translations: architecture, weights' hash, languages, search, limits. It is part of every key
+    /// of what is computed from them.
+    fn id(&self) -> &ModelId;
+
+    /// One translation a text, in the order of the texts.
+    ///
+    /// # Errors
+    /// Kind `Model`; a text without any token is one, and the message names its index.
+    fn translate(&mut self, texts: &[&str]) -> Result<Vec<Translation>>;
+}
+
+/// A text, translated.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Translation {
+    /// It may be empty: a model can find nothing to say.
+    pub text: String,
+    /// How sure the model is: the logarithm of a probability, a token's on average (by the search's length penalty).
+    /// `None` for a translator that does not tell.
+    pub score: Option<f32>,
+    /// Whether the text was longer than the model takes, so that its end is not translated.
+    pub source_cut: bool,
+    /// Whether the translation was cut at the length limit.
+    pub cut: bool,
 }

@@ -37,6 +37,19 @@ pub struct ModelFolder {
     pub truncate_dim: Option<usize>,
 }
 
+/// The folder of a model without a network: a table with one vector a token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StaticFolder {
+    /// The folder of the table (`model.safetensors`) and tokenizer.json.
+    pub embedding: PathBuf,
+    /// Named texts to put before what is encoded.
+    pub prompts: BTreeMap<String, String>,
+    /// Which of them to use when nobody chooses.
+    pub default_prompt_name: Option<String>,
+    /// Only this many first numbers of a vector are meant to be used.
+    pub truncate_dim: Option<usize>,
+}
+
 /// How tokens become one vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pooling {
@@ -212,19 +225,81 @@ impl ModelFolder {
         })
     }
 
+    /// The folder of a transformer alone, as transformers saves it, with the mean over its tokens.
+    ///
+    /// # Errors
+    /// Kind `Model`, with the file: one that is there and cannot be read.
+    pub fn bare(folder: &Path) -> Result<Self> {
+        let tokenizer: TokenizerSettings = read_json_or_default(&folder.join("tokenizer_config.json"))?;
+        Ok(Self {
+            transformer: folder.to_path_buf(),
+            max_seq_length: token_limit(tokenizer.model_max_length.as_ref()),
+            lower_case: false,
+            truncate_left: tokenizer.truncation_side.as_deref() == Some("left"),
+            pooling: Pooling { modes: vec![PoolingMode::Mean], include_prompt: true },
+            head: Vec::new(),
+            prompts: BTreeMap::new(),
+            default_prompt_name: None,
+            truncate_dim: None,
+        })
+    }
+
     /// The prompt to use when nobody chooses one: empty, or the one that the folder names.
     ///
     /// # Errors
     /// Kind `Model`: the folder names a prompt that it does not hold.
     pub fn default_prompt(&self) -> Result<&str> {
-        let Some(name) = &self.default_prompt_name else {
-            return Ok("");
-        };
-        self.prompts.get(name).map(String::as_str).ok_or_else(|| {
-            let known: Vec<_> = self.prompts.keys().map(String::as_str).collect();
-            model_error(format!("the default prompt {name:?} is not among the model's prompts ({})", known.join(", ")))
-        })
+        default_prompt(&self.prompts, self.default_prompt_name.as_deref())
     }
+}
+
+impl StaticFolder {
+    /// Reads a model folder. `None` when its first module is no `StaticEmbedding`, or it has no modules.json.
+    ///
+    /// # Errors
+    /// Kind `Model`, with the file: one that cannot be read, or a module that is not `Normalize` after the first.
+    pub fn read(folder: &Path) -> Result<Option<Self>> {
+        let index = folder.join("modules.json");
+        if !index.is_file() {
+            return Ok(None);
+        }
+        let entries: Vec<ModuleEntry> = read_json(&index)?;
+        let Some((first, rest)) = entries.split_first().filter(|(first, _)| first.name() == "StaticEmbedding") else {
+            return Ok(None);
+        };
+        if let Some(other) = rest.iter().find(|entry| entry.name() != "Normalize") {
+            return Err(model_error(format!(
+                "{} lists the module {} after StaticEmbedding; only Normalize is supported there",
+                index.display(),
+                other.name()
+            )));
+        }
+        let model: ModelSettings = read_json_or_default(&folder.join("config_sentence_transformers.json"))?;
+        Ok(Some(Self {
+            embedding: folder.join(&first.path),
+            prompts: model.prompts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            default_prompt_name: model.default_prompt_name,
+            truncate_dim: model.truncate_dim,
+        }))
+    }
+
+    /// As [`ModelFolder::default_prompt`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn default_prompt(&self) -> Result<&str> {
+        default_prompt(&self.prompts, self.default_prompt_name.as_deref())
+    }
+}
+
+fn default_prompt<'a>(prompts: &'a BTreeMap<String, String>, name: Option<&str>) -> Result<&'a str> {
+    let Some(name) = name else {
+        return Ok("");
+    };
+    prompts.get(name).map(String::as_str).ok_or_else(|| {
+        let known: Vec<_> = prompts.keys().map(String::as_str).collect();
+        model_error(format!("the default prompt {name:?} is not among the model's prompts ({})", known.join(", ")))
+    })
 }
 
 /// The pooling of `folder/config.json`: `pooling_mode` (a name or a list), or else one boolean a mode.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::lexical::{Lexical, LexicalParams};
-use crate::model::torch::{Device, Dtype, Options, TorchEncoder};
+use crate::model::torch::{Device, Dtype, Options};
 use crate::model::{Encoder, ModelId};
 use crate::record::TextId;
 
@@ -22,6 +22,9 @@ pub struct Params {
     pub model: String,
     /// Put before every text (multilingual-e5 wants `query: `); absent: what the folder names, if anything.
     pub prompt: Option<String>,
+    /// The language that NLLB or M2M100 is told all texts are in, by its own name (`tuk_Latn`); absent for the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
     /// In what numbers the network computes: `auto`, `f32` or `bf16`. `auto` is bf16 where the processor multiplies it
     /// natively.
     pub dtype: Dtype,
@@ -50,6 +53,7 @@ impl Default for Params {
         Self {
             model: LEXICAL.into(),
             prompt: None,
+            lang: None,
             dtype: Dtype::Auto,
             lexical: LexicalParams::default(),
             limits: Limits::default(),
@@ -112,8 +116,9 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
         batch_tokens: limits.batch_tokens,
         threads: (limits.threads > 0).then_some(limits.threads),
         prompt: params.prompt.clone(),
+        lang: params.lang.clone(),
     };
-    Ok(Some(Box::new(TorchEncoder::open(&path, &options)?)))
+    Ok(Some(crate::model::open(&path, &options)?))
 }
 
 /// The next batch of texts without a vector.

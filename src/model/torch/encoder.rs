@@ -6,8 +6,9 @@ use rayon::prelude::*;
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
 use super::batch::{Batch, Numbering, plan, rung};
-use super::bert::{Bert, BertConfig, describe};
 use super::compute::{Compute, Device, Dtype};
+use super::languages;
+use super::network::{Network, NetworkConfig};
 use super::pooling::Head;
 use super::weights::Checkpoint;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -20,7 +21,7 @@ use crate::record::id::hash_parts;
 /// Goes up when the same folder begins to give other vectors, so that old ones are not mixed with new.
 const VERSION: u32 = 2;
 
-/// How to open and run a model. Only `prompt` and `dtype` change its vectors (beyond rounding), and so its id.
+/// How to open and run a model. Only `prompt`, `lang` and `dtype` change its vectors (beyond rounding), and so its id.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where to compute.
@@ -33,20 +34,23 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Put before every text (multilingual-e5 wants `query: `); `None` takes the prompt that the folder names, if any.
     pub prompt: Option<String>,
+    /// The language of the texts, as the model names it (`tuk_Latn`): NLLB and M2M100 want one, the others none. Its
+    /// token and the end token count in the mean, as they do where transformers' hidden states are averaged.
+    pub lang: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: Device::Auto, dtype: Dtype::Auto, batch_tokens: 512, threads: None, prompt: None }
+        Self { device: Device::Auto, dtype: Dtype::Auto, batch_tokens: 512, threads: None, prompt: None, lang: None }
     }
 }
 
-/// A BERT-family encoder with its tokenizer and head.
+/// An encoder with its tokenizer and head.
 #[derive(Debug)]
 pub struct TorchEncoder {
     id: ModelId,
     texts: TextReader,
-    bert: Bert,
+    network: Network,
     head: Head,
     /// The padding token. Masked, so any would do.
     pad: i64,
@@ -57,7 +61,8 @@ pub struct TorchEncoder {
 }
 
 impl TorchEncoder {
-    /// Opens a folder of sentence-transformers.
+    /// Opens a folder of sentence-transformers. For NLLB, M2M100 and T5, which are not published so, a folder of
+    /// transformers does too: the vector is the mean over the tokens of the encoder then.
     ///
     /// # Errors
     /// Kind `Model`: a file that is missing or wrong, an architecture, pooling or activation that is not supported,
@@ -74,19 +79,18 @@ impl TorchEncoder {
             tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
         }
         let _no_grad = tch::no_grad_guard();
-        let model = ModelFolder::read(folder)?;
-        let config = BertConfig::read(&model.transformer)?;
+        let model = read_folder(folder)?;
+        let config = NetworkConfig::read(&model.transformer)?;
         let prompt = match &options.prompt {
             Some(prompt) => prompt.clone(),
             None => model.default_prompt()?.to_owned(),
         };
-        let max_tokens = config.max_tokens().min(model.max_seq_length.unwrap_or(usize::MAX));
-        let texts = TextReader::open(&model, prompt, max_tokens, config.vocab_size)?;
+        let max_tokens = config.max_tokens(model.max_seq_length);
+        let texts = TextReader::open(&model, prompt, language(&config, options)?, max_tokens, config.vocab_size())?;
 
         let checkpoint = Checkpoint::open(&model.transformer)?;
-        let bert = Bert::load(&config, &checkpoint, compute)?;
-        let width = usize::try_from(config.hidden_size).unwrap_or(0);
-        let head = Head::load(&model.pooling, &model.head, width, compute.device)?;
+        let network = config.load(&checkpoint, compute)?;
+        let head = Head::load(&model.pooling, &model.head, config.width(), compute.device)?;
         let dim = match model.truncate_dim {
             Some(0) => return wrong("truncate_dim is 0".to_owned()),
             Some(first) => first.min(head.dim()),
@@ -94,7 +98,7 @@ impl TorchEncoder {
         };
         let id = identify(&model, &config, &texts, &checkpoint, &head, dim, compute)?;
         let (pad, numbering) = (config.pad(), config.numbering());
-        Ok(Self { id, texts, bert, head, pad, numbering, compute, batch_tokens: options.batch_tokens.max(1), dim })
+        Ok(Self { id, texts, network, head, pad, numbering, compute, batch_tokens: options.batch_tokens.max(1), dim })
     }
 
     /// How many tokens these texts have, prompts and special tokens included, after truncation.
@@ -110,7 +114,7 @@ impl TorchEncoder {
     fn encode_batch(&self, rows: &[&[i64]]) -> Result<Vec<f32>> {
         let size = rung(rows.iter().map(|row| row.len()).sum(), self.batch_tokens);
         let batch = Batch::packed(rows, size, self.pad, self.numbering, self.compute.device)?;
-        let hidden = self.bert.forward(&batch)?;
+        let hidden = self.network.forward(&batch)?;
         let vectors = self.head.forward(&hidden, &batch, self.texts.skipped)?; // [B, head's dim]
         let vectors =
             vectors.f_slice(1, 0, i64::try_from(self.dim).ok(), 1)?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
@@ -153,6 +157,28 @@ impl Encoder for TorchEncoder {
     }
 }
 
+/// The modules of a folder, or the mean over the tokens where it has none and could mean nothing else.
+fn read_folder(folder: &Path) -> Result<ModelFolder> {
+    let bare = !folder.join("modules.json").is_file()
+        && folder.join("config.json").is_file()
+        && matches!(NetworkConfig::read(folder)?, NetworkConfig::M2m100(_) | NetworkConfig::T5(_));
+    if bare { ModelFolder::bare(folder) } else { ModelFolder::read(folder) }
+}
+
+/// The language to read texts in and the token that ends them, for a network that knows languages.
+fn language<'a>(config: &NetworkConfig, options: &'a Options) -> Result<Option<(&'a str, i64)>> {
+    match (config, options.lang.as_deref()) {
+        (NetworkConfig::M2m100(config), Some(lang)) => Ok(Some((lang, config.eos_token_id))),
+        (NetworkConfig::M2m100(_), None) => Err(Error::config(
+            "this model must know the language of its texts: set lang to its name for it, such as \"tuk_Latn\"",
+        )),
+        (_, Some(lang)) => {
+            Err(Error::config(format!("lang is {lang:?}, and {} knows no languages: leave it out", config.describe())))
+        }
+        (_, None) => Ok(None),
+    }
+}
+
 /// Texts to token ids.
 #[derive(Debug)]
 struct TextReader {
@@ -160,6 +186,8 @@ struct TextReader {
     /// Hash of tokenizer.json.
     hash: blake3::Hash,
     prompt: String,
+    /// The language token's name, or nothing.
+    language: String,
     /// How many tokens the prompt alone has, special tokens not counted.
     prompt_tokens: usize,
     /// How many tokens at the start of each row the pooling leaves out: none, or the prompt's, the special ones before
@@ -171,13 +199,22 @@ struct TextReader {
 }
 
 impl TextReader {
-    fn open(model: &ModelFolder, prompt: String, max_tokens: usize, vocab_size: i64) -> Result<Self> {
+    fn open(
+        model: &ModelFolder,
+        prompt: String,
+        language: Option<(&str, i64)>,
+        max_tokens: usize,
+        vocab_size: i64,
+    ) -> Result<Self> {
         let path = model.transformer.join("tokenizer.json");
         let doing = || format!("reading the tokenizer {}", path.display());
         let bytes = files::read(&path).context(ErrorKind::Model, doing)?;
         let mut tokenizer = Tokenizer::from_bytes(&bytes).context(ErrorKind::Model, doing)?;
         // Files carry the padding and truncation of their last use; ours is by batch and by the model's limit.
         tokenizer.with_padding(None);
+        if let Some((language, end)) = language {
+            languages::read_as(&mut tokenizer, language, end)?;
+        }
         let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
         if max_tokens <= special {
             return Err(Error::new(
@@ -190,9 +227,19 @@ impl TextReader {
         tokenizer.with_truncation(Some(limit)).context(ErrorKind::Model, doing)?;
 
         let hash = blake3::hash(&bytes);
+        let language = language.map_or_else(String::new, |(name, _)| name.to_owned());
         let lower_case = model.lower_case;
-        let mut texts =
-            Self { tokenizer, hash, prompt, prompt_tokens: 0, skipped: 0, lower_case, max_tokens, vocab_size };
+        let mut texts = Self {
+            tokenizer,
+            hash,
+            prompt,
+            language,
+            prompt_tokens: 0,
+            skipped: 0,
+            lower_case,
+            max_tokens,
+            vocab_size,
+        };
         // Without the space at its end, which may be a token of its own or go into the text's first.
         texts.prompt_tokens = texts.tokenize(texts.prompt.trim_end())?.1;
         if !model.pooling.include_prompt && !texts.prompt.is_empty() {
@@ -262,7 +309,7 @@ impl TextReader {
 /// The name of all that the vectors depend on. Where the folder lies and what it is called is not part of it.
 fn identify(
     model: &ModelFolder,
-    config: &BertConfig,
+    config: &NetworkConfig,
     texts: &TextReader,
     checkpoint: &Checkpoint,
     head: &Head,
@@ -278,6 +325,9 @@ fn identify(
         modes.join("+"),
         texts.skipped
     );
+    if !texts.language.is_empty() {
+        settings += &format!(" lang={}", texts.language);
+    }
     for module in &model.head {
         settings += &match module {
             HeadModule::Dense(dense) => format!(" dense={}", dense.activation),
@@ -294,7 +344,7 @@ fn identify(
         tch::Kind::BFloat16 => "-bf16",
         _ => "",
     };
-    Ok(ModelId(format!("{}-{}{form}-{}", describe(config), modes.join("+"), &hash[..16])))
+    Ok(ModelId(format!("{}-{}{form}-{}", config.describe(), modes.join("+"), &hash[..16])))
 }
 
 #[cfg(test)]

@@ -1,21 +1,33 @@
-//! Encoders on libtorch: checkpoints as sentence-transformers publishes them, computed on the CPU in bf16 or f32.
+//! Encoders and translators on libtorch: checkpoints as sentence-transformers and transformers publish them, computed
+//! on the CPU in bf16 or f32.
 //!
 //! ```text
-//! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ bert ─▶ [N, d] ─ pooling ─▶ [B, dim] ─▶ unit rows, in input order
+//! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ network ─▶ [N, d] ─ pooling ─▶ [B, dim] ─▶ unit rows, in input order
+//!                                             (BERT family, M2M100 / NLLB, T5)
+//! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ M2M100's encoder ─▶ [B, T, d] ─ decoder, beam search ─▶ ids ─▶ texts
 //! ```
 //!
 //! Only the fallible `f_*` methods of tch are used: its others panic, and a wrong checkpoint is no defect of ours.
 
+pub mod attention;
 pub mod batch;
 pub mod bert;
 pub mod compute;
+pub mod decoder;
 pub mod encoder;
+pub mod generate;
+pub mod languages;
 pub mod layers;
+pub mod m2m100;
+pub mod network;
 pub mod pooling;
+pub mod t5;
+pub mod translator;
 pub mod weights;
 
 pub use compute::{Device, Dtype};
 pub use encoder::{Options, TorchEncoder};
+pub use translator::{NllbTranslator, TranslatorOptions};
 
 use crate::error::{Error, ErrorKind};
 

@@ -147,6 +147,15 @@ impl Loader<'_> {
         self.checkpoint.read(&stored, shape, self.kind, self.device)
     }
 
+    /// The tensor of a shape under the first of these names that is there: some models hold one tensor under several.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub fn tensor_of(&mut self, names: &[&str], shape: &[i64]) -> Result<Tensor> {
+        let held = names.iter().find(|name| self.find(name).is_some()).or(names.first());
+        self.tensor(held.copied().unwrap_or_default(), shape)
+    }
+
     /// `NAME.weight` and, if there should be one, `NAME.bias`.
     ///
     /// # Errors
