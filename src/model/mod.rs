@@ -6,6 +6,9 @@ use std::fmt;
 use crate::error::Result;
 use crate::record::Vectors;
 
+pub mod adapter;
+pub mod cache;
+pub mod inspect;
 pub mod lexical;
 pub mod sentence_transformers;
 pub mod torch;
@@ -20,6 +23,15 @@ impl fmt::Display for ModelId {
     }
 }
 
+/// What an encoder has read since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Tokens, special ones included.
+    pub tokens: u64,
+    /// Texts that were longer than the model takes, and lost their end.
+    pub truncated: u64,
+}
+
 /// Texts to unit vectors.
 pub trait Encoder: Send {
     /// What identifies its vectors: architecture, weights' hash, pooling, length limit, prompt. It is part of every key
@@ -28,6 +40,11 @@ pub trait Encoder: Send {
 
     /// Numbers in a vector.
     fn dim(&self) -> usize;
+
+    /// What it has read so far; `None` for an encoder without tokens.
+    fn tally(&self) -> Option<Tally> {
+        None
+    }
 
     /// One row of [`Self::dim`] numbers a text, in the order of the texts.
     ///

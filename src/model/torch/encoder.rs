@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,8 @@ use super::pooling::Head;
 use super::weights::Checkpoint;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
-use crate::model::sentence_transformers::{HeadModule, ModelFolder, PoolingMode};
-use crate::model::{Encoder, ModelId};
+use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
+use crate::model::{Encoder, ModelId, Tally};
 use crate::record::Vectors;
 use crate::record::id::hash_parts;
 
@@ -75,6 +76,7 @@ pub struct TorchEncoder {
     device: tch::Device,
     batch_tokens: usize,
     dim: usize,
+    tally: Tally,
 }
 
 impl TorchEncoder {
@@ -84,11 +86,20 @@ impl TorchEncoder {
     /// Kind `Model`: a file that is missing or wrong, an architecture, pooling or activation that is not supported,
     /// weights that do not fit the configuration.
     pub fn open(folder: &Path, options: &Options) -> Result<Self> {
-        Self::open_parts(folder, options)
+        Self::open_as(folder, &Opening::default(), options)
+    }
+
+    /// Opens a model folder, helped by what the caller knows (the pooling of a plain folder, an adapter's base).
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as(folder: &Path, opening: &Opening, options: &Options) -> Result<Self> {
+        ModelFolder::open(folder, opening)
+            .and_then(|model| Self::open_parts(model, options))
             .map_err(|error| error.while_doing(format!("opening the model {}", folder.display())))
     }
 
-    fn open_parts(folder: &Path, options: &Options) -> Result<Self> {
+    fn open_parts(model: ModelFolder, options: &Options) -> Result<Self> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Model, what));
         let device = match options.device {
             Device::Auto | Device::Cpu => tch::Device::Cpu,
@@ -97,7 +108,6 @@ impl TorchEncoder {
             tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
         }
         let _no_grad = tch::no_grad_guard();
-        let model = ModelFolder::read(folder)?;
         let config = BertConfig::read(&model.transformer)?;
         let prompt = match &options.prompt {
             Some(prompt) => prompt.clone(),
@@ -111,7 +121,7 @@ impl TorchEncoder {
         let max_tokens = config.max_tokens().min(model.max_seq_length.unwrap_or(usize::MAX));
         let texts = TextReader::open(&model, prompt, max_tokens, config.vocab_size)?;
 
-        let checkpoint = Checkpoint::open(&model.transformer)?;
+        let checkpoint = Checkpoint::open_with(&model.transformer, model.adapter.as_deref())?;
         let bert = Bert::load(&config, &checkpoint, device)?;
         let width = usize::try_from(config.hidden_size).unwrap_or(0);
         let head = Head::load(&model.pooling, &model.head, width, device)?;
@@ -121,7 +131,17 @@ impl TorchEncoder {
             None => head.dim(),
         };
         let id = identify(&model, &config, &texts, &checkpoint, &head, dim)?;
-        Ok(Self { id, texts, bert, head, pad: config.pad(), device, batch_tokens: options.batch_tokens, dim })
+        Ok(Self {
+            id,
+            texts,
+            bert,
+            head,
+            pad: config.pad(),
+            device,
+            batch_tokens: options.batch_tokens,
+            dim,
+            tally: Tally::default(),
+        })
     }
 
     /// The vectors of one batch, row by row, not yet of unit length.
@@ -146,11 +166,17 @@ impl Encoder for TorchEncoder {
         self.dim
     }
 
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally)
+    }
+
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
         let _no_grad = tch::no_grad_guard(); // counts for this thread only, so not once at opening
         let ids: Vec<Vec<i64>> =
             texts.par_iter().enumerate().map(|(index, text)| self.texts.read(index, text)).collect::<Result<_>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        self.tally.tokens += lengths.iter().sum::<usize>() as u64;
+        self.tally.truncated += self.texts.truncated.swap(0, Ordering::Relaxed);
         let mut data = vec![0.0_f32; texts.len() * self.dim];
         for batch in plan(&lengths, self.batch_tokens) {
             let rows: Vec<&[i64]> = batch.iter().map(|&text| ids[text].as_slice()).collect();
@@ -182,11 +208,13 @@ struct TextReader {
     lower_case: bool,
     max_tokens: usize,
     vocab_size: i64,
+    /// Texts that were cut since it was last asked.
+    truncated: AtomicU64,
 }
 
 impl TextReader {
     fn open(model: &ModelFolder, prompt: String, max_tokens: usize, vocab_size: i64) -> Result<Self> {
-        let path = model.transformer.join("tokenizer.json");
+        let path = model.tokenizer.join("tokenizer.json");
         let doing = || format!("reading the tokenizer {}", path.display());
         let bytes = files::read(&path).context(ErrorKind::Model, doing)?;
         let mut tokenizer = Tokenizer::from_bytes(&bytes).context(ErrorKind::Model, doing)?;
@@ -205,7 +233,9 @@ impl TextReader {
 
         let hash = blake3::hash(&bytes);
         let lower_case = model.lower_case;
-        let mut texts = Self { tokenizer, hash, prompt, prompt_tokens: 0, lower_case, max_tokens, vocab_size };
+        let truncated = AtomicU64::new(0);
+        let mut texts =
+            Self { tokenizer, hash, prompt, prompt_tokens: 0, lower_case, max_tokens, vocab_size, truncated };
         // Without the space at its end, which may be a token of its own or go into the text's first.
         texts.prompt_tokens = texts.tokenize(texts.prompt.trim_end())?.1;
         Ok(texts)
@@ -221,6 +251,8 @@ impl TextReader {
             text
         };
         let encoding = self.tokenizer.encode_fast(text, true).context(ErrorKind::Model, || "tokenizing".to_owned())?;
+        // What was cut off comes back as further pieces.
+        self.truncated.fetch_add(u64::from(!encoding.get_overflowing().is_empty()), Ordering::Relaxed);
         let own = encoding.get_special_tokens_mask().iter().filter(|&&special| special == 0).count();
         Ok((encoding.get_ids().iter().map(|&id| i64::from(id)).collect(), own))
     }
@@ -293,7 +325,7 @@ mod tests {
 
     use super::*;
 
-    const FOLDERS: [&str; 2] = ["bert-cls-dense", "xlmr-mean"];
+    const FOLDERS: [&str; 3] = ["bert-cls-dense", "xlmr-mean", "bert-lora"];
 
     #[derive(Deserialize)]
     struct Golden {

@@ -8,9 +8,12 @@
 
 pub mod batch;
 pub mod bert;
+pub mod diagnose;
 pub mod encoder;
 pub mod layers;
+pub mod lora;
 pub mod pooling;
+pub mod save;
 pub mod weights;
 
 pub use encoder::{Device, Options, TorchEncoder};
