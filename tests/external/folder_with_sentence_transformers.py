@@ -1,6 +1,6 @@
 """Whether what kopri writes loads in Python with the same vectors.
 
-    python tests/external/folder_with_sentence_transformers.py KOPRI      # the binary; needs sentence-transformers 6, peft
+    python tests/external/folder_with_sentence_transformers.py KOPRI [ADAPTER]      # the binary; an adapter that it wrote
 
 For each golden model (and for a plain folder, several files and a file of torch.save made from one): `kopri models save`,
 then the saved folder's vectors by sentence-transformers against those of the original by Python and of the saved by kopri.
@@ -71,7 +71,7 @@ def main():
             tokenizer.save_pretrained(folder)
             compare(form, folder, expected, texts, work, "--pooling", "mean", "--normalize")
 
-        # An adapter as kopri writes it (cargo test writes_an_adapter_for_peft leaves one here).
+        # An adapter as kopri writes it: KOPRI_KEEP_ADAPTER=FOLDER cargo test --lib lora leaves one.
         written = Path(sys.argv[2]) if len(sys.argv) > 2 else None
         if written:
             base = AutoModel.from_pretrained(source)
