@@ -54,6 +54,9 @@ pub struct Checkpoint {
     conversion: Option<String>,
 }
 
+/// Tensors that are another under a second name: (second name, kept name).
+pub type SecondNames = Vec<(String, String)>;
+
 /// Where a tensor lies.
 #[derive(Debug, Clone)]
 struct Home {
@@ -197,7 +200,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Self::entries`].
-    pub fn distinct(&self) -> Result<(Vec<Entry>, Vec<(String, String)>)> {
+    pub fn distinct(&self) -> Result<(Vec<Entry>, SecondNames)> {
         let (mut kept, mut second) = (Vec::new(), Vec::new());
         let mut first: HashMap<(usize, &str), String> = HashMap::new();
         for entry in self.entries()? {
