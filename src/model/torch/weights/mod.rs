@@ -494,7 +494,7 @@ mod tests {
     #[test]
     fn a_tensor_that_is_kept_under_another_name_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let one = vec![("shared".to_owned(), Tensor::from_slice(&[1.0_f32]))];
+        let one = [("shared".to_owned(), Tensor::from_slice(&[1.0_f32]))];
         let entries = [Entry::of("shared", &one[0].1).unwrap()];
         let remarks = [("tied".to_owned(), "shared".to_owned()), ("note".to_owned(), "no tensor".to_owned())];
         super::write(&folder.path().join(FILE), &entries, &remarks, |_| Ok(one[0].1.shallow_clone())).unwrap();
