@@ -66,6 +66,56 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn std::io::Write)
     fs::File::open(&folder).and_then(|folder| folder.sync_all()).context(ErrorKind::Store, doing)
 }
 
+/// Writes a folder through a temporary neighbour, renamed when `write` is done: a reader sees the whole folder or none.
+/// An empty folder of that name gives way.
+///
+/// # Errors
+/// Kind `Store`, with the path; and what `write` reports.
+pub fn write_folder_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let doing = || format!("writing the folder {}", path.display());
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    create_folder(&parent)?;
+    let beside = tempfile::Builder::new().prefix(".kopri-").tempdir_in(&parent).context(ErrorKind::Store, doing)?;
+    write(beside.path())?;
+    #[cfg(unix)]
+    {
+        // Temporary folders are born private.
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(beside.path(), fs::Permissions::from_mode(0o755)).context(ErrorKind::Store, doing)?;
+    }
+    fs::rename(beside.path(), path).context(ErrorKind::Store, doing)?;
+    // It lies elsewhere now, and must not be taken away.
+    let _ = beside.keep();
+    Ok(())
+}
+
+/// Writes a file that is mended before it is published (a header that must tell how much follows): through a temporary
+/// neighbour, synced and renamed.
+///
+/// # Errors
+/// Kind `Store`, with the path; and what `write` reports.
+pub fn write_seekable<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
+    let doing = || format!("writing {}", path.display());
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    create_folder(&folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(&folder).context(ErrorKind::Store, doing)?;
+    let answer = write(file.as_file_mut())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).context(ErrorKind::Store, doing)?;
+    }
+    file.as_file().sync_all().context(ErrorKind::Store, doing)?;
+    file.persist(path).map_err(|error| error.error).context(ErrorKind::Store, doing)?;
+    Ok(answer)
+}
+
 /// Maps a file into memory, read-only.
 ///
 /// # Errors
@@ -80,16 +130,44 @@ pub fn map(path: &Path) -> Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(&file) }.context(ErrorKind::Store, || format!("mapping {}", path.display()))
 }
 
+/// Tells the kernel that these bytes of a map are not needed for now: their pages leave this process's memory, and come
+/// back from the file when they are read again. Advice: where it is not taken, nothing changes but the memory in use.
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "pages of a private map may hold what the file does not; those of a read-only map cannot"
+)]
+pub fn release(map: &memmap2::Mmap, offset: usize, length: usize) {
+    // SAFETY: see the reason above.
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, length) };
+}
+
+/// Advice that this system does not take.
+#[cfg(not(unix))]
+pub fn release(_map: &memmap2::Mmap, _offset: usize, _length: usize) {}
+
 /// The files of a folder (not of its sub-folders), sorted by name.
 ///
 /// # Errors
 /// Kind `Input`, with the path.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    list_if(folder, Path::is_file)
+}
+
+/// The folders of a folder, sorted by name.
+///
+/// # Errors
+/// Kind `Input`, with the path.
+pub fn list_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    list_if(folder, Path::is_dir)
+}
+
+fn list_if(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let doing = || format!("listing {}", folder.display());
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).context(ErrorKind::Input, doing)? {
         let path = entry.context(ErrorKind::Input, doing)?.path();
-        if path.is_file() {
+        if wanted(&path) {
             paths.push(path);
         }
     }

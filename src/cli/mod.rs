@@ -2,12 +2,16 @@
 
 mod config;
 mod data;
+mod doctor;
+mod embed;
 mod extract;
 mod fetch;
 mod look;
+mod models;
 mod run;
 mod site;
 mod source;
+mod vectors;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +40,8 @@ Examples:
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
   kopri extract page.html                              the text of a page or a PDF, of a file or URL
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
+  kopri models get sentence-transformers/LaBSE         an encoder of the Hugging Face Hub
+  kopri embed --model sentence-transformers/LaBSE --input ru.txt --out ru.npy
 
 Exit codes:
   0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed, or a site's alarm is on
@@ -65,6 +71,12 @@ enum Command {
     Extract(extract::ExtractArgs),
     /// Look after a site's selectors: what they take from its pages.
     Site(site::SiteArgs),
+    /// Bring, list, check and save models.
+    Models(models::ModelsArgs),
+    /// Write one vector a line of text.
+    Embed(embed::EmbedArgs),
+    /// Say what this program finds of libtorch, the machine, its caches and a workspace.
+    Doctor(doctor::DoctorArgs),
     /// Show the configuration.
     Config(config::ConfigArgs),
     /// Read books within limits, as standard input names them: how kopri calls itself.
@@ -140,6 +152,9 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),
+        Command::Models(arguments) => models::models(&arguments),
+        Command::Embed(arguments) => embed::embed(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::ReadBook => books::worker::serve().map(|()| DONE),
     }

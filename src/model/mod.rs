@@ -7,6 +7,9 @@ use std::path::Path;
 use crate::error::Result;
 use crate::record::Vectors;
 
+pub mod adapter;
+pub mod cache;
+pub mod inspect;
 pub mod lexical;
 pub mod sentence_transformers;
 pub mod static_embedding;
@@ -22,6 +25,15 @@ impl fmt::Display for ModelId {
     }
 }
 
+/// What an encoder has read since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Tokens, special ones included.
+    pub tokens: u64,
+    /// Texts that were longer than the model takes, and lost their end.
+    pub truncated: u64,
+}
+
 /// Texts to unit vectors.
 pub trait Encoder: Send {
     /// What identifies its vectors: architecture, weights' hash, pooling, length limit, prompt. It is part of every key
@@ -30,6 +42,11 @@ pub trait Encoder: Send {
 
     /// Numbers in a vector.
     fn dim(&self) -> usize;
+
+    /// What it has read so far; `None` for an encoder without tokens.
+    fn tally(&self) -> Option<Tally> {
+        None
+    }
 
     /// One row of [`Self::dim`] numbers a text, in the order of the texts.
     ///
@@ -43,9 +60,21 @@ pub trait Encoder: Send {
 /// # Errors
 /// Kind `Model`: a file that is missing or wrong, or describes what is not supported.
 pub fn open(folder: &Path, options: &torch::Options) -> Result<Box<dyn Encoder>> {
+    open_as(folder, &sentence_transformers::Opening::default(), options)
+}
+
+/// Opens a model folder, helped by what the caller knows (the pooling of a plain folder, an adapter's base).
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as(
+    folder: &Path,
+    opening: &sentence_transformers::Opening,
+    options: &torch::Options,
+) -> Result<Box<dyn Encoder>> {
     match static_embedding::StaticEmbedding::open(folder, options.prompt.as_deref())? {
         Some(encoder) => Ok(Box::new(encoder)),
-        None => Ok(Box::new(torch::TorchEncoder::open(folder, options)?)),
+        None => Ok(Box::new(torch::TorchEncoder::open_as(folder, opening, options)?)),
     }
 }
 

@@ -330,5 +330,6 @@ fn excerpt(text: &str) -> String {
     out
 }
 
+pub mod stream;
 #[cfg(test)]
 mod tests;

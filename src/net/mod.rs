@@ -20,6 +20,7 @@ pub mod serve;
 pub mod traps;
 pub mod url;
 
+pub use client::stream::Stream;
 pub use client::{Client, GetRequest, Settings};
 pub use failure::{FetchError, Refusal};
 pub use politeness::{Politeness, next_delay};

@@ -13,6 +13,7 @@
 pub mod collect;
 pub mod format;
 pub mod html;
+pub mod meter;
 pub mod progress;
 pub mod summary;
 pub mod terminal;

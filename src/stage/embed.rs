@@ -1,12 +1,12 @@
 //! Embedding: texts without a vector get one, batch by batch, into shards.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::model::cache;
 use crate::model::lexical::{Lexical, LexicalParams};
+use crate::model::sentence_transformers::{Opening, PoolingMode};
 use crate::model::torch::{Device, Dtype, Options};
 use crate::model::{Encoder, ModelId};
 use crate::record::TextId;
@@ -18,8 +18,16 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Params {
-    /// `lexical`, or a sentence-transformers folder relative to the pipeline file.
+    /// `lexical`, a model folder relative to the pipeline file (sentence-transformers, a PEFT adapter, plain transformers
+    /// with [`Self::pooling`]), or `org/name` of the Hub, perhaps with `@revision`, which `kopri models get` has fetched.
     pub model: String,
+    /// How a plain transformers folder becomes one vector a text: `mean`, `cls`, …; a folder with modules.json says so
+    /// itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<PoolingMode>,
+    /// Whether such a model scales its vectors to unit length itself. (The stage always does.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
     /// Put before every text (multilingual-e5 wants `query: `); absent: what the folder names, if anything.
     pub prompt: Option<String>,
     /// The language that NLLB or M2M100 is told all texts are in, by its own name (`tuk_Latn`); absent for the others.
@@ -52,6 +60,8 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             model: LEXICAL.into(),
+            pooling: None,
+            normalize: None,
             prompt: None,
             lang: None,
             dtype: Dtype::Auto,
@@ -98,17 +108,8 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
         let Some(state) = look.store.artefact(super::fit::ARTEFACT)? else { return Ok(None) };
         return Ok(Some(Box::new(Lexical::from_bytes(params.lexical, &state)?)));
     }
-    let path: PathBuf = folder.join(&params.model);
-    if !path.is_dir() {
-        return Err(Error::new(
-            ErrorKind::Model,
-            format!(
-                "embed.model = {:?} is neither \"{LEXICAL}\" nor a folder ({}): put a sentence-transformers folder there",
-                params.model,
-                path.display()
-            ),
-        ));
-    }
+    let path = cache::resolve(&params.model, folder)
+        .map_err(|error| error.while_doing(format!("embed.model = {:?}", params.model)))?;
     let limits = &params.limits;
     let options = Options {
         device: limits.device,
@@ -118,7 +119,8 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
         prompt: params.prompt.clone(),
         lang: params.lang.clone(),
     };
-    Ok(Some(crate::model::open(&path, &options)?))
+    let opening = Opening { pooling: params.pooling, normalize: params.normalize.unwrap_or(false), base: None };
+    Ok(Some(crate::model::open_as(&path, &opening, &options)?))
 }
 
 /// The next batch of texts without a vector.

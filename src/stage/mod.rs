@@ -33,6 +33,7 @@ pub mod extract;
 pub mod filter;
 pub mod fit;
 pub mod formats;
+pub mod hub;
 pub mod matching;
 pub mod mine;
 pub mod neighbours;

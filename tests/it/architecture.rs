@@ -26,7 +26,7 @@ const ALLOWED: [(&str, &str); 3] = [
 const HOMES: [(&str, &[&str]); 13] = [
     ("tch", &["model/torch"]),
     ("tokenizers", &["model"]),
-    ("safetensors", &["model/torch"]),
+    ("safetensors", &["model"]),
     ("hnsw_rs", &["index/hnsw.rs"]),
     ("rusqlite", &["store"]),
     ("reqwest", &["net"]),

@@ -9,6 +9,7 @@ mod demo;
 mod harness;
 mod incremental;
 mod killed;
+mod models;
 mod schemas;
 mod server;
 mod site;

@@ -1,6 +1,7 @@
 //! The encoder that stages use: a folder of sentence-transformers, opened; texts in, unit vectors out.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
@@ -13,8 +14,8 @@ use super::pooling::Head;
 use super::weights::Checkpoint;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
-use crate::model::sentence_transformers::{HeadModule, ModelFolder, PoolingMode};
-use crate::model::{Encoder, ModelId};
+use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
+use crate::model::{Encoder, ModelId, Tally};
 use crate::record::Vectors;
 use crate::record::id::hash_parts;
 
@@ -58,6 +59,7 @@ pub struct TorchEncoder {
     compute: Compute,
     batch_tokens: usize,
     dim: usize,
+    tally: Tally,
 }
 
 impl TorchEncoder {
@@ -68,27 +70,34 @@ impl TorchEncoder {
     /// Kind `Model`: a file that is missing or wrong, an architecture, pooling or activation that is not supported,
     /// weights that do not fit the configuration.
     pub fn open(folder: &Path, options: &Options) -> Result<Self> {
+        Self::open_as(folder, &Opening::default(), options)
+    }
+
+    /// Opens a model folder, helped by what the caller knows (the pooling of a plain folder, an adapter's base).
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as(folder: &Path, opening: &Opening, options: &Options) -> Result<Self> {
         Compute::choose(options.device, options.dtype)
-            .and_then(|compute| Self::open_on(folder, options, compute))
+            .and_then(|compute| Self::open_on(&read_folder(folder, opening)?, options, compute))
             .map_err(|error| error.while_doing(format!("opening the model {}", folder.display())))
     }
 
-    fn open_on(folder: &Path, options: &Options, compute: Compute) -> Result<Self> {
+    fn open_on(model: &ModelFolder, options: &Options, compute: Compute) -> Result<Self> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Model, what));
         if let Some(threads) = options.threads {
             tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
         }
         let _no_grad = tch::no_grad_guard();
-        let model = read_folder(folder)?;
         let config = NetworkConfig::read(&model.transformer)?;
         let prompt = match &options.prompt {
             Some(prompt) => prompt.clone(),
             None => model.default_prompt()?.to_owned(),
         };
         let max_tokens = config.max_tokens(model.max_seq_length);
-        let texts = TextReader::open(&model, prompt, language(&config, options)?, max_tokens, config.vocab_size())?;
+        let texts = TextReader::open(model, prompt, language(&config, options)?, max_tokens, config.vocab_size())?;
 
-        let checkpoint = Checkpoint::open(&model.transformer)?;
+        let checkpoint = Checkpoint::open_with(&model.transformer, model.adapter.as_deref())?;
         let network = config.load(&checkpoint, compute)?;
         let head = Head::load(&model.pooling, &model.head, config.width(), compute.device)?;
         let dim = match model.truncate_dim {
@@ -96,9 +105,20 @@ impl TorchEncoder {
             Some(first) => first.min(head.dim()),
             None => head.dim(),
         };
-        let id = identify(&model, &config, &texts, &checkpoint, &head, dim, compute)?;
+        let id = identify(model, &config, &texts, &checkpoint, &head, dim, compute)?;
         let (pad, numbering) = (config.pad(), config.numbering());
-        Ok(Self { id, texts, network, head, pad, numbering, compute, batch_tokens: options.batch_tokens.max(1), dim })
+        Ok(Self {
+            id,
+            texts,
+            network,
+            head,
+            pad,
+            numbering,
+            compute,
+            batch_tokens: options.batch_tokens.max(1),
+            dim,
+            tally: Tally::default(),
+        })
     }
 
     /// How many tokens these texts have, prompts and special tokens included, after truncation.
@@ -133,11 +153,17 @@ impl Encoder for TorchEncoder {
         self.dim
     }
 
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally)
+    }
+
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
         let _no_grad = tch::no_grad_guard(); // counts for this thread only, so not once at opening
         let ids: Vec<Vec<i64>> =
             texts.par_iter().enumerate().map(|(index, text)| self.texts.read(index, text)).collect::<Result<_>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        self.tally.tokens += lengths.iter().sum::<usize>() as u64;
+        self.tally.truncated += self.texts.truncated.swap(0, Ordering::Relaxed);
         let mut data = vec![0.0_f32; texts.len() * self.dim];
         for batch in plan(&lengths, self.batch_tokens, false) {
             let rows: Vec<&[i64]> = batch.iter().map(|&text| ids[text].as_slice()).collect();
@@ -157,12 +183,14 @@ impl Encoder for TorchEncoder {
     }
 }
 
-/// The modules of a folder, or the mean over the tokens where it has none and could mean nothing else.
-fn read_folder(folder: &Path) -> Result<ModelFolder> {
-    let bare = !folder.join("modules.json").is_file()
+/// The modules of a folder. One without modules.json is averaged over its tokens where it could mean nothing else.
+fn read_folder(folder: &Path, opening: &Opening) -> Result<ModelFolder> {
+    let bare = opening.pooling.is_none()
+        && !folder.join("modules.json").is_file()
         && folder.join("config.json").is_file()
         && matches!(NetworkConfig::read(folder)?, NetworkConfig::M2m100(_) | NetworkConfig::T5(_));
-    if bare { ModelFolder::bare(folder) } else { ModelFolder::read(folder) }
+    let pooling = if bare { Some(PoolingMode::Mean) } else { opening.pooling };
+    ModelFolder::open(folder, &Opening { pooling, ..opening.clone() })
 }
 
 /// The language to read texts in and the token that ends them, for a network that knows languages.
@@ -196,6 +224,8 @@ struct TextReader {
     lower_case: bool,
     max_tokens: usize,
     vocab_size: i64,
+    /// Texts that were cut since it was last asked.
+    truncated: AtomicU64,
 }
 
 impl TextReader {
@@ -206,7 +236,7 @@ impl TextReader {
         max_tokens: usize,
         vocab_size: i64,
     ) -> Result<Self> {
-        let path = model.transformer.join("tokenizer.json");
+        let path = model.tokenizer.join("tokenizer.json");
         let doing = || format!("reading the tokenizer {}", path.display());
         let bytes = files::read(&path).context(ErrorKind::Model, doing)?;
         let mut tokenizer = Tokenizer::from_bytes(&bytes).context(ErrorKind::Model, doing)?;
@@ -239,6 +269,7 @@ impl TextReader {
             lower_case,
             max_tokens,
             vocab_size,
+            truncated: AtomicU64::new(0),
         };
         // Without the space at its end, which may be a token of its own or go into the text's first.
         texts.prompt_tokens = texts.tokenize(texts.prompt.trim_end())?.1;
@@ -258,6 +289,8 @@ impl TextReader {
             text
         };
         let encoding = self.tokenizer.encode_fast(text, true).context(ErrorKind::Model, || "tokenizing".to_owned())?;
+        // What was cut off comes back as further pieces.
+        self.truncated.fetch_add(u64::from(!encoding.get_overflowing().is_empty()), Ordering::Relaxed);
         let own = encoding.get_special_tokens_mask().iter().filter(|&&special| special == 0).count();
         Ok((encoding.get_ids().iter().map(|&id| i64::from(id)).collect(), own))
     }
@@ -357,7 +390,7 @@ mod tests {
     use super::*;
     use crate::model::torch::compute::Multiply;
 
-    const FOLDERS: [&str; 2] = ["bert-cls-dense", "xlmr-mean"];
+    const FOLDERS: [&str; 3] = ["bert-cls-dense", "xlmr-mean", "bert-lora"];
 
     #[derive(Deserialize)]
     struct Golden {
@@ -412,7 +445,9 @@ mod tests {
             let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
             for (multiply, allowed) in [(Multiply::Blas, 1e-5), (Multiply::OneDnn, 1e-5), (Multiply::Bf16, 2e-2)] {
                 let compute = Compute { device: tch::Device::Cpu, multiply };
-                let mut encoder = TorchEncoder::open_on(&folder(name), &Options::default(), compute).unwrap();
+                let mut encoder =
+                    TorchEncoder::open_on(&ModelFolder::read(&folder(name)).unwrap(), &Options::default(), compute)
+                        .unwrap();
                 let vectors = encoder.encode(&texts).unwrap();
                 assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), encoder.dim()));
                 for (entry, vector) in golden.iter().zip(vectors.iter()) {

@@ -2,23 +2,47 @@
 //! be.
 //!
 //! Read as plain data; no numbers are computed here. Both forms of the files are read: the one of releases up to 5 and
-//! the one that release 6 writes.
+//! the one that release 6 writes. The older is written, since every release reads it.
+//!
+//! Three other folders are opened as if they were of that form: a plain one of transformers, when the caller says how to
+//! pool; a PEFT adapter's, which has the form of its base; an adapter that was saved with modules of its own.
+
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::adapter;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
+
+/// The file that says of which modules a model is made.
+const MODULES: &str = "modules.json";
+
+/// What a folder alone does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// How to pool where there is no modules.json.
+    pub pooling: Option<PoolingMode>,
+    /// Whether vectors are then scaled to unit length by the model itself. (Ours always are at the end.)
+    pub normalize: bool,
+    /// The base of an adapter, instead of the one that it names.
+    pub base: Option<PathBuf>,
+}
 
 /// A model folder, read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelFolder {
-    /// The folder of config.json, the weights and tokenizer.json.
+    /// The folder of config.json and the weights; of an adapter, its base's.
     pub transformer: PathBuf,
+    /// The folder of tokenizer.json: the same, unless an adapter brings one.
+    pub tokenizer: PathBuf,
+    /// The folder of a PEFT adapter over the weights.
+    pub adapter: Option<PathBuf>,
     /// The length limit in tokens, special tokens included; `None` when the folder names none.
     pub max_seq_length: Option<usize>,
     /// Whether texts are lower-cased before the tokenizer sees them.
@@ -60,7 +84,7 @@ pub struct Pooling {
 }
 
 /// One way to make one vector of the tokens' vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PoolingMode {
     /// The first token's.
@@ -76,6 +100,16 @@ pub enum PoolingMode {
     WeightedMean,
     /// The last token's.
     LastToken,
+}
+
+impl std::str::FromStr for PoolingMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let all = BOOLEANS.map(|(_, mode)| mode);
+        let found = all.into_iter().find(|mode| mode.name() == text);
+        found.ok_or_else(|| format!("{text:?} is no pooling: expected {}", all.map(Self::name).join(", ")))
+    }
 }
 
 impl PoolingMode {
@@ -176,20 +210,48 @@ fn tanh() -> String {
 }
 
 impl ModelFolder {
-    /// Reads a model folder.
+    /// Reads a model folder that says all itself.
     ///
     /// # Errors
-    /// Kind `Model`, with the file: one that cannot be read, a module that is not known, or modules in an order that is
-    /// not (transformer, pooling, then any of Dense and Normalize).
+    /// As [`Self::open`].
     pub fn read(folder: &Path) -> Result<Self> {
-        let index = folder.join("modules.json");
-        if !index.is_file() {
-            return Err(model_error(format!(
-                "{} has no modules.json, so nothing says how a text's tokens become one vector: give the folder of a \
-                 sentence-transformers model",
-                folder.display()
-            )));
+        Self::open(folder, &Opening::default())
+    }
+
+    /// Reads a model folder, helped by what the caller knows.
+    ///
+    /// # Errors
+    /// Kind `Model`, with the file: one that cannot be read, a module that is not known, modules in an order that is
+    /// not (transformer, pooling, then any of Dense and Normalize), a pooling that nobody names or that two name
+    /// differently, an adapter whose base is not there.
+    pub fn open(folder: &Path, opening: &Opening) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(model_error(format!("{} is no folder", folder.display())));
         }
+        let own = folder.join(MODULES).is_file();
+        if !adapter::is_adapter(folder) {
+            return if own { Self::of_modules(folder, opening) } else { Self::plain(folder, opening) };
+        }
+        let base = adapter::base(folder, opening.base.as_deref())?;
+        let mut model = match base.join(MODULES).is_file() {
+            // The adapter's own modules say how the vectors are made; the base's, where its transformer is.
+            true if own => Self {
+                transformer: Self::of_modules(&base, &Opening::default())?.transformer,
+                ..Self::of_modules(folder, opening)?
+            },
+            true => Self::of_modules(&base, opening)?,
+            false if own => Self { transformer: base, ..Self::of_modules(folder, opening)? },
+            false => Self::plain(&base, opening)?,
+        };
+        let brings_one = folder.join("tokenizer.json").is_file();
+        model.tokenizer = if brings_one { folder.to_path_buf() } else { model.transformer.clone() };
+        model.adapter = Some(folder.to_path_buf());
+        Ok(model)
+    }
+
+    /// A folder with modules.json.
+    fn of_modules(folder: &Path, opening: &Opening) -> Result<Self> {
+        let index = folder.join(MODULES);
         let entries: Vec<ModuleEntry> = read_json(&index)?;
         let names: Vec<_> = entries.iter().map(ModuleEntry::name).collect();
         let [first, second, rest @ ..] = entries.as_slice() else {
@@ -198,8 +260,16 @@ impl ModelFolder {
         if first.name() != "Transformer" || second.name() != "Pooling" {
             return Err(wrong_modules(&index, &names));
         }
-        let transformer = folder.join(&first.path);
         let pooling = read_pooling(&folder.join(&second.path))?;
+        if let Some(wanted) = opening.pooling.filter(|wanted| pooling.modes != [*wanted]) {
+            let said: Vec<_> = pooling.modes.iter().map(|mode| mode.name()).collect();
+            return Err(model_error(format!(
+                "{} says that the pooling is {}, and {} is asked for: leave the pooling out",
+                index.display(),
+                said.join(" + "),
+                wanted.name()
+            )));
+        }
         let mut head = Vec::new();
         for entry in rest {
             head.push(match entry.name() {
@@ -208,39 +278,41 @@ impl ModelFolder {
                 _ => return Err(wrong_modules(&index, &names)),
             });
         }
-
         let model: ModelSettings = read_json_or_default(&folder.join("config_sentence_transformers.json"))?;
+        Self::with(folder.join(&first.path), pooling, head, model)
+    }
+
+    /// A folder of transformers alone.
+    fn plain(folder: &Path, opening: &Opening) -> Result<Self> {
+        let Some(mode) = opening.pooling else {
+            let what = if folder.join("config.json").is_file() { "a model of transformers" } else { "a folder" };
+            return Err(model_error(format!(
+                "{} is {what} that has no modules.json, so nothing says how a text's tokens become one vector: name the \
+                 pooling (in a pipeline, embed.pooling = \"mean\"; elsewhere, --pooling mean), or give the folder of a \
+                 sentence-transformers model",
+                folder.display()
+            )));
+        };
+        let pooling = Pooling { modes: vec![mode], include_prompt: true };
+        let head = if opening.normalize { vec![HeadModule::Normalize] } else { Vec::new() };
+        Self::with(folder.to_path_buf(), pooling, head, ModelSettings::default())
+    }
+
+    fn with(transformer: PathBuf, pooling: Pooling, head: Vec<HeadModule>, model: ModelSettings) -> Result<Self> {
         let settings: TransformerSettings = read_json_or_default(&transformer.join("sentence_bert_config.json"))?;
         let tokenizer: TokenizerSettings = read_json_or_default(&transformer.join("tokenizer_config.json"))?;
         Ok(Self {
             max_seq_length: settings.max_seq_length.or_else(|| token_limit(tokenizer.model_max_length.as_ref())),
             lower_case: settings.do_lower_case,
             truncate_left: tokenizer.truncation_side.as_deref() == Some("left"),
+            tokenizer: transformer.clone(),
+            adapter: None,
             transformer,
             pooling,
             head,
             prompts: model.prompts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
             default_prompt_name: model.default_prompt_name,
             truncate_dim: model.truncate_dim,
-        })
-    }
-
-    /// The folder of a transformer alone, as transformers saves it, with the mean over its tokens.
-    ///
-    /// # Errors
-    /// Kind `Model`, with the file: one that is there and cannot be read.
-    pub fn bare(folder: &Path) -> Result<Self> {
-        let tokenizer: TokenizerSettings = read_json_or_default(&folder.join("tokenizer_config.json"))?;
-        Ok(Self {
-            transformer: folder.to_path_buf(),
-            max_seq_length: token_limit(tokenizer.model_max_length.as_ref()),
-            lower_case: false,
-            truncate_left: tokenizer.truncation_side.as_deref() == Some("left"),
-            pooling: Pooling { modes: vec![PoolingMode::Mean], include_prompt: true },
-            head: Vec::new(),
-            prompts: BTreeMap::new(),
-            default_prompt_name: None,
-            truncate_dim: None,
         })
     }
 
@@ -301,19 +373,18 @@ fn default_prompt<'a>(prompts: &'a BTreeMap<String, String>, name: Option<&str>)
         model_error(format!("the default prompt {name:?} is not among the model's prompts ({})", known.join(", ")))
     })
 }
+/// The modes and their switches in a pooling's config.json, in the order in which sentence-transformers joins them.
+const BOOLEANS: [(&str, PoolingMode); 6] = [
+    ("pooling_mode_cls_token", PoolingMode::Cls),
+    ("pooling_mode_max_tokens", PoolingMode::Max),
+    ("pooling_mode_mean_tokens", PoolingMode::Mean),
+    ("pooling_mode_mean_sqrt_len_tokens", PoolingMode::MeanSqrt),
+    ("pooling_mode_weightedmean_tokens", PoolingMode::WeightedMean),
+    ("pooling_mode_lasttoken", PoolingMode::LastToken),
+];
 
 /// The pooling of `folder/config.json`: `pooling_mode` (a name or a list), or else one boolean a mode.
 fn read_pooling(folder: &Path) -> Result<Pooling> {
-    /// In the order in which sentence-transformers joins them.
-    const BOOLEANS: [(&str, PoolingMode); 6] = [
-        ("pooling_mode_cls_token", PoolingMode::Cls),
-        ("pooling_mode_max_tokens", PoolingMode::Max),
-        ("pooling_mode_mean_tokens", PoolingMode::Mean),
-        ("pooling_mode_mean_sqrt_len_tokens", PoolingMode::MeanSqrt),
-        ("pooling_mode_weightedmean_tokens", PoolingMode::WeightedMean),
-        ("pooling_mode_lasttoken", PoolingMode::LastToken),
-    ];
-
     let path = folder.join("config.json");
     let settings: BTreeMap<String, Value> = read_json(&path)?;
     let modes: Vec<PoolingMode> = match settings.get("pooling_mode") {
@@ -384,90 +455,4 @@ fn read_json_or_default<T: DeserializeOwned + Default>(path: &Path) -> Result<T>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn golden(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-    }
-
-    #[test]
-    fn the_form_of_older_releases() {
-        let folder = golden("bert-cls-dense");
-        let model = ModelFolder::read(&folder).unwrap();
-        assert_eq!(model.pooling, Pooling { modes: vec![PoolingMode::Cls], include_prompt: true });
-        assert_eq!(model.max_seq_length, Some(24));
-        let dense = HeadModule::Dense(Dense {
-            folder: folder.join("2_Dense"),
-            in_features: 32,
-            out_features: 24,
-            bias: true,
-            activation: "Tanh".to_owned(),
-        });
-        assert_eq!(model.head, [dense, HeadModule::Normalize]);
-        assert_eq!(model.default_prompt().unwrap(), "");
-    }
-
-    #[test]
-    fn the_form_of_release_6() {
-        let model = ModelFolder::read(&golden("xlmr-mean")).unwrap();
-        assert_eq!(model.pooling, Pooling { modes: vec![PoolingMode::Mean], include_prompt: true });
-        assert_eq!(model.max_seq_length, Some(40), "from tokenizer_config.json");
-        assert_eq!(model.head, []);
-        assert_eq!(model.prompts["passage"], "passage: ");
-        assert_eq!(model.default_prompt().unwrap(), "query: ");
-    }
-
-    /// A folder of the files that decide, for tests of what they say.
-    fn folder(modules: &[&str], pooling: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let entries: Vec<_> = modules
-            .iter()
-            .map(|name| {
-                let path = if *name == "Pooling" { "1_Pooling" } else { "" };
-                serde_json::json!({"path": path, "type": format!("x.y.{name}")})
-            })
-            .collect();
-        std::fs::write(folder.path().join("modules.json"), Value::Array(entries).to_string()).unwrap();
-        std::fs::create_dir(folder.path().join("1_Pooling")).unwrap();
-        std::fs::write(folder.path().join("1_Pooling/config.json"), pooling).unwrap();
-        folder
-    }
-
-    #[test]
-    fn several_poolings_join_in_the_order_of_the_list_or_of_the_library() {
-        let new =
-            folder(&["Transformer", "Pooling"], r#"{"pooling_mode": ["mean", "lasttoken"], "include_prompt": false}"#);
-        let pooling = ModelFolder::read(new.path()).unwrap().pooling;
-        assert_eq!(pooling, Pooling { modes: vec![PoolingMode::Mean, PoolingMode::LastToken], include_prompt: false });
-        let old = folder(
-            &["Transformer", "Pooling"],
-            r#"{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true}"#,
-        );
-        assert_eq!(ModelFolder::read(old.path()).unwrap().pooling.modes, [PoolingMode::Cls, PoolingMode::Mean]);
-    }
-
-    #[test]
-    fn what_cannot_be_followed_is_named() {
-        let error = |modules: &[&str], pooling: &str| {
-            let error = ModelFolder::read(folder(modules, pooling).path()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Model);
-            error.to_string()
-        };
-        let message = error(&["Transformer", "Pooling", "LSTM"], r#"{"pooling_mode": "mean"}"#);
-        assert!(message.contains("Transformer, Pooling, LSTM; supported are"), "{message}");
-        assert!(error(&["StaticEmbedding"], "{}").contains("lists the modules StaticEmbedding"));
-        assert!(error(&["Transformer", "Pooling"], r#"{"pooling_mode": "median"}"#).contains("median"));
-        assert!(error(&["Transformer", "Pooling"], "{}").contains("names no way of pooling"));
-        assert!(error(&["Transformer", "Pooling"], "{").contains("1_Pooling/config.json"));
-        let empty = tempfile::tempdir().unwrap();
-        assert!(ModelFolder::read(empty.path()).unwrap_err().to_string().contains("has no modules.json"));
-    }
-
-    #[test]
-    fn a_huge_tokenizer_limit_is_none() {
-        assert_eq!(token_limit(Some(&serde_json::from_str("1000000000000000019884624838656").unwrap())), None);
-        assert_eq!(token_limit(Some(&Value::from(512))), Some(512));
-        assert_eq!(token_limit(None), None);
-    }
-}
+mod tests;
