@@ -72,7 +72,7 @@ pub fn write(
 /// Writes tensors that are all in memory.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`fn@write`].
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     let entries = tensors.iter().map(|(name, tensor)| Entry::of(name, tensor)).collect::<Result<Vec<_>>>()?;
     write(path, &entries, &[], |entry| {
