@@ -145,11 +145,11 @@ pub(super) fn embed(arguments: &EmbedArgs) -> Result<u8> {
         })?;
     }
     work.meter.clear();
-    let tally = encoder.tally().unwrap_or_default();
+    let tally = encoder.tally();
     if !arguments.quiet {
-        say(&work.summary(encoder.as_ref(), tally.tokens));
+        say(&work.summary(encoder.as_ref(), tally.map(|tally| tally.tokens)));
     }
-    let truncated = tally.truncated;
+    let truncated = tally.map_or(0, |tally| tally.truncated);
     if truncated + work.counts.long > 0 {
         say(&format!("{} longer than the model takes lost the end", plural(truncated.max(work.counts.long), "text")));
     }
@@ -253,11 +253,12 @@ impl Work {
         Ok(())
     }
 
-    fn summary(&self, encoder: &dyn Encoder, tokens: u64) -> String {
+    fn summary(&self, encoder: &dyn Encoder, tokens: Option<u64>) -> String {
         let seconds = self.meter.elapsed().as_secs_f64();
         let speed = rate(self.counts.rows, seconds, "sentence").map(|rate| format!(", {rate}")).unwrap_or_default();
         let rows = plural(self.counts.rows, "vector");
-        format!("{rows} of {} numbers by {}, {} tokens{speed}", encoder.dim(), encoder.id(), count(tokens))
+        let tokens = tokens.map(|tokens| format!(", {} tokens", count(tokens))).unwrap_or_default();
+        format!("{rows} of {} numbers by {}{tokens}{speed}", encoder.dim(), encoder.id())
     }
 }
 

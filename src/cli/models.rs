@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::{DONE, json_line, print, say};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Encoder as _;
+use crate::model::Encoder;
 use crate::model::cache::{self, Cache};
 use crate::model::inspect::{architecture, tokenize};
 use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
+use crate::model::static_embedding::StaticEmbedding;
 use crate::model::torch::weights::Checkpoint;
 use crate::model::torch::{Options, TorchEncoder, save};
 use crate::report::format::{count, measure, printable};
@@ -113,6 +114,9 @@ struct CheckArgs {
     model: String,
     #[command(flatten)]
     opening: OpeningArgs,
+    /// The language that NLLB is told the samples are in, whichever they are: tuk_Latn.
+    #[arg(long, value_name = "NAME")]
+    lang: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +223,10 @@ const SAMPLES: [(&str, &str, &str); 5] = [
 
 fn check(arguments: &CheckArgs) -> Result<u8> {
     let folder = cache::resolve(&arguments.model, Path::new(""))?;
+    if let Some(mut encoder) = StaticEmbedding::open(&folder, None)? {
+        print(&format!("folder        {}\narchitecture  StaticEmbedding\n", folder.display()))?;
+        return sense(&mut encoder);
+    }
     let model = ModelFolder::open(&folder, &arguments.opening.read()?)?;
     let mut text = format!("folder        {}\n", folder.display());
     let about = architecture(&model.transformer)?;
@@ -273,7 +281,12 @@ fn check(arguments: &CheckArgs) -> Result<u8> {
         print(&format!("tokenizer     {language}: {} tokens, {} unknown, {back}\n", found.tokens, found.unknown))?;
     }
 
-    let mut encoder = TorchEncoder::open_as(&folder, &arguments.opening.read()?, &Options::default())?;
+    let options = Options { lang: arguments.lang.clone(), ..Options::default() };
+    sense(&mut TorchEncoder::open_as(&folder, &arguments.opening.read()?, &options)?)
+}
+
+/// Whether a sentence is nearer to itself in lower case than to another.
+fn sense(encoder: &mut dyn Encoder) -> Result<u8> {
     print(&format!("vectors       {} numbers, id {}\n", encoder.dim(), encoder.id()))?;
     let mut doubtful = 0;
     for (language, sentence, other) in SAMPLES {

@@ -189,6 +189,12 @@ struct TokenizerSettings {
     truncation_side: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Architecture {
+    model_type: String,
+}
+
 #[derive(Debug, Deserialize)]
 struct DenseSettings {
     in_features: usize,
@@ -282,9 +288,12 @@ impl ModelFolder {
         Self::with(folder.join(&first.path), pooling, head, model)
     }
 
-    /// A folder of transformers alone.
+    /// A folder of transformers alone. The encoders of NLLB and T5 are averaged over their tokens when nobody names a
+    /// pooling: nothing else is in use for them.
     fn plain(folder: &Path, opening: &Opening) -> Result<Self> {
-        let Some(mode) = opening.pooling else {
+        let config: Architecture = read_json_or_default(&folder.join("config.json"))?;
+        let usual = ["m2m_100", "t5"].contains(&config.model_type.as_str()).then_some(PoolingMode::Mean);
+        let Some(mode) = opening.pooling.or(usual) else {
             let what = if folder.join("config.json").is_file() { "a model of transformers" } else { "a folder" };
             return Err(model_error(format!(
                 "{} is {what} that has no modules.json, so nothing says how a text's tokens become one vector: name the \

@@ -79,7 +79,7 @@ impl TorchEncoder {
     /// As [`Self::open`].
     pub fn open_as(folder: &Path, opening: &Opening, options: &Options) -> Result<Self> {
         Compute::choose(options.device, options.dtype)
-            .and_then(|compute| Self::open_on(&read_folder(folder, opening)?, options, compute))
+            .and_then(|compute| Self::open_on(&ModelFolder::open(folder, opening)?, options, compute))
             .map_err(|error| error.while_doing(format!("opening the model {}", folder.display())))
     }
 
@@ -181,16 +181,6 @@ impl Encoder for TorchEncoder {
         }
         Vectors::normalised(self.dim, data)
     }
-}
-
-/// The modules of a folder. One without modules.json is averaged over its tokens where it could mean nothing else.
-fn read_folder(folder: &Path, opening: &Opening) -> Result<ModelFolder> {
-    let bare = opening.pooling.is_none()
-        && !folder.join("modules.json").is_file()
-        && folder.join("config.json").is_file()
-        && matches!(NetworkConfig::read(folder)?, NetworkConfig::M2m100(_) | NetworkConfig::T5(_));
-    let pooling = if bare { Some(PoolingMode::Mean) } else { opening.pooling };
-    ModelFolder::open(folder, &Opening { pooling, ..opening.clone() })
 }
 
 /// The language to read texts in and the token that ends them, for a network that knows languages.
