@@ -20,6 +20,8 @@ use super::adapter;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
+pub use write::TOKENIZER_FILES;
+
 /// The file that says of which modules a model is made.
 const MODULES: &str = "modules.json";
 

@@ -12,8 +12,8 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::model::adapter;
 
-/// Files that belong to a tokenizer or to a configuration, copied as they are where they exist.
-const COPIED: [&str; 9] = [
+/// The files that a tokenizer may consist of.
+pub const TOKENIZER_FILES: [&str; 9] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -106,7 +106,7 @@ impl ModelFolder {
         }
         write_json(&target.join("config_sentence_transformers.json"), &model)?;
         copy(&self.transformer.join("config.json"), &target.join("config.json"))?;
-        for name in COPIED {
+        for name in TOKENIZER_FILES {
             let places = [&self.tokenizer, &self.transformer];
             if let Some(source) = places.iter().map(|place| place.join(name)).find(|path| path.is_file()) {
                 copy(&source, &target.join(name))?;

@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::Deserialize;
 use tch::Tensor;
 
+use super::attention::attend;
 use super::batch::{Batch, Numbering};
 use super::compute::Compute;
+use super::config::read_config;
 use super::layers::{Activation, LayerNorm, Linear, Matrix};
 use super::weights::Checkpoint;
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::files;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What stands before the tensors' names: nothing in a file of the bare encoder, else the encoder's name inside a model
 /// with a head.
@@ -76,12 +77,7 @@ impl BertConfig {
     /// # Errors
     /// Kind `Model`: the file cannot be read, or describes another architecture or a form of it that is not supported.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
-        let doing = || format!("reading the model configuration {}", path.display());
-        let text = files::read_text(&path).context(ErrorKind::Model, doing)?;
-        let config: Self = serde_json::from_str(&text).context(ErrorKind::Model, doing)?;
-        config.check().map_err(|error| error.while_doing(doing()))?;
-        Ok(config)
+        read_config(folder, Self::check)
     }
 
     fn check(&self) -> Result<()> {
@@ -216,45 +212,11 @@ impl Bert {
 impl Layer {
     /// `[N, d]` → `[N, d]`.
     fn forward(&self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let attended = self.attended.forward(&self.attend(hidden, batch)?)?;
+        let projected = self.queries_keys_values.forward(hidden)?; // [N, 3d]
+        let attended = self.attended.forward(&attend(&projected, self.heads, batch, None, &[])?)?;
         let hidden = self.attended_norm.forward(&attended.f_add(hidden)?)?;
         let inner = self.activation.forward(self.inner.forward(&hidden)?)?;
         self.outer_norm.forward(&self.outer.forward(&inner)?.f_add(&hidden)?)
-    }
-
-    /// softmax(q·kᵀ / √(d / heads))·v, head by head, within each row.
-    fn attend(&self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let (all, width) = hidden.size2()?;
-        let projected = self.queries_keys_values.forward(hidden)?; // [N, 3d]
-        let mut parts = Vec::with_capacity(batch.groups.len() + 1);
-        let mut done = 0;
-        for group in &batch.groups {
-            // [rows, T, 3, heads, d / heads] → three of [rows, heads, T, d / heads]
-            let split = group.of(&projected)?.f_view([group.rows, group.width, 3, self.heads, width / self.heads])?;
-            let part = |number| split.f_select(2, number)?.f_transpose(1, 2);
-            // [rows, T] → [rows, 1, 1, T]: the same for every head and every query.
-            let mask = match &group.mask {
-                Some(mask) => Some(mask.f_unsqueeze(1)?.f_unsqueeze(1)?),
-                None => None,
-            };
-            let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
-            let mixed = Tensor::f_scaled_dot_product_attention(
-                &queries,
-                &keys,
-                &values,
-                mask.as_ref(),
-                0.0,
-                false,
-                None,
-                false,
-            )?;
-            done += group.rows * group.width;
-            parts.push(mixed.f_transpose(1, 2)?.f_reshape([group.rows * group.width, width])?);
-        }
-        if done < all {
-            parts.push(Tensor::f_zeros([all - done, width], (hidden.f_kind()?, hidden.device()))?);
-        }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 0)? })
     }
 }
 

@@ -121,15 +121,6 @@ impl TorchEncoder {
         })
     }
 
-    /// How many tokens these texts have, prompts and special tokens included, after truncation.
-    ///
-    /// # Errors
-    /// As [`Encoder::encode`], for texts.
-    pub fn count_tokens(&self, texts: &[&str]) -> Result<usize> {
-        let reader = &self.texts;
-        texts.par_iter().enumerate().map(|(index, text)| Ok(reader.read(index, text)?.len())).sum()
-    }
-
     /// The vectors of one batch, row by row, not yet of unit length.
     fn encode_batch(&self, rows: &[&[i64]]) -> Result<Vec<f32>> {
         let size = rung(rows.iter().map(|row| row.len()).sum(), self.batch_tokens);

@@ -19,10 +19,10 @@ use tch::{Kind, Tensor};
 use super::attention::attend;
 use super::batch::{Batch, Numbering};
 use super::compute::Compute;
+use super::config::read_config;
 use super::layers::{Activation, LayerNorm, Linear, Matrix};
 use super::weights::{Checkpoint, Loader};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::files;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What stands before the tensors' names: nothing in a file of the bare model, else the model's name inside the one
 /// that translates.
@@ -98,12 +98,7 @@ impl M2m100Config {
     /// # Errors
     /// Kind `Model`: the file cannot be read, or describes another architecture or a form of it that is not supported.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
-        let doing = || format!("reading the model configuration {}", path.display());
-        let text = files::read_text(&path).context(ErrorKind::Model, doing)?;
-        let config: Self = serde_json::from_str(&text).context(ErrorKind::Model, doing)?;
-        config.check().map_err(|error| error.while_doing(doing()))?;
-        Ok(config)
+        read_config(folder, Self::check)
     }
 
     fn check(&self) -> Result<()> {

@@ -13,6 +13,7 @@ pub mod attention;
 pub mod batch;
 pub mod bert;
 pub mod compute;
+pub mod config;
 pub mod decoder;
 pub mod diagnose;
 pub mod encoder;

@@ -8,11 +8,11 @@ use tch::Tensor;
 use super::batch::{Batch, Numbering};
 use super::bert::{self, Bert, BertConfig};
 use super::compute::Compute;
+use super::config::read_config;
 use super::m2m100::{M2m100Config, M2m100Encoder};
 use super::t5::{T5Config, T5Encoder};
 use super::weights::Checkpoint;
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::files;
+use crate::error::{Error, ErrorKind, Result};
 
 /// All that is supported.
 const SUPPORTED: [&str; 5] = ["bert", "roberta", "xlm-roberta", "m2m_100", "t5"];
@@ -51,17 +51,18 @@ impl NetworkConfig {
             model_type: String,
         }
 
-        let path = folder.join("config.json");
-        let doing = || format!("reading the model configuration {}", path.display());
-        let text = files::read_text(&path).context(ErrorKind::Model, doing)?;
-        let which: Which = serde_json::from_str(&text).context(ErrorKind::Model, doing)?;
+        let which: Which = read_config(folder, |_| Ok(()))?;
         match which.model_type.as_str() {
             "bert" | "roberta" | "xlm-roberta" => BertConfig::read(folder).map(Self::Bert),
             "m2m_100" => M2m100Config::read(folder).map(Self::M2m100),
             "t5" => T5Config::read(folder).map(Self::T5),
             other => Err(Error::new(
                 ErrorKind::Model,
-                format!("{}: the model_type {other:?} is not supported ({} are)", path.display(), SUPPORTED.join(", ")),
+                format!(
+                    "{}: the model_type {other:?} is not supported ({} are)",
+                    folder.join("config.json").display(),
+                    SUPPORTED.join(", ")
+                ),
             )),
         }
     }
@@ -156,6 +157,7 @@ mod tests {
     use tokenizers::{Tokenizer, TruncationParams};
 
     use super::*;
+    use crate::files;
     use crate::model::Encoder;
     use crate::model::torch::{Dtype, Options, TorchEncoder, languages};
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::sentence_transformers::TOKENIZER_FILES;
 
 /// A file as the Hub lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,23 +35,14 @@ pub struct Lfs {
     pub size: Option<u64>,
 }
 
-/// Small files that are wanted where they exist, in the model's folder and in those of its modules.
-const SMALL: [&str; 17] = [
+/// Small files that are wanted where they exist beside the tokenizer's, in the model's folder and in those of its modules.
+const SMALL: [&str; 8] = [
     "config.json",
     "modules.json",
     "config_sentence_transformers.json",
     "sentence_bert_config.json",
     "adapter_config.json",
     "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "sentencepiece.bpe.model",
-    "spiece.model",
     "model.safetensors.index.json",
     "pytorch_model.bin.index.json",
 ];
@@ -88,7 +80,9 @@ pub fn wanted(listed: &[Listed]) -> Result<Vec<Listed>> {
         let safe = has("model.safetensors") || has("model.safetensors.index.json");
         for file in here {
             let name = split(&file.path).1;
-            if SMALL.contains(&name) && !(safe && name == "pytorch_model.bin.index.json") {
+            if (SMALL.contains(&name) || TOKENIZER_FILES.contains(&name))
+                && !(safe && name == "pytorch_model.bin.index.json")
+            {
                 small.push(file.clone());
             } else if weights(name) {
                 large.push(file.clone());
