@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     };
     let text = std::fs::read_to_string(lines).map_err(|error| Error::config(format!("{lines}: {error}")))?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    for dtype in [Dtype::Bf16, Dtype::F32] {
+    for dtype in [Dtype::I8, Dtype::Bf16, Dtype::F32] {
         let began = Instant::now();
         let options = Options { dtype, threads, ..Options::default() };
         let mut encoder = TorchEncoder::open(&PathBuf::from(folder), &options)?;
@@ -54,7 +54,7 @@ fn main() -> Result<()> {
             peak_mib()
         );
     }
-    for multiply in [Multiply::Bf16, Multiply::OneDnn, Multiply::Blas] {
+    for multiply in [Multiply::Int8, Multiply::Bf16, Multiply::OneDnn, Multiply::Blas] {
         println!("product of [256, 768] × [768, 3072] in {multiply}: {:.0} GFLOP/s", rate(multiply)? / 1e9);
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::model::torch::diagnose::{WANTED, diagnose};
 use crate::model::torch::weights::our_cache;
 use crate::model::torch::{Device, Dtype};
 use crate::pipeline::Pipeline;
-use crate::report::format::printable;
+use crate::report::format::{plural, printable};
 use crate::report::meter::bytes;
 use crate::store::Store;
 use crate::store::open::Access;
@@ -81,11 +81,18 @@ pub(super) fn doctor(arguments: &DoctorArgs) -> Result<u8> {
 
 /// What `auto` chooses here and why: the measured rate of each way to multiply.
 fn computing() -> Result<String> {
-    let chosen = Compute::choose(Device::Auto, Dtype::Auto)?.multiply;
-    let rates: Vec<String> = [Multiply::Bf16, Multiply::OneDnn, Multiply::Blas]
+    let chosen = Compute::choose(Device::Auto, Dtype::Auto)?;
+    let gpus = chosen.iter().filter(|compute| !compute.is_cpu()).count();
+    let why = if gpus > 0 {
+        format!("{} on {}", chosen[0].multiply, plural(gpus as u64, "GPU"))
+    } else {
+        let native = if compute::multiplies_bf16() { "multiplies bf16 natively" } else { "has no bf16 of its own" };
+        format!("{} on the CPU: the processor {native}", chosen[0].multiply)
+    };
+    let rates: Vec<String> = [Multiply::Int8, Multiply::Bf16, Multiply::OneDnn, Multiply::Blas]
         .into_iter()
+        .filter(|multiply| *multiply != Multiply::Int8 || compute::multiplies_int8())
         .map(|multiply| Ok(format!("{multiply}: {:.0} GFLOP/s", compute::rate(multiply)? / 1e9)))
         .collect::<Result<_>>()?;
-    let native = if compute::multiplies_bf16() { "multiplies bf16 natively" } else { "has no bf16 of its own" };
-    Ok(format!("auto chooses {chosen}: the processor {native} ({})", rates.join("; ")))
+    Ok(format!("auto chooses {why} (CPU, measured: {})", rates.join("; ")))
 }

@@ -18,8 +18,6 @@ use crate::report::format::{count, plural, rate};
 use crate::report::meter::{Meter, left};
 use crate::report::progress::View;
 
-/// Lines in memory at once.
-const WINDOW: usize = 1_024;
 /// Bytes of a line that are read; no model reads so far.
 const LONGEST: u64 = 1 << 20;
 /// Bad lines that are named.
@@ -38,15 +36,19 @@ pub(super) struct EmbedArgs {
     /// TSV on standard output. The file appears when it is whole.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Tokens that go through the network at once. More need more memory.
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    batch_tokens: usize,
-    /// Where to compute: auto or cpu.
-    #[arg(long, default_value = "auto")]
+    /// Tokens that go through the network at once: 512 on a CPU and 32768 on a GPU, unless given. More need more memory.
+    #[arg(long, value_name = "N")]
+    batch_tokens: Option<usize>,
+    /// Where to compute: auto (all GPUs, else the CPU), cpu, cuda (all GPUs) or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// In what numbers: auto (bf16 where the processor multiplies it natively), f32 or bf16.
-    #[arg(long, default_value = "auto")]
+    /// In what numbers: auto (bf16 on a GPU and where the processor multiplies it natively, else f32), f32, bf16, f16 (GPU
+    /// only) or i8 (CPU only: twice as fast, cosines move by some hundredths).
+    #[arg(long, value_name = "DTYPE", default_value = "auto")]
     dtype: String,
+    /// Threads on a CPU; one a core, unless given.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
     /// The language that NLLB is told all texts are in, by its own name: tuk_Latn.
     #[arg(long, value_name = "NAME")]
     lang: Option<String>,
@@ -109,7 +111,7 @@ pub(super) fn embed(arguments: &EmbedArgs) -> Result<u8> {
         device,
         dtype,
         batch_tokens: arguments.batch_tokens,
-        threads: None,
+        threads: arguments.threads,
         prompt: arguments.prompt.clone(),
         lang: arguments.lang.clone(),
     };
@@ -176,8 +178,9 @@ impl Work {
     fn run(&mut self, encoder: &mut dyn Encoder, out: &mut dyn Write) -> Result<()> {
         loop {
             // Where a vector will be: the text, or nothing for a bad line that gets zeros.
-            let mut window: Vec<(u64, Option<String>)> = Vec::with_capacity(WINDOW);
-            while window.len() < WINDOW {
+            let lines = encoder.window();
+            let mut window: Vec<(u64, Option<String>)> = Vec::with_capacity(lines);
+            while window.len() < lines {
                 let Some(line) = self.lines.next()? else { break };
                 self.counts.lines += 1;
                 self.counts.long += u64::from(line.cut);

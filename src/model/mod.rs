@@ -48,6 +48,11 @@ pub trait Encoder: Send {
         None
     }
 
+    /// How many texts at once serve it best.
+    fn window(&self) -> usize {
+        1_024
+    }
+
     /// One row of [`Self::dim`] numbers a text, in the order of the texts.
     ///
     /// # Errors

@@ -33,8 +33,8 @@ pub struct Params {
     /// The language that NLLB or M2M100 is told all texts are in, by its own name (`tuk_Latn`); absent for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
-    /// In what numbers the network computes: `auto`, `f32` or `bf16`. `auto` is bf16 where the processor multiplies it
-    /// natively.
+    /// In what numbers the network computes: `auto`, `f32`, `bf16`, `f16` (GPU) or `i8` (CPU). `auto` is bf16 on a GPU
+    /// and where the processor multiplies it natively, else f32.
     pub dtype: Dtype,
     /// The lexical encoder's settings.
     pub lexical: LexicalParams,
@@ -48,11 +48,11 @@ pub struct Params {
 pub struct Limits {
     /// Texts of a unit, and rows of a shard.
     pub batch: usize,
-    /// Tokens that go through the network at once.
+    /// Tokens that go through the network at once; 0: 512 on a CPU, 32,768 on a GPU.
     pub batch_tokens: usize,
-    /// Threads of libtorch; 0: all cores.
+    /// Threads on a CPU; 0: one a core.
     pub threads: usize,
-    /// `auto` or `cpu`.
+    /// `auto` (all GPUs, else the CPU), `cpu`, `cuda` (all GPUs) or `cuda:N`.
     pub device: Device,
 }
 
@@ -73,7 +73,7 @@ impl Default for Params {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch: 4_096, batch_tokens: 512, threads: 0, device: Device::Auto }
+        Self { batch: 4_096, batch_tokens: 0, threads: 0, device: Device::Auto }
     }
 }
 
@@ -114,7 +114,7 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
     let options = Options {
         device: limits.device,
         dtype: params.dtype,
-        batch_tokens: limits.batch_tokens,
+        batch_tokens: (limits.batch_tokens > 0).then_some(limits.batch_tokens),
         threads: (limits.threads > 0).then_some(limits.threads),
         prompt: params.prompt.clone(),
         lang: params.lang.clone(),

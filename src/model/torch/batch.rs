@@ -5,6 +5,8 @@
 //! group: a *group* is rows of one width. On a CPU rows are packed, and a group is the rows of equal length; where
 //! starting a kernel costs more than a little padding (a GPU, a decoder), a batch is one group with a mask.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
@@ -168,22 +170,41 @@ pub fn rung(tokens: usize, budget: usize) -> usize {
 
 /// Splits texts of these token counts into batches of at most `budget` tokens; a longer text is a batch of its own.
 /// With `padded`, each text counts as much as the longest of its batch. Longest first: a batch that does not fit the
-/// memory shows at once, and texts of equal length stand together.
+/// memory shows at once, and texts of equal length stand together. Without padding, what room is left behind long texts
+/// is filled with the longest ones that fit, so that little of a batch is computed for nothing.
 pub fn plan(lengths: &[usize], budget: usize, padded: bool) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|&text| std::cmp::Reverse(lengths[text]));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let (mut tokens, mut longest) = (0, 0);
-    for text in order {
-        let cost = if padded { longest.max(lengths[text]) } else { lengths[text] };
-        match batches.last_mut() {
-            Some(batch) if tokens + cost <= budget => batch.push(text),
-            _ => {
-                batches.push(vec![text]);
-                (tokens, longest) = (0, lengths[text]);
-            }
+    let mut waiting: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();
+    for (text, &length) in lengths.iter().enumerate() {
+        waiting.entry(length).or_default().push_back(text);
+    }
+    // The longest waiting text of at most so many tokens.
+    let mut take = |most: usize| {
+        let mut lengths = waiting.range_mut(..=most);
+        let (&length, texts) = lengths.next_back()?;
+        let text = texts.pop_front();
+        if texts.is_empty() {
+            waiting.remove(&length);
         }
-        tokens += if padded { longest } else { lengths[text] };
+        text
+    };
+    let mut batches = Vec::new();
+    while let Some(first) = take(usize::MAX) {
+        let longest = lengths[first];
+        let (mut batch, mut tokens) = (vec![first], longest);
+        while tokens < budget {
+            let room = budget - tokens;
+            let most = if !padded {
+                room
+            } else if room >= longest {
+                longest
+            } else {
+                break;
+            };
+            let Some(text) = take(most) else { break };
+            tokens += if padded { longest } else { lengths[text] };
+            batch.push(text);
+        }
+        batches.push(batch);
     }
     batches
 }
@@ -205,12 +226,13 @@ mod tests {
 
     #[test]
     fn texts_of_like_length_share_a_batch() {
-        // 12 tokens: the row of 9 and no other; then 5 + 5 + 2 … but longest first: 5, 5; then 3, 2, 1.
-        assert_eq!(plan(&[3, 9, 5, 1, 5, 2], 12, false), [vec![1], vec![2, 4], vec![0, 5, 3]]);
+        // 12 tokens: 9 + 3; 5 + 5 + 2; what is left.
+        assert_eq!(plan(&[3, 9, 5, 1, 5, 2], 12, false), [vec![1, 0], vec![2, 4, 5], vec![3]]);
         // 3 + 3 + 2 + 1 fit 9 packed; padded they would be 12.
         assert_eq!(plan(&[3, 3, 2, 1], 9, false), [vec![0, 1, 2, 3]]);
         assert_eq!(plan(&[3, 3, 2, 1], 9, true), [vec![0, 1, 2], vec![3]]);
         assert_eq!(plan(&[30, 2], 12, false), [vec![0], vec![1]]);
+        assert_eq!(plan(&[5, 5, 1], 7, true), [vec![0], vec![1], vec![2]], "a short row costs as much as a long one");
         assert!(plan(&[], 12, true).is_empty());
     }
 

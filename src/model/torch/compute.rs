@@ -1,10 +1,13 @@
 //! Where and in which numbers a network is computed, and how its matrices are multiplied.
 //!
-//! On a CPU there are three ways, and which is fastest depends on the processor: f32 through `linear` (MKL: fast on
-//! Intel, slow on AMD), f32 through oneDNN, and bf16 through oneDNN (fast where the processor multiplies bf16 itself,
-//! several times slower than f32 elsewhere). bf16 keeps 8 bits of a number: cosines move by up to about 0.005. So the
-//! numbers' form is a property of the vectors and follows from the processor's abilities alone, the same in every run;
-//! between the two ways of f32, which differ by rounding, a measurement at the start decides.
+//! On a CPU there are four ways, and which is fastest depends on the processor: f32 through `linear` (MKL: fast on
+//! Intel, slow on AMD), f32 through oneDNN, bf16 through oneDNN (fast where the processor multiplies bf16 itself,
+//! several times slower than f32 elsewhere), and 8-bit integers ([`super::int8`]). bf16 keeps 8 bits of a number:
+//! cosines move by up to about 0.005. So the numbers' form is a property of the vectors and follows from the request
+//! and the processor's abilities alone, the same in every run; between the two ways of f32, which differ by rounding, a
+//! measurement at the start decides. i8 is never chosen, only asked for.
+//!
+//! On a GPU matrices are `linear`'s in bf16, f16 or f32.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,27 +17,58 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::error::{Error, Result};
+use super::cuda;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(into = "String", try_from = "String")]
 pub enum Device {
-    /// Whatever is fastest of what this program can use: at present the CPU.
+    /// All GPUs that this program finds, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
+    /// All GPUs, or the one of this number; the numbers are those that CUDA_VISIBLE_DEVICES leaves.
+    Cuda(Option<usize>),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(None) => f.write_str("cuda"),
+            Self::Cuda(Some(number)) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> Self {
+        device.to_string()
+    }
+}
+
+impl TryFrom<String> for Device {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
 }
 
 impl FromStr for Device {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            _ => Err(Error::config(format!("{text:?} is no device: expected auto or cpu"))),
+        let number = text.strip_prefix("cuda:").map(str::parse::<usize>);
+        match (text, number) {
+            ("auto", _) => Ok(Self::Auto),
+            ("cpu", _) => Ok(Self::Cpu),
+            ("cuda", _) => Ok(Self::Cuda(None)),
+            (_, Some(Ok(number))) => Ok(Self::Cuda(Some(number))),
+            _ => Err(Error::config(format!("{text:?} is no device: expected auto, cpu, cuda (all GPUs) or cuda:N"))),
         }
     }
 }
@@ -43,13 +77,18 @@ impl FromStr for Device {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// bf16 where the processor multiplies it natively (AVX512_BF16, Arm BF16), else f32.
+    /// bf16 on a GPU and where the processor multiplies it natively (AVX512_BF16, Arm BF16), else f32.
     #[default]
     Auto,
     /// 24 bits of precision.
     F32,
     /// 8 bits of precision, the range of f32.
     Bf16,
+    /// 11 bits of precision, numbers up to 65504; on a GPU only. T5 can overflow it.
+    F16,
+    /// Matrices and what they are multiplied with in 8-bit integers, a scale a row; all else in bf16. On a CPU only, and
+    /// only one with instructions for it. About twice as fast as bf16; cosines move by some hundredths.
+    I8,
 }
 
 impl FromStr for Dtype {
@@ -60,7 +99,9 @@ impl FromStr for Dtype {
             "auto" => Ok(Self::Auto),
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::config(format!("{text:?} is no dtype: expected auto, f32 or bf16"))),
+            "f16" => Ok(Self::F16),
+            "i8" => Ok(Self::I8),
+            _ => Err(Error::config(format!("{text:?} is no dtype: expected auto, f32, bf16, f16 or i8"))),
         }
     }
 }
@@ -68,20 +109,26 @@ impl FromStr for Dtype {
 /// How a matrix is multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Multiply {
-    /// `linear` on f32: libtorch's BLAS, here MKL.
+    /// `linear` on f32: libtorch's BLAS, MKL on a CPU.
     Blas,
     /// f32 in oneDNN's own tensors.
     OneDnn,
-    /// `linear` on bf16: libtorch gives it to oneDNN.
+    /// `linear` on bf16; on a CPU, libtorch gives it to oneDNN.
     Bf16,
+    /// `linear` on f16, on a GPU.
+    F16,
+    /// 8-bit integers, summed in 32 bits, by oneDNN.
+    Int8,
 }
 
 impl fmt::Display for Multiply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Blas => "f32, MKL",
+            Self::Blas => "f32, BLAS",
             Self::OneDnn => "f32, oneDNN",
-            Self::Bf16 => "bf16, oneDNN",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+            Self::Int8 => "i8",
         })
     }
 }
@@ -96,28 +143,76 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Chooses for this machine. The first call measures for some hundredths of a second, if there is a choice.
+    /// Chooses for this machine: one for each GPU, or one for the CPU. On a CPU, the first call measures for some
+    /// hundredths of a second, if there is a choice.
     ///
     /// # Errors
-    /// Kind `Model`, when libtorch fails.
-    pub fn choose(device: Device, dtype: Dtype) -> Result<Self> {
-        let device = match device {
-            Device::Auto | Device::Cpu => tch::Device::Cpu,
+    /// Kind `Model`: a GPU that is not there, a form of numbers that the device does not have, a failure of libtorch.
+    pub fn choose(device: Device, dtype: Dtype) -> Result<Vec<Self>> {
+        let found = match device {
+            Device::Cpu => 0,
+            Device::Auto | Device::Cuda(_) => cuda::devices(),
+        };
+        let on_cpu = device == Device::Cpu || (device == Device::Auto && (found == 0 || dtype == Dtype::I8));
+        if on_cpu {
+            return Ok(vec![Self { device: tch::Device::Cpu, multiply: multiply_on_cpu(dtype)? }]);
+        }
+        let numbers = match device {
+            Device::Cuda(Some(number)) if number >= found => {
+                return Err(Error::new(
+                    ErrorKind::Model,
+                    format!("cuda:{number} is not there: {}; see `kopri doctor`", cuda::explain()),
+                ));
+            }
+            Device::Cuda(Some(number)) => number..number + 1,
+            _ if found == 0 => {
+                return Err(Error::new(ErrorKind::Model, format!("no GPU: {}; see `kopri doctor`", cuda::explain())));
+            }
+            _ => 0..found,
         };
         let multiply = match dtype {
-            Dtype::Bf16 => Multiply::Bf16,
-            Dtype::Auto if multiplies_bf16() => Multiply::Bf16,
-            Dtype::Auto | Dtype::F32 => fastest_f32()?,
+            Dtype::Auto | Dtype::Bf16 => Multiply::Bf16,
+            Dtype::F16 => Multiply::F16,
+            Dtype::F32 => Multiply::Blas,
+            Dtype::I8 => return Err(Error::new(ErrorKind::Model, "i8 is computed on a CPU only: give the device cpu")),
         };
-        Ok(Self { device, multiply })
+        Ok(numbers.map(|number| Self { device: tch::Device::Cuda(number), multiply }).collect())
     }
 
-    /// The kind of hidden states and matrices.
+    /// The kind of hidden states, and of matrices unless they are integers.
     pub fn kind(&self) -> Kind {
         match self.multiply {
             Multiply::Blas | Multiply::OneDnn => Kind::Float,
-            Multiply::Bf16 => Kind::BFloat16,
+            Multiply::Bf16 | Multiply::Int8 => Kind::BFloat16,
+            Multiply::F16 => Kind::Half,
         }
+    }
+
+    /// What an id carries for numbers other than f32: `-bf16`.
+    pub fn suffix(&self) -> &'static str {
+        match self.multiply {
+            Multiply::Blas | Multiply::OneDnn => "",
+            Multiply::Bf16 => "-bf16",
+            Multiply::F16 => "-f16",
+            Multiply::Int8 => "-i8",
+        }
+    }
+
+    /// Whether it is the CPU: rows without padding then, see [`super::batch`].
+    pub fn is_cpu(&self) -> bool {
+        self.device == tch::Device::Cpu
+    }
+}
+
+fn multiply_on_cpu(dtype: Dtype) -> Result<Multiply> {
+    let wrong = |what: &str| Err(Error::new(ErrorKind::Model, what));
+    match dtype {
+        Dtype::Bf16 => Ok(Multiply::Bf16),
+        Dtype::Auto if multiplies_bf16() => Ok(Multiply::Bf16),
+        Dtype::Auto | Dtype::F32 => fastest_f32(),
+        Dtype::F16 => wrong("f16 is computed on a GPU only: give the dtype bf16 or f32"),
+        Dtype::I8 if multiplies_int8() => Ok(Multiply::Int8),
+        Dtype::I8 => wrong("this processor has no instructions for i8 (AVX512_VNNI): give the dtype auto"),
     }
 }
 
@@ -128,6 +223,14 @@ pub fn multiplies_bf16() -> bool {
     #[cfg(target_arch = "aarch64")]
     return std::arch::is_aarch64_feature_detected!("bf16");
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+/// Whether the processor has instructions for products of 8-bit integers that sum in 32 bits without overflow.
+pub fn multiplies_int8() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
 
@@ -170,14 +273,18 @@ mod tests {
 
     #[test]
     fn the_form_of_numbers_follows_from_the_request_and_the_processor() {
-        let kind = |dtype| Compute::choose(Device::Auto, dtype).unwrap().kind();
+        let kind = |dtype| Compute::choose(Device::Cpu, dtype).unwrap()[0].kind();
         assert_eq!(kind(Dtype::F32), Kind::Float);
         assert_eq!(kind(Dtype::Bf16), Kind::BFloat16);
         assert_eq!(kind(Dtype::Auto) == Kind::BFloat16, multiplies_bf16());
-        assert_eq!(
-            Compute::choose(Device::Cpu, Dtype::F32).unwrap(),
-            Compute::choose(Device::Auto, Dtype::F32).unwrap()
-        );
+        // Not on this device, and said so.
+        let refused = |device, dtype| Compute::choose(device, dtype).unwrap_err().to_string();
+        assert!(refused(Device::Cpu, Dtype::F16).contains("on a GPU only"));
+        assert!(refused(Device::Cuda(Some(99)), Dtype::Auto).contains("cuda:99 is not there"));
+        match Compute::choose(Device::Auto, Dtype::I8) {
+            Ok(chosen) => assert_eq!((chosen[0].multiply, chosen[0].is_cpu()), (Multiply::Int8, true)),
+            Err(error) => assert!(!multiplies_int8() && error.to_string().contains("AVX512_VNNI")),
+        }
     }
 
     #[test]
@@ -192,6 +299,12 @@ mod tests {
     fn names_are_read_and_others_named() {
         assert_eq!("bf16".parse::<Dtype>().unwrap(), Dtype::Bf16);
         assert!("fp8".parse::<Dtype>().unwrap_err().to_string().contains("\"fp8\" is no dtype"));
-        assert!("tpu".parse::<Device>().unwrap_err().to_string().contains("\"tpu\" is no device"));
+        for wrong in ["tpu", "cuda:", "cuda:x", "cuda:-1"] {
+            let message = wrong.parse::<Device>().unwrap_err().to_string();
+            assert!(message.contains(&format!("{wrong:?} is no device")), "{message}");
+        }
+        for device in [Device::Auto, Device::Cpu, Device::Cuda(None), Device::Cuda(Some(3))] {
+            assert_eq!(device.to_string().parse::<Device>().unwrap(), device);
+        }
     }
 }

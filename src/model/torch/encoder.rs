@@ -1,18 +1,17 @@
 //! The encoder that stages use: a folder of sentence-transformers, opened; texts in, unit vectors out.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
-use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
-use super::batch::{Batch, Numbering, plan, rung};
 use super::compute::{Compute, Device, Dtype};
-use super::languages;
-use super::network::{Network, NetworkConfig};
+use super::crew::{Crew, Making, Replica};
+use super::network::NetworkConfig;
 use super::pooling::Head;
+use super::texts::TextReader;
 use super::weights::Checkpoint;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
 use crate::model::{Encoder, ModelId, Tally};
@@ -23,15 +22,15 @@ use crate::record::id::hash_parts;
 const VERSION: u32 = 2;
 
 /// How to open and run a model. Only `prompt`, `lang` and `dtype` change its vectors (beyond rounding), and so its id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Where to compute.
     pub device: Device,
     /// In what numbers.
     pub dtype: Dtype,
-    /// Tokens in a batch. More need more memory, not always less time.
-    pub batch_tokens: usize,
-    /// Threads inside libtorch's operations, for the whole process; `None` leaves libtorch's own choice.
+    /// Tokens in a batch; `None` for 512 on a CPU and 32,768 on a GPU. More need more memory, not always less time.
+    pub batch_tokens: Option<usize>,
+    /// Threads that work on a CPU; `None` for one a core.
     pub threads: Option<usize>,
     /// Put before every text (multilingual-e5 wants `query: `); `None` takes the prompt that the folder names, if any.
     pub prompt: Option<String>,
@@ -40,24 +39,15 @@ pub struct Options {
     pub lang: Option<String>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { device: Device::Auto, dtype: Dtype::Auto, batch_tokens: 512, threads: None, prompt: None, lang: None }
-    }
-}
+/// Texts that are tokenized while the ones before them are computed.
+const AHEAD: usize = 16_384;
 
 /// An encoder with its tokenizer and head.
 #[derive(Debug)]
 pub struct TorchEncoder {
     id: ModelId,
     texts: TextReader,
-    network: Network,
-    head: Head,
-    /// The padding token. Masked, so any would do.
-    pad: i64,
-    numbering: Numbering,
-    compute: Compute,
-    batch_tokens: usize,
+    crew: Crew,
     dim: usize,
     tally: Tally,
 }
@@ -79,15 +69,12 @@ impl TorchEncoder {
     /// As [`Self::open`].
     pub fn open_as(folder: &Path, opening: &Opening, options: &Options) -> Result<Self> {
         Compute::choose(options.device, options.dtype)
-            .and_then(|compute| Self::open_on(&ModelFolder::open(folder, opening)?, options, compute))
+            .and_then(|computes| Self::open_on(&ModelFolder::open(folder, opening)?, options, &computes))
             .map_err(|error| error.while_doing(format!("opening the model {}", folder.display())))
     }
 
-    fn open_on(model: &ModelFolder, options: &Options, compute: Compute) -> Result<Self> {
+    fn open_on(model: &ModelFolder, options: &Options, computes: &[Compute]) -> Result<Self> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Model, what));
-        if let Some(threads) = options.threads {
-            tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
-        }
         let _no_grad = tch::no_grad_guard();
         let config = NetworkConfig::read(&model.transformer)?;
         let prompt = match &options.prompt {
@@ -98,40 +85,32 @@ impl TorchEncoder {
         let texts = TextReader::open(model, prompt, language(&config, options)?, max_tokens, config.vocab_size())?;
 
         let checkpoint = Checkpoint::open_with(&model.transformer, model.adapter.as_deref())?;
-        let network = config.load(&checkpoint, compute)?;
-        let head = Head::load(&model.pooling, &model.head, config.width(), compute.device)?;
+        let replicas = computes
+            .iter()
+            .map(|&compute| {
+                let network = config.load(&checkpoint, compute)?;
+                let head = Head::load(&model.pooling, &model.head, config.width(), compute.device)?;
+                Ok(Replica { network, head, compute })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let Some(Replica { head, compute, .. }) = replicas.first() else {
+            return Err(Error::bug("no device to compute on"));
+        };
         let dim = match model.truncate_dim {
             Some(0) => return wrong("truncate_dim is 0".to_owned()),
             Some(first) => first.min(head.dim()),
             None => head.dim(),
         };
-        let id = identify(model, &config, &texts, &checkpoint, &head, dim, compute)?;
-        let (pad, numbering) = (config.pad(), config.numbering());
-        Ok(Self {
-            id,
-            texts,
-            network,
-            head,
-            pad,
-            numbering,
-            compute,
-            batch_tokens: options.batch_tokens.max(1),
+        let id = identify(model, &config, &texts, &checkpoint, head, dim, *compute)?;
+        let making = Making {
+            pad: config.pad(),
+            numbering: config.numbering(),
             dim,
-            tally: Tally::default(),
-        })
-    }
-
-    /// The vectors of one batch, row by row, not yet of unit length.
-    fn encode_batch(&self, rows: &[&[i64]]) -> Result<Vec<f32>> {
-        let size = rung(rows.iter().map(|row| row.len()).sum(), self.batch_tokens);
-        let batch = Batch::packed(rows, size, self.pad, self.numbering, self.compute.device)?;
-        let hidden = self.network.forward(&batch)?;
-        let vectors = self.head.forward(&hidden, &batch, self.texts.skipped)?; // [B, head's dim]
-        let vectors =
-            vectors.f_slice(1, 0, i64::try_from(self.dim).ok(), 1)?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
-        let mut numbers = vec![0.0; rows.len() * self.dim];
-        vectors.f_copy_data(&mut numbers, rows.len() * self.dim)?;
-        Ok(numbers)
+            batch_tokens: options.batch_tokens,
+            padded: !compute.is_cpu(),
+            threads: options.threads,
+        };
+        Ok(Self { id, texts, crew: Crew::new(replicas, making)?, dim, tally: Tally::default() })
     }
 }
 
@@ -148,28 +127,39 @@ impl Encoder for TorchEncoder {
         Some(self.tally)
     }
 
+    fn window(&self) -> usize {
+        self.crew.window()
+    }
+
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
-        let _no_grad = tch::no_grad_guard(); // counts for this thread only, so not once at opening
-        let ids: Vec<Vec<i64>> =
-            texts.par_iter().enumerate().map(|(index, text)| self.texts.read(index, text)).collect::<Result<_>>()?;
-        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
-        self.tally.tokens += lengths.iter().sum::<usize>() as u64;
-        self.tally.truncated += self.texts.truncated.swap(0, Ordering::Relaxed);
-        let mut data = vec![0.0_f32; texts.len() * self.dim];
-        for batch in plan(&lengths, self.batch_tokens, false) {
-            let rows: Vec<&[i64]> = batch.iter().map(|&text| ids[text].as_slice()).collect();
-            let vectors = self.encode_batch(&rows).map_err(|error| {
-                error.while_doing(format!(
-                    "encoding {} texts, the longest of {} tokens, with {}",
-                    rows.len(),
-                    rows[0].len(),
-                    self.id
-                ))
-            })?;
-            for (&text, vector) in batch.iter().zip(vectors.chunks_exact(self.dim)) {
-                data[text * self.dim..(text + 1) * self.dim].copy_from_slice(vector);
+        let mut data = Vec::with_capacity(texts.len() * self.dim);
+        let (reader, crew) = (&self.texts, &self.crew);
+        let mut tokens = 0;
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(1);
+            scope.spawn(move || {
+                for (number, part) in texts.chunks(AHEAD).enumerate() {
+                    let ids: Result<Vec<Vec<i64>>> = part
+                        .par_iter()
+                        .enumerate()
+                        .map(|(index, text)| reader.read(number * AHEAD + index, text))
+                        .collect();
+                    // Nobody listens any more when a part has failed.
+                    if sender.send(ids).is_err() {
+                        break;
+                    }
+                }
+            });
+            for ids in receiver {
+                let ids = ids?;
+                tokens += ids.iter().map(Vec::len).sum::<usize>() as u64;
+                data.extend(crew.encode(&ids, reader.skipped)?);
             }
-        }
+            Ok(())
+        })
+        .map_err(|error: Error| error.while_doing(format!("encoding with {}", self.id)))?;
+        self.tally.tokens += tokens;
+        self.tally.truncated += self.texts.take_truncated();
         Vectors::normalised(self.dim, data)
     }
 }
@@ -185,138 +175,6 @@ fn language<'a>(config: &NetworkConfig, options: &'a Options) -> Result<Option<(
             Err(Error::config(format!("lang is {lang:?}, and {} knows no languages: leave it out", config.describe())))
         }
         (_, None) => Ok(None),
-    }
-}
-
-/// Texts to token ids.
-#[derive(Debug)]
-struct TextReader {
-    tokenizer: Tokenizer,
-    /// Hash of tokenizer.json.
-    hash: blake3::Hash,
-    prompt: String,
-    /// The language token's name, or nothing.
-    language: String,
-    /// How many tokens the prompt alone has, special tokens not counted.
-    prompt_tokens: usize,
-    /// How many tokens at the start of each row the pooling leaves out: none, or the prompt's, the special ones before
-    /// it included.
-    skipped: usize,
-    lower_case: bool,
-    max_tokens: usize,
-    vocab_size: i64,
-    /// Texts that were cut since it was last asked.
-    truncated: AtomicU64,
-}
-
-impl TextReader {
-    fn open(
-        model: &ModelFolder,
-        prompt: String,
-        language: Option<(&str, i64)>,
-        max_tokens: usize,
-        vocab_size: i64,
-    ) -> Result<Self> {
-        let path = model.tokenizer.join("tokenizer.json");
-        let doing = || format!("reading the tokenizer {}", path.display());
-        let bytes = files::read(&path).context(ErrorKind::Model, doing)?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).context(ErrorKind::Model, doing)?;
-        // Files carry the padding and truncation of their last use; ours is by batch and by the model's limit.
-        tokenizer.with_padding(None);
-        if let Some((language, end)) = language {
-            languages::read_as(&mut tokenizer, language, end)?;
-        }
-        let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
-        if max_tokens <= special {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("its limit of {max_tokens} tokens leaves no room beside {special} special tokens"),
-            ));
-        }
-        let direction = if model.truncate_left { TruncationDirection::Left } else { TruncationDirection::Right };
-        let limit = TruncationParams { max_length: max_tokens, direction, ..TruncationParams::default() };
-        tokenizer.with_truncation(Some(limit)).context(ErrorKind::Model, doing)?;
-
-        let hash = blake3::hash(&bytes);
-        let language = language.map_or_else(String::new, |(name, _)| name.to_owned());
-        let lower_case = model.lower_case;
-        let mut texts = Self {
-            tokenizer,
-            hash,
-            prompt,
-            language,
-            prompt_tokens: 0,
-            skipped: 0,
-            lower_case,
-            max_tokens,
-            vocab_size,
-            truncated: AtomicU64::new(0),
-        };
-        // Without the space at its end, which may be a token of its own or go into the text's first.
-        texts.prompt_tokens = texts.tokenize(texts.prompt.trim_end())?.1;
-        if !model.pooling.include_prompt && !texts.prompt.is_empty() {
-            texts.skipped = texts.prompt_length()?;
-        }
-        Ok(texts)
-    }
-
-    /// The ids of a text, special tokens included, and how many others there are. The prompt is not added.
-    fn tokenize(&self, text: &str) -> Result<(Vec<i64>, usize)> {
-        let lower: String;
-        let text = if self.lower_case {
-            lower = text.chars().flat_map(char::to_lowercase).collect();
-            &lower
-        } else {
-            text
-        };
-        let encoding = self.tokenizer.encode_fast(text, true).context(ErrorKind::Model, || "tokenizing".to_owned())?;
-        // What was cut off comes back as further pieces.
-        self.truncated.fetch_add(u64::from(!encoding.get_overflowing().is_empty()), Ordering::Relaxed);
-        let own = encoding.get_special_tokens_mask().iter().filter(|&&special| special == 0).count();
-        Ok((encoding.get_ids().iter().map(|&id| i64::from(id)).collect(), own))
-    }
-
-    /// As sentence-transformers counts it: the prompt's tokens with its special ones, less the one at the end.
-    fn prompt_length(&self) -> Result<usize> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(self.prompt.as_str(), true)
-            .context(ErrorKind::Model, || "tokenizing".to_owned())?;
-        let ends_special = encoding.get_special_tokens_mask().last() == Some(&1);
-        Ok(encoding.len() - usize::from(ends_special))
-    }
-
-    /// The ids of the text with this index, after the prompt. A text without a token of its own is an error: its vector
-    /// would be that of the special tokens, the same for all such texts.
-    fn read(&self, index: usize, text: &str) -> Result<Vec<i64>> {
-        let (ids, own) = if self.prompt.is_empty() {
-            self.tokenize(text)?
-        } else {
-            self.tokenize(&format!("{}{text}", self.prompt))?
-        };
-        // Some tokenizers make a token of white space. Behind a prompt, tokens may merge: when there are no more than
-        // the prompt's, the text is looked at alone.
-        let none = own <= self.prompt_tokens && (self.prompt_tokens == 0 || self.tokenize(text)?.1 == 0);
-        if none || text.trim().is_empty() {
-            return Err(Error::new(ErrorKind::Model, format!("text {index} has no token: {text:?}")));
-        }
-        if ids.len() <= self.skipped {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("text {index} has no token behind the prompt's {} that counts: {text:?}", self.skipped),
-            ));
-        }
-        if let Some(unknown) = ids.iter().find(|&&id| id >= self.vocab_size) {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!(
-                    "text {index} has the token {unknown}, and the model knows {} only: tokenizer.json is of another \
-                     model",
-                    self.vocab_size
-                ),
-            ));
-        }
-        Ok(ids)
     }
 }
 
@@ -354,10 +212,7 @@ fn identify(
         vec![settings.as_bytes(), texts.prompt.as_bytes(), texts.hash.as_bytes(), &configuration, weights.as_bytes()];
     parts.extend(head.hashes().iter().map(|hash| hash.as_bytes().as_slice()));
     let hash = hash_parts(&parts).to_hex();
-    let form = match compute.kind() {
-        tch::Kind::BFloat16 => "-bf16",
-        _ => "",
-    };
+    let form = compute.suffix();
     Ok(ModelId(format!("{}-{}{form}-{}", config.describe(), modes.join("+"), &hash[..16])))
 }
 
@@ -369,7 +224,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::model::torch::compute::Multiply;
+    use crate::model::torch::compute::{Multiply, multiplies_int8};
 
     const FOLDERS: [&str; 3] = ["bert-cls-dense", "xlmr-mean", "bert-lora"];
 
@@ -424,16 +279,21 @@ mod tests {
         for name in FOLDERS {
             let golden = golden(name);
             let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
-            for (multiply, allowed) in [(Multiply::Blas, 1e-5), (Multiply::OneDnn, 1e-5), (Multiply::Bf16, 2e-2)] {
+            let ways =
+                [(Multiply::Blas, 1e-5), (Multiply::OneDnn, 1e-5), (Multiply::Bf16, 2e-2), (Multiply::Int8, 4e-2)];
+            for (multiply, allowed) in ways.into_iter().filter(|way| way.0 != Multiply::Int8 || multiplies_int8()) {
                 let compute = Compute { device: tch::Device::Cpu, multiply };
-                let mut encoder =
-                    TorchEncoder::open_on(&ModelFolder::read(&folder(name)).unwrap(), &Options::default(), compute)
-                        .unwrap();
-                let vectors = encoder.encode(&texts).unwrap();
-                assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), encoder.dim()));
-                for (entry, vector) in golden.iter().zip(vectors.iter()) {
-                    let difference = worst(&entry.vector, vector);
-                    assert!(difference <= allowed, "{name}, {multiply}: {difference} for {:?}", entry.text);
+                let model = ModelFolder::read(&folder(name)).unwrap();
+                let mut encoder = TorchEncoder::open_on(&model, &Options::default(), &[compute]).unwrap();
+                // Packed as on a CPU, and padded as on a GPU.
+                for padded in [false, true] {
+                    encoder.crew.making.padded = padded;
+                    let vectors = encoder.encode(&texts).unwrap();
+                    assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), encoder.dim()));
+                    for (entry, vector) in golden.iter().zip(vectors.iter()) {
+                        let difference = worst(&entry.vector, vector);
+                        assert!(difference <= allowed, "{name}, {multiply}: {difference} for {:?}", entry.text);
+                    }
                 }
             }
         }
@@ -445,8 +305,8 @@ mod tests {
             let golden = golden(name);
             let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
             let together = open(&folder(name)).encode(&texts).unwrap();
-            for batch_tokens in [1, 60] {
-                let options = Options { batch_tokens, ..exact() };
+            for (batch_tokens, threads) in [(1, 1), (60, 3)] {
+                let options = Options { batch_tokens: Some(batch_tokens), threads: Some(threads), ..exact() };
                 let apart = TorchEncoder::open(&folder(name), &options).unwrap().encode(&texts).unwrap();
                 assert!(worst(apart.data(), together.data()) <= 1e-6);
             }
@@ -478,7 +338,7 @@ mod tests {
         let original = id(&folder("xlmr-mean"), &plain);
         assert!(original.starts_with("xlm-roberta-2x32-mean-"), "{original}");
 
-        let same = Options { batch_tokens: 7, prompt: Some("query: ".to_owned()), ..Options::default() };
+        let same = Options { batch_tokens: Some(7), prompt: Some("query: ".to_owned()), ..Options::default() };
         assert_eq!(id(&folder("xlmr-mean"), &same), original, "the default prompt, given by hand");
         let other = Options { prompt: Some("passage: ".to_owned()), ..Options::default() };
         assert_ne!(id(&folder("xlmr-mean"), &other), original);

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::compute::{Compute, Multiply};
+use super::int8::Int8Matrix;
 use crate::error::{Error, ErrorKind, Result};
 
 /// y = x·Wᵀ + b.
@@ -42,19 +43,23 @@ impl Linear {
         Ok(match compute.multiply {
             Multiply::OneDnn => {
                 let bias = self.bias.map(|bias| bias.f_to_mkldnn(None)).transpose()?;
-                Matrix { linear: Self { weight: self.weight.f_to_mkldnn(None)?, bias }, one_dnn: true }
+                Matrix::OneDnn(Self { weight: self.weight.f_to_mkldnn(None)?, bias })
             }
-            Multiply::Blas | Multiply::Bf16 => Matrix { linear: self, one_dnn: false },
+            Multiply::Int8 => Matrix::Int8(Int8Matrix::new(&self)?),
+            Multiply::Blas | Multiply::Bf16 | Multiply::F16 => Matrix::Plain(self),
         })
     }
 }
 
 /// A [`Linear`] in the form in which this machine multiplies it fastest.
 #[derive(Debug)]
-pub struct Matrix {
-    linear: Linear,
-    /// Whether weight and bias are oneDNN's own tensors.
-    one_dnn: bool,
+pub enum Matrix {
+    /// As it is.
+    Plain(Linear),
+    /// Weight and bias are oneDNN's own tensors.
+    OneDnn(Linear),
+    /// Rounded to 8-bit integers.
+    Int8(Int8Matrix),
 }
 
 impl Matrix {
@@ -63,11 +68,14 @@ impl Matrix {
     /// # Errors
     /// Kind `Model`, when libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if !self.one_dnn {
-            return self.linear.forward(x);
+        match self {
+            Self::Plain(linear) => linear.forward(x),
+            Self::OneDnn(Linear { weight, bias }) => {
+                let x = x.f_contiguous()?.f_to_mkldnn(None)?;
+                Ok(x.f_mkldnn_linear(weight, bias.as_ref())?.f_to_dense(None, false)?)
+            }
+            Self::Int8(matrix) => matrix.forward(x),
         }
-        let x = x.f_contiguous()?.f_to_mkldnn(None)?;
-        Ok(x.f_mkldnn_linear(&self.linear.weight, self.linear.bias.as_ref())?.f_to_dense(None, false)?)
     }
 }
 

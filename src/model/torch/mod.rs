@@ -1,5 +1,5 @@
 //! Encoders and translators on libtorch: checkpoints as sentence-transformers and transformers publish them, computed
-//! on the CPU in bf16 or f32.
+//! on the CPU in bf16, f32 or 8-bit integers, or on GPUs.
 //!
 //! ```text
 //! texts ─ tokenizer ─▶ ids ─ batch ─▶ [N] ─ network ─▶ [N, d] ─ pooling ─▶ [B, dim] ─▶ unit rows, in input order
@@ -14,10 +14,13 @@ pub mod batch;
 pub mod bert;
 pub mod compute;
 pub mod config;
+mod crew;
+pub mod cuda;
 pub mod decoder;
 pub mod diagnose;
 pub mod encoder;
 pub mod generate;
+pub mod int8;
 pub mod languages;
 pub mod layers;
 pub mod lora;
@@ -26,6 +29,7 @@ pub mod network;
 pub mod pooling;
 pub mod save;
 pub mod t5;
+mod texts;
 pub mod translator;
 pub mod weights;
 

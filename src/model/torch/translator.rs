@@ -106,7 +106,10 @@ impl NllbTranslator {
         let _no_grad = tch::no_grad_guard();
         let config = M2m100Config::read(folder)?;
         check(&options, &config)?;
-        let compute = Compute::choose(options.device, options.dtype)?;
+        // One sentence's tokens wait for each other: a second device would have nothing to do.
+        let compute = *Compute::choose(options.device, options.dtype)?
+            .first()
+            .ok_or_else(|| Error::bug("no device to compute on"))?;
 
         let path = folder.join("tokenizer.json");
         let doing = || format!("reading the tokenizer {}", path.display());
@@ -152,10 +155,7 @@ impl NllbTranslator {
     /// The name of all that a translation depends on.
     fn identify(&self) -> ModelId {
         let TranslatorOptions { source, target, search, max_length, growth, .. } = &self.options;
-        let form = match self.compute.kind() {
-            tch::Kind::BFloat16 => "-bf16",
-            _ => "",
-        };
+        let form = self.compute.suffix();
         let settings = format!("{VERSION} {search:?} {max_length} {growth:?} {}{form}", self.max_source());
         let parts: [&[u8]; 4] = [settings.as_bytes(), source.as_bytes(), target.as_bytes(), self.files.as_bytes()];
         let hash = hash_parts(&parts).to_hex();
@@ -174,7 +174,7 @@ impl NllbTranslator {
         let [layers, width, vocabulary] =
             [signed(self.config.decoder_layers), self.config.d_model, self.config.vocab_size]
                 .map(|count| usize::try_from(count).unwrap_or(0));
-        let number = if self.compute.kind() == tch::Kind::BFloat16 { 2 } else { 4 };
+        let number = self.compute.kind().elt_size_in_bytes();
         let kept = self.options.max_length * layers * width * 2 * number * 2;
         self.options.search.beams * (kept + vocabulary * 4 * 3)
     }
