@@ -49,12 +49,16 @@ pub(super) struct EmbedArgs {
     /// Threads on a CPU; one a core, unless given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// The language that NLLB is told all texts are in, by its own name: tuk_Latn.
+    /// The language that NLLB is told all texts are in, by its own name or code: tuk_Latn, tk.
     #[arg(long, value_name = "NAME")]
     lang: Option<String>,
     /// Put before every text (multilingual-e5 wants "query: "); without it, what the model's folder names, if anything.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
+    /// Multiply a LoRA adapter beside its base's matrices instead of merging it: slower, and nothing of it is lost in the
+    /// rounding of bf16 or i8.
+    #[arg(long)]
+    adapter_apart: bool,
     /// What becomes of a line that is empty, not UTF-8 or without a token.
     #[arg(long, value_enum, default_value = "error", value_name = "WHAT")]
     on_bad_line: OnBad,
@@ -81,7 +85,7 @@ not grow with the input.
 Examples:
   kopri embed --model sentence-transformers/LaBSE --input ru.txt --out ru.npy
   kopri embed --model models/mine --prompt 'query: ' --out tk.safetensors < tk.txt
-  kopri embed --model nllb-folder --lang rus_Cyrl --dtype f32 --input ru.txt --out ru.npy
+  kopri embed --model nllb-folder --lang ru --dtype f32 --input ru.txt --out ru.npy
   kopri embed --model xlm-roberta-folder --pooling mean --on-bad-line zero --input a.txt --out a.npy
   echo 'köpri' | kopri embed --model models/mine --out -";
 
@@ -114,9 +118,13 @@ pub(super) fn embed(arguments: &EmbedArgs) -> Result<u8> {
         threads: arguments.threads,
         prompt: arguments.prompt.clone(),
         lang: arguments.lang.clone(),
+        adapter_apart: arguments.adapter_apart,
     };
     let (folder, opening) = arguments.model.open()?;
     let mut encoder = model::open_as(&folder, &opening, &options)?;
+    if let (Some(remark), false) = (encoder.remark(), arguments.quiet) {
+        say(remark);
+    }
     let mut work = Work {
         lines: Lines { input: BufReader::with_capacity(1 << 16, input), number: 0, bytes: 0 },
         name: arguments.input.display().to_string(),

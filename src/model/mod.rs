@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::error::Result;
-use crate::record::Vectors;
+use crate::record::{Language, Vectors};
 
 pub mod adapter;
 pub mod cache;
@@ -48,6 +48,11 @@ pub trait Encoder: Send {
         None
     }
 
+    /// What its user should know of its opening; one line.
+    fn remark(&self) -> Option<&str> {
+        None
+    }
+
     /// How many texts at once serve it best.
     fn window(&self) -> usize {
         1_024
@@ -58,6 +63,15 @@ pub trait Encoder: Send {
     /// # Errors
     /// Kind `Model`; a text without any token is one, and the message names its index.
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors>;
+
+    /// As [`Self::encode`], of texts with their languages, which a model that must know them is told.
+    ///
+    /// # Errors
+    /// As [`Self::encode`]; a language that such a model does not have is one.
+    fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Vectors> {
+        let texts: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
+        self.encode(&texts)
+    }
 }
 
 /// Opens a model folder: a static embedding, or a network on libtorch.

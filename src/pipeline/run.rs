@@ -326,6 +326,9 @@ impl Driver<'_> {
         if let (Stage::Extract, Some(shelves)) = (stage, &self.session.shelves) {
             tally.notes.extend_from_slice(&shelves.notes);
         }
+        if let (Stage::Embed, Some(encoder)) = (stage, &self.session.encoder) {
+            tally.notes.extend(encoder.remark().map(str::to_owned));
+        }
         tally.time = began.elapsed();
         if announced {
             let note = tally.note();

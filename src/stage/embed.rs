@@ -9,7 +9,7 @@ use crate::model::lexical::{Lexical, LexicalParams};
 use crate::model::sentence_transformers::{Opening, PoolingMode};
 use crate::model::torch::{Device, Dtype, Options};
 use crate::model::{Encoder, ModelId};
-use crate::record::TextId;
+use crate::record::{Language, TextId};
 
 /// Raised when the same model gives other vectors.
 pub const VERSION: u32 = 1;
@@ -30,12 +30,16 @@ pub struct Params {
     pub normalize: Option<bool>,
     /// Put before every text (multilingual-e5 wants `query: `); absent: what the folder names, if anything.
     pub prompt: Option<String>,
-    /// The language that NLLB or M2M100 is told all texts are in, by its own name (`tuk_Latn`); absent for the others.
+    /// The language that NLLB or M2M100 is told all texts are in, by its own name (`tuk_Latn`) or code (`tk`). Absent: each
+    /// text's own. Other models are told none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
     /// In what numbers the network computes: `auto`, `f32`, `bf16`, `f16` (GPU) or `i8` (CPU). `auto` is bf16 on a GPU
     /// and where the processor multiplies it natively, else f32.
     pub dtype: Dtype,
+    /// Whether a LoRA adapter is multiplied beside its base's matrices instead of being merged: slower, and nothing of it
+    /// is lost in the rounding of bf16 or i8.
+    pub adapter_apart: bool,
     /// The lexical encoder's settings.
     pub lexical: LexicalParams,
     /// What cannot change a vector.
@@ -65,6 +69,7 @@ impl Default for Params {
             prompt: None,
             lang: None,
             dtype: Dtype::Auto,
+            adapter_apart: false,
             lexical: LexicalParams::default(),
             limits: Limits::default(),
         }
@@ -118,6 +123,7 @@ fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Op
         threads: (limits.threads > 0).then_some(limits.threads),
         prompt: params.prompt.clone(),
         lang: params.lang.clone(),
+        adapter_apart: params.adapter_apart,
     };
     let opening = Opening { pooling: params.pooling, normalize: params.normalize.unwrap_or(false), base: None };
     Ok(Some(crate::model::open_as(&path, &opening, &options)?))
@@ -149,8 +155,8 @@ pub struct Queue {
     left: u64,
 }
 
-fn batch_name(texts: &[(TextId, String)]) -> String {
-    let ids: Vec<String> = texts.iter().map(|(id, _)| id.to_string()).collect();
+fn batch_name(texts: &[(TextId, Language, String)]) -> String {
+    let ids: Vec<String> = texts.iter().map(|(id, ..)| id.to_string()).collect();
     combined(&ids.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -163,15 +169,15 @@ pub fn prepare(look: &Look<'_>, params: &Params, session: &mut Session) -> Resul
     let model = encoder.id().0.clone();
     let queue = session.queue.as_mut().ok_or_else(|| Error::bug("embedding without a queue"))?;
     let batch = look.store.texts_without_vector(&model, look.languages.both(), queue.after, params.limits.batch)?;
-    queue.after = batch.last().map(|(text, _)| *text);
+    queue.after = batch.last().map(|(text, ..)| *text);
     queue.left = queue.left.saturating_sub(batch.len() as u64);
-    let texts: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-    let vectors = encoder.encode(&texts)?;
+    let texts: Vec<(Language, &str)> = batch.iter().map(|(_, language, text)| (*language, text.as_str())).collect();
+    let vectors = encoder.encode_tagged(&texts)?;
     let name = batch_name(&batch);
     let file = format!("{model}/{name}.f16");
     look.store.write_shard_file(&file, &vectors)?;
     let (dim, count) = (vectors.dim(), batch.len() as f64);
-    let texts = batch.into_iter().map(|(id, _)| id).collect();
+    let texts = batch.into_iter().map(|(id, ..)| id).collect();
     Ok(Box::new(move || {
         Ok(Output {
             records: Records::Shard { model, file, dim, texts },

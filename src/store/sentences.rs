@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Store, Writer, parsed_option};
+use super::{Store, Writer, parsed, parsed_option};
 use crate::error::Result;
 use crate::record::{DocumentId, Language, Sentence, SentenceId, TextId};
 
@@ -94,6 +94,7 @@ impl Store {
     }
 
     /// Texts of two languages that have no vector of a model yet, at most `limit`, by id, from the one behind `after` on.
+    /// A text that occurs in both comes as one of the language whose code is first.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -103,11 +104,11 @@ impl Store {
         languages: [Language; 2],
         after: Option<TextId>,
         limit: usize,
-    ) -> Result<Vec<(TextId, String)>> {
+    ) -> Result<Vec<(TextId, Language, String)>> {
         self.rows(
             "listing texts without a vector",
             // By the index on texts, so that a batch costs what it holds and no batch sorts the corpus.
-            "SELECT text_id, min(text) FROM sentence INDEXED BY sentence_text WHERE text_id > ?5 AND language IN (?2, ?3)
+            "SELECT text_id, min(language), min(text) FROM sentence INDEXED BY sentence_text WHERE text_id > ?5 AND language IN (?2, ?3)
                AND NOT EXISTS (SELECT 1 FROM vector WHERE model = ?1 AND vector.text_id = sentence.text_id)
              GROUP BY text_id ORDER BY text_id LIMIT ?4",
             params![
@@ -117,7 +118,7 @@ impl Store {
                 i64::try_from(limit).unwrap_or(i64::MAX),
                 after.map_or(-1, |text| text.0)
             ],
-            |row| Ok((TextId(row.get(0)?), row.get(1)?)),
+            |row| Ok((TextId(row.get(0)?), parsed(row, 1)?, row.get(2)?)),
         )
     }
 

@@ -180,7 +180,7 @@ impl Bert {
             }
             layers.push(Layer {
                 heads: config.num_attention_heads,
-                queries_keys_values: Linear::fused(&attention)?.prepare(compute)?,
+                queries_keys_values: Linear::fused(attention)?.prepare(compute)?,
                 attended: attended.prepare(compute)?,
                 attended_norm,
                 inner: inner.prepare(compute)?,

@@ -256,7 +256,7 @@ pub fn rate(multiply: Multiply) -> Result<f64> {
     let compute = Compute { device: tch::Device::Cpu, multiply };
     let options = (compute.kind(), compute.device);
     let weight = Tensor::f_ones([outputs, inputs], options)?;
-    let matrix = super::layers::Linear { weight, bias: None }.prepare(compute)?;
+    let matrix = super::layers::Linear::new(weight, None).prepare(compute)?;
     let x = Tensor::f_ones([tokens, inputs], options)?;
     let mut best = Duration::MAX;
     for _ in 0..4 {

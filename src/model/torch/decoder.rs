@@ -113,11 +113,11 @@ impl Decoder {
             let source_queries = source.remove(0);
             layers.push(Layer {
                 own_norm,
-                own: Linear::fused(&own)?,
+                own: Linear::fused(own)?,
                 own_out,
                 source_norm,
                 source_queries,
-                source_keys_values: Linear::fused(&source)?,
+                source_keys_values: Linear::fused(source)?,
                 source_out,
                 feed_norm,
                 inner,
@@ -127,7 +127,7 @@ impl Decoder {
         }
         let norm = load.layer_norm("decoder.layer_norm", d, EPS)?;
         let output = if config.tie_word_embeddings {
-            Linear { weight: embedding.words.shallow_clone(), bias: None }
+            Linear::new(embedding.words.shallow_clone(), None)
         } else {
             load.linear("lm_head", d, config.vocab_size, false)?
         };

@@ -1,5 +1,6 @@
 //! The encoder that stages use: a folder of sentence-transformers, opened; texts in, unit vectors out.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
@@ -9,19 +10,20 @@ use super::compute::{Compute, Device, Dtype};
 use super::crew::{Crew, Making, Replica};
 use super::network::NetworkConfig;
 use super::pooling::Head;
-use super::texts::TextReader;
+use super::texts::{Speech, TextReader};
 use super::weights::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
 use crate::model::{Encoder, ModelId, Tally};
-use crate::record::Vectors;
 use crate::record::id::hash_parts;
+use crate::record::{Language, Vectors};
 
 /// Goes up when the same folder begins to give other vectors, so that old ones are not mixed with new.
 const VERSION: u32 = 2;
 
-/// How to open and run a model. Only `prompt`, `lang` and `dtype` change its vectors (beyond rounding), and so its id.
+/// How to open and run a model. Only `prompt`, `lang`, `dtype` and (by rounding)
+/// `adapter_apart` change its vectors, and so its id.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Where to compute.
@@ -34,9 +36,13 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Put before every text (multilingual-e5 wants `query: `); `None` takes the prompt that the folder names, if any.
     pub prompt: Option<String>,
-    /// The language of the texts, as the model names it (`tuk_Latn`): NLLB and M2M100 want one, the others none. Its
-    /// token and the end token count in the mean, as they do where transformers' hidden states are averaged.
+    /// The language of all texts, as the model names it (`tuk_Latn`) or by its code (`tk`): NLLB and M2M100 want to know,
+    /// the others do not. `None`: texts come with their languages ([`Encoder::encode_tagged`]). The language's token and
+    /// the end token count in the mean, as they do where transformers' hidden states are averaged.
     pub lang: Option<String>,
+    /// Whether a LoRA adapter is multiplied beside its base's matrices instead of being added to them when they are
+    /// read: slower, and nothing of it is lost in the rounding of bf16 or i8.
+    pub adapter_apart: bool,
 }
 
 /// Texts that are tokenized while the ones before them are computed.
@@ -50,6 +56,8 @@ pub struct TorchEncoder {
     crew: Crew,
     dim: usize,
     tally: Tally,
+    /// What was converted to open it.
+    conversion: Option<String>,
 }
 
 impl TorchEncoder {
@@ -82,9 +90,12 @@ impl TorchEncoder {
             None => model.default_prompt()?.to_owned(),
         };
         let max_tokens = config.max_tokens(model.max_seq_length);
-        let texts = TextReader::open(model, prompt, language(&config, options)?, max_tokens, config.vocab_size())?;
+        let texts = TextReader::open(model, prompt, speech(&config, options)?, max_tokens, config.vocab_size())?;
 
-        let checkpoint = Checkpoint::open_with(&model.transformer, model.adapter.as_deref())?;
+        let mut checkpoint = Checkpoint::open_with(&model.transformer, model.adapter.as_deref())?;
+        if options.adapter_apart {
+            checkpoint.keep_adapter_apart();
+        }
         let replicas = computes
             .iter()
             .map(|&compute| {
@@ -110,7 +121,8 @@ impl TorchEncoder {
             padded: !compute.is_cpu(),
             threads: options.threads,
         };
-        Ok(Self { id, texts, crew: Crew::new(replicas, making)?, dim, tally: Tally::default() })
+        let conversion = checkpoint.conversion().map(str::to_owned);
+        Ok(Self { id, texts, crew: Crew::new(replicas, making)?, dim, tally: Tally::default(), conversion })
     }
 }
 
@@ -127,11 +139,36 @@ impl Encoder for TorchEncoder {
         Some(self.tally)
     }
 
+    fn remark(&self) -> Option<&str> {
+        self.conversion.as_deref()
+    }
+
     fn window(&self) -> usize {
         self.crew.window()
     }
 
+    fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Vectors> {
+        if !matches!(self.texts.speech, Speech::Each { .. }) {
+            let texts: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
+            return self.encode(&texts);
+        }
+        let mut parts: BTreeMap<Language, Vec<usize>> = BTreeMap::new();
+        for (row, (language, _)) in texts.iter().enumerate() {
+            parts.entry(*language).or_default().push(row);
+        }
+        let mut data = vec![0.0; texts.len() * self.dim];
+        for (language, rows) in parts {
+            self.texts.read_as(language)?;
+            let part: Vec<&str> = rows.iter().map(|&row| texts[row].1).collect();
+            for (row, vector) in rows.into_iter().zip(self.encode(&part)?.iter()) {
+                data[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);
+            }
+        }
+        Vectors::normalised(self.dim, data)
+    }
+
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
+        self.texts.check()?;
         let mut data = Vec::with_capacity(texts.len() * self.dim);
         let (reader, crew) = (&self.texts, &self.crew);
         let mut tokens = 0;
@@ -164,17 +201,15 @@ impl Encoder for TorchEncoder {
     }
 }
 
-/// The language to read texts in and the token that ends them, for a network that knows languages.
-fn language<'a>(config: &NetworkConfig, options: &'a Options) -> Result<Option<(&'a str, i64)>> {
-    match (config, options.lang.as_deref()) {
-        (NetworkConfig::M2m100(config), Some(lang)) => Ok(Some((lang, config.eos_token_id))),
-        (NetworkConfig::M2m100(_), None) => Err(Error::config(
-            "this model must know the language of its texts: set lang to its name for it, such as \"tuk_Latn\"",
-        )),
+/// What the network is told of languages.
+fn speech(config: &NetworkConfig, options: &Options) -> Result<Speech> {
+    match (config, &options.lang) {
+        (NetworkConfig::M2m100(config), Some(lang)) => Ok(Speech::One { name: lang.clone(), end: config.eos_token_id }),
+        (NetworkConfig::M2m100(config), None) => Ok(Speech::Each { end: config.eos_token_id }),
         (_, Some(lang)) => {
             Err(Error::config(format!("lang is {lang:?}, and {} knows no languages: leave it out", config.describe())))
         }
-        (_, None) => Ok(None),
+        (_, None) => Ok(Speech::Untold),
     }
 }
 
@@ -197,8 +232,13 @@ fn identify(
         modes.join("+"),
         texts.skipped
     );
-    if !texts.language.is_empty() {
-        settings += &format!(" lang={}", texts.language);
+    if checkpoint.is_apart() {
+        settings += " adapter=apart";
+    }
+    match &texts.speech {
+        Speech::Untold => {}
+        Speech::One { name, .. } => settings += &format!(" lang={name}"),
+        Speech::Each { .. } => settings += " lang=each",
     }
     for module in &model.head {
         settings += &match module {
@@ -296,6 +336,23 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_adapter_kept_apart_gives_the_vectors_of_a_merged_one() {
+        let golden = golden("bert-lora");
+        let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
+        for (dtype, allowed) in [(Dtype::F32, 1e-5), (Dtype::Bf16, 2e-2)] {
+            let options = Options { dtype, adapter_apart: true, ..Options::default() };
+            let mut encoder = TorchEncoder::open(&folder("bert-lora"), &options).unwrap();
+            let vectors = encoder.encode(&texts).unwrap();
+            for (entry, vector) in golden.iter().zip(vectors.iter()) {
+                assert!(worst(&entry.vector, vector) <= allowed, "{dtype:?}: {}", worst(&entry.vector, vector));
+            }
+            let merged =
+                TorchEncoder::open(&folder("bert-lora"), &Options { adapter_apart: false, ..options }).unwrap();
+            assert_ne!(merged.id(), encoder.id());
         }
     }
 

@@ -6,7 +6,6 @@
 
 use tch::{Kind, Tensor};
 
-use super::layers::Linear;
 use crate::error::{Error, Result};
 
 /// The largest step.
@@ -24,15 +23,17 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
+    /// Rounds `[out, in]`, with a bias `[out]`.
+    ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn new(linear: &Linear) -> Result<Self> {
-        let weight = linear.weight.f_to_kind(Kind::Float)?;
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let weight = weight.f_to_kind(Kind::Float)?;
         let largest = weight.f_abs()?.f_amax([1].as_slice(), false)?; // [out]
         let scales = (largest.f_div_scalar(f64::from(STEPS))?).f_clamp_min(f64::from(f32::MIN_POSITIVE))?;
         let rounded = weight.f_div(&scales.f_unsqueeze(1)?)?.f_round()?.f_to_kind(Kind::Int8)?;
         let scales = numbers(&scales)?;
-        let bias = match &linear.bias {
+        let bias = match bias {
             Some(bias) => numbers(bias)?,
             None => vec![0.0; scales.len()],
         };
@@ -101,9 +102,7 @@ fn widen(bits: u16) -> f32 {
 #[inline(always)]
 fn narrow(value: f32) -> u16 {
     let bits = value.to_bits();
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 32 bits")]
-    let upper = ((bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16) as u16;
-    upper
+    ((bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16) as u16
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
@@ -189,9 +188,12 @@ mod tests {
             Tensor::randn([40], (Kind::Float, tch::Device::Cpu)),
         );
         let x = Tensor::randn([9, 64], (Kind::Float, tch::Device::Cpu));
-        let linear = Linear { weight, bias: Some(bias) };
-        let expected = linear.forward(&x).unwrap();
-        let found = Int8Matrix::new(&linear).unwrap().forward(&x.to_kind(Kind::BFloat16)).unwrap().to_kind(Kind::Float);
+        let expected = x.linear(&weight, Some(&bias));
+        let found = Int8Matrix::new(&weight, Some(&bias))
+            .unwrap()
+            .forward(&x.to_kind(Kind::BFloat16))
+            .unwrap()
+            .to_kind(Kind::Float);
         let worst = (&found - &expected).abs().max().double_value(&[]);
         // 64 products, each rounded by at most 1/254 of a row's largest on either side.
         assert!(worst < 0.25, "{worst}");

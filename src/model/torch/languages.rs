@@ -8,6 +8,7 @@ use tokenizers::Tokenizer;
 use tokenizers::processors::template::TemplateProcessing;
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::record::Language;
 
 /// How many names an error lists.
 const LISTED: usize = 6;
@@ -32,6 +33,51 @@ pub fn read_as(tokenizer: &mut Tokenizer, language: &str, end: i64) -> Result<()
     tokenizer.with_post_processor(Some(template));
     Ok(())
 }
+
+/// The model's own name for a language that is given by it (`tuk_Latn`, `__tk__`) or by a BCP 47 code (`tk`).
+///
+/// # Errors
+/// Kind `Model`: it has no such language.
+pub fn name(tokenizer: &Tokenizer, language: &str) -> Result<String> {
+    let given = id(tokenizer, language).map(|_| language.to_owned());
+    let Ok(known) = language.parse::<Language>() else { return given };
+    let flores = FLORES.iter().find(|(code, _)| *code == known.code()).map(|(_, name)| (*name).to_owned());
+    flores
+        .into_iter()
+        .chain([format!("__{}__", known.code())])
+        .find(|name| id(tokenizer, name).is_ok())
+        .map_or(given, Ok)
+}
+
+/// The names of FLORES-200, which NLLB has, of the languages that this program knows. It has neither Turkmen nor Uzbek
+/// in Cyrillic letters.
+const FLORES: [(&str, &str); 25] = [
+    ("ar", "arb_Arab"),
+    ("az", "azj_Latn"),
+    ("ba", "bak_Cyrl"),
+    ("be", "bel_Cyrl"),
+    ("bg", "bul_Cyrl"),
+    ("de", "deu_Latn"),
+    ("en", "eng_Latn"),
+    ("es", "spa_Latn"),
+    ("fa", "pes_Arab"),
+    ("fr", "fra_Latn"),
+    ("hi", "hin_Deva"),
+    ("it", "ita_Latn"),
+    ("kk", "kaz_Cyrl"),
+    ("ky", "kir_Cyrl"),
+    ("nl", "nld_Latn"),
+    ("pl", "pol_Latn"),
+    ("pt", "por_Latn"),
+    ("ru", "rus_Cyrl"),
+    ("tg", "tgk_Cyrl"),
+    ("tk", "tuk_Latn"),
+    ("tr", "tur_Latn"),
+    ("tt", "tat_Cyrl"),
+    ("uk", "ukr_Cyrl"),
+    ("uz", "uzn_Latn"),
+    ("zh", "zho_Hans"),
+];
 
 /// The token of a language.
 ///

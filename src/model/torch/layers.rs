@@ -6,33 +6,57 @@ use super::compute::{Compute, Multiply};
 use super::int8::Int8Matrix;
 use crate::error::{Error, ErrorKind, Result};
 
-/// y = x·Wᵀ + b.
+/// y = x·Wᵀ + b, and what adapters add to it.
 #[derive(Debug)]
 pub struct Linear {
     /// `[out, in]`.
     pub weight: Tensor,
     /// `[out]`.
     pub bias: Option<Tensor>,
+    /// What adapters add (Hu et al. 2022).
+    pub low_rank: Vec<LowRank>,
+}
+
+/// x·Aᵀ·Bᵀ, added to some of the outputs.
+#[derive(Debug)]
+pub struct LowRank {
+    /// A, `[r, in]`.
+    pub down: Tensor,
+    /// B with its scale, `[some outputs, r]`.
+    pub up: Tensor,
+    /// The first of these outputs.
+    pub start: i64,
 }
 
 impl Linear {
+    /// A matrix that nothing is added to.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias, low_rank: Vec::new() }
+    }
+
     /// `[…, in]` → `[…, out]`.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+        add_low_rank(x, x.f_linear(&self.weight, self.bias.as_ref())?, &self.low_rank)
     }
 
     /// Several matrices with the same input as one, their outputs side by side. All have a bias, or none has.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn fused(parts: &[Self]) -> Result<Self> {
+    pub fn fused(parts: Vec<Self>) -> Result<Self> {
         let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
         let biases: Vec<&Tensor> = parts.iter().filter_map(|part| part.bias.as_ref()).collect();
         let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?) };
-        Ok(Self { weight: Tensor::f_cat(&weights, 0)?, bias })
+        let weight = Tensor::f_cat(&weights, 0)?;
+        let (mut low_rank, mut before) = (Vec::new(), 0);
+        for part in parts {
+            low_rank.extend(part.low_rank.into_iter().map(|low| LowRank { start: low.start + before, ..low }));
+            before += part.weight.size().first().copied().unwrap_or(0);
+        }
+        Ok(Self { weight, bias, low_rank })
     }
 
     /// The form in which it is multiplied.
@@ -40,24 +64,43 @@ impl Linear {
     /// # Errors
     /// Kind `Model`, when libtorch fails.
     pub fn prepare(self, compute: Compute) -> Result<Matrix> {
-        Ok(match compute.multiply {
+        let Self { weight, bias, low_rank } = self;
+        let form = match compute.multiply {
             Multiply::OneDnn => {
-                let bias = self.bias.map(|bias| bias.f_to_mkldnn(None)).transpose()?;
-                Matrix::OneDnn(Self { weight: self.weight.f_to_mkldnn(None)?, bias })
+                let bias = bias.map(|bias| bias.f_to_mkldnn(None)).transpose()?;
+                Form::OneDnn(weight.f_to_mkldnn(None)?, bias)
             }
-            Multiply::Int8 => Matrix::Int8(Int8Matrix::new(&self)?),
-            Multiply::Blas | Multiply::Bf16 | Multiply::F16 => Matrix::Plain(self),
-        })
+            Multiply::Int8 => Form::Int8(Int8Matrix::new(&weight, bias.as_ref())?),
+            Multiply::Blas | Multiply::Bf16 | Multiply::F16 => Form::Plain(weight, bias),
+        };
+        Ok(Matrix { form, low_rank })
     }
+}
+
+/// y `[…, out]` with what is added to it for x `[…, in]`.
+fn add_low_rank(x: &Tensor, y: Tensor, low_rank: &[LowRank]) -> Result<Tensor> {
+    for LowRank { down, up, start } in low_rank {
+        let more = x.f_linear(down, None::<&Tensor>)?.f_linear(up, None::<&Tensor>)?;
+        let mut part = y.f_narrow(-1, *start, up.size().first().copied().unwrap_or(0))?;
+        // A view: what is added to it is added to y, which nobody else holds yet.
+        let _ = part.f_add_(&more)?;
+    }
+    Ok(y)
 }
 
 /// A [`Linear`] in the form in which this machine multiplies it fastest.
 #[derive(Debug)]
-pub enum Matrix {
+pub struct Matrix {
+    form: Form,
+    low_rank: Vec<LowRank>,
+}
+
+#[derive(Debug)]
+enum Form {
     /// As it is.
-    Plain(Linear),
+    Plain(Tensor, Option<Tensor>),
     /// Weight and bias are oneDNN's own tensors.
-    OneDnn(Linear),
+    OneDnn(Tensor, Option<Tensor>),
     /// Rounded to 8-bit integers.
     Int8(Int8Matrix),
 }
@@ -68,14 +111,15 @@ impl Matrix {
     /// # Errors
     /// Kind `Model`, when libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Plain(linear) => linear.forward(x),
-            Self::OneDnn(Linear { weight, bias }) => {
+        let y = match &self.form {
+            Form::Plain(weight, bias) => x.f_linear(weight, bias.as_ref())?,
+            Form::OneDnn(weight, bias) => {
                 let x = x.f_contiguous()?.f_to_mkldnn(None)?;
-                Ok(x.f_mkldnn_linear(weight, bias.as_ref())?.f_to_dense(None, false)?)
+                x.f_mkldnn_linear(weight, bias.as_ref())?.f_to_dense(None, false)?
             }
-            Self::Int8(matrix) => matrix.forward(x),
-        }
+            Form::Int8(matrix) => matrix.forward(x)?,
+        };
+        add_low_rank(x, y, &self.low_rank)
     }
 }
 

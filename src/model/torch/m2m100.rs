@@ -239,7 +239,7 @@ impl M2m100Encoder {
             }
             layers.push(Layer {
                 attention_norm,
-                queries_keys_values: Linear::fused(&attention)?.prepare(compute)?,
+                queries_keys_values: Linear::fused(attention)?.prepare(compute)?,
                 attended: attended.prepare(compute)?,
                 feed_norm,
                 inner: inner.prepare(compute)?,

@@ -160,6 +160,7 @@ mod tests {
     use crate::files;
     use crate::model::Encoder;
     use crate::model::torch::{Dtype, Options, TorchEncoder, languages};
+    use crate::record::Language;
 
     #[derive(Deserialize)]
     struct Golden {
@@ -248,19 +249,40 @@ mod tests {
 
     #[test]
     fn a_language_is_asked_for_where_there_are_any() {
-        let error = |name: &str, lang: Option<&str>| {
-            let options = Options { lang: lang.map(str::to_owned), ..Options::default() };
-            TorchEncoder::open(&folder(name), &options).unwrap_err().to_string()
+        let open = |name: &str, lang: Option<&str>| {
+            let options = Options { lang: lang.map(str::to_owned), dtype: Dtype::F32, ..Options::default() };
+            TorchEncoder::open(&folder(name), &options)
         };
-        assert!(error("m2m100-tiny", None).contains("must know the language"));
-        assert!(error("m2m100-tiny", Some("tuk_Cyrl")).contains("no language \"tuk_Cyrl\""));
-        assert!(error("t5-tiny", Some("tuk_Latn")).contains("t5-2x32 knows no languages"));
-        let id = |lang: &str| {
-            let options = Options { lang: Some(lang.to_owned()), ..Options::default() };
-            TorchEncoder::open(&folder("m2m100-tiny"), &options).unwrap().id().to_string()
+        let error = |name: &str, lang: &str| open(name, Some(lang)).unwrap_err().to_string();
+        let untold = open("m2m100-tiny", None).unwrap().encode(&["köpri"]).unwrap_err().to_string();
+        assert!(untold.contains("must know the language"), "{untold}");
+        assert!(error("m2m100-tiny", "tuk_Cyrl").contains("no language \"tuk_Cyrl\""));
+        assert!(error("t5-tiny", "tuk_Latn").contains("t5-2x32 knows no languages"));
+        let id = |lang| open("m2m100-tiny", lang).unwrap().id().to_string();
+        assert!(id(Some("tuk_Latn")).starts_with("m2m_100-2+2x32-mean-"), "{}", id(Some("tuk_Latn")));
+        assert_ne!(id(Some("tuk_Latn")), id(Some("rus_Cyrl")));
+        assert_ne!(id(Some("tuk_Latn")), id(None));
+        assert_eq!(id(Some("tuk_Latn")), id(Some("tk")), "a code is a name");
+    }
+
+    #[test]
+    fn texts_of_several_languages_are_each_read_in_their_own() {
+        let options =
+            |lang: Option<&str>| Options { lang: lang.map(str::to_owned), dtype: Dtype::F32, ..Options::default() };
+        let texts = ["köpri gurlar", "мост построен", "mugallym"];
+        let alone = |lang: &str, text: &str| {
+            TorchEncoder::open(&folder("m2m100-tiny"), &options(Some(lang))).unwrap().encode(&[text]).unwrap()
         };
-        assert!(id("tuk_Latn").starts_with("m2m_100-2+2x32-mean-"), "{}", id("tuk_Latn"));
-        assert_ne!(id("tuk_Latn"), id("rus_Cyrl"));
+        let tagged: Vec<(Language, &str)> =
+            [Language::TURKMEN, Language::RUSSIAN, Language::TURKMEN].into_iter().zip(texts).collect();
+        let mut encoder = TorchEncoder::open(&folder("m2m100-tiny"), &options(None)).unwrap();
+        let vectors = encoder.encode_tagged(&tagged).unwrap();
+        for (row, (lang, text)) in ["tuk_Latn", "rus_Cyrl", "tuk_Latn"].into_iter().zip(texts).enumerate() {
+            assert!(worst(vectors.row(row), alone(lang, text).row(0)) <= 1e-6, "{text}");
+        }
+        assert!(worst(vectors.row(1), alone("tuk_Latn", texts[1]).row(0)) > 1e-3, "the language counts");
+        let unknown = encoder.encode_tagged(&[(Language::TURKMEN_CYRILLIC, "көпри")]).unwrap_err().to_string();
+        assert!(unknown.contains("no language \"tk-Cyrl\""), "{unknown}");
     }
 
     #[test]

@@ -240,7 +240,7 @@ impl T5Encoder {
             }
             layers.push(Layer {
                 attention_norm,
-                queries_keys_values: Linear::fused(&three)?.prepare(compute)?,
+                queries_keys_values: Linear::fused(three)?.prepare(compute)?,
                 attended: attended.prepare(compute)?,
                 feed_norm,
                 inner: inner.prepare(compute)?,

@@ -8,6 +8,18 @@ use super::languages;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 use crate::model::sentence_transformers::ModelFolder;
+use crate::record::Language;
+
+/// What a model is told of a text's language. `end` is the token that ends a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Speech {
+    /// Nothing: it knows no languages.
+    Untold,
+    /// That all are in one language, by the model's name for it.
+    One { name: String, end: i64 },
+    /// The language of each, which comes with the texts.
+    Each { end: i64 },
+}
 
 /// Reads texts for one model.
 #[derive(Debug)]
@@ -16,8 +28,9 @@ pub(super) struct TextReader {
     /// Hash of tokenizer.json.
     pub(super) hash: blake3::Hash,
     pub(super) prompt: String,
-    /// The language token's name, or nothing.
-    pub(super) language: String,
+    pub(super) speech: Speech,
+    /// The language that texts are read in at present.
+    present: Option<String>,
     /// How many tokens the prompt alone has, special tokens not counted.
     prompt_tokens: usize,
     /// How many tokens at the start of each row the pooling leaves out: none, or the prompt's, the special ones before
@@ -34,7 +47,7 @@ impl TextReader {
     pub(super) fn open(
         model: &ModelFolder,
         prompt: String,
-        language: Option<(&str, i64)>,
+        mut speech: Speech,
         max_tokens: usize,
         vocab_size: i64,
     ) -> Result<Self> {
@@ -44,8 +57,11 @@ impl TextReader {
         let mut tokenizer = Tokenizer::from_bytes(&bytes).context(ErrorKind::Model, doing)?;
         // Files carry the padding and truncation of their last use; ours is by batch and by the model's limit.
         tokenizer.with_padding(None);
-        if let Some((language, end)) = language {
-            languages::read_as(&mut tokenizer, language, end)?;
+        let mut present = None;
+        if let Speech::One { name, end } = &mut speech {
+            *name = languages::name(&tokenizer, name)?;
+            languages::read_as(&mut tokenizer, name, *end)?;
+            present = Some(name.clone());
         }
         let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
         if max_tokens <= special {
@@ -59,13 +75,13 @@ impl TextReader {
         tokenizer.with_truncation(Some(limit)).context(ErrorKind::Model, doing)?;
 
         let hash = blake3::hash(&bytes);
-        let language = language.map_or_else(String::new, |(name, _)| name.to_owned());
         let lower_case = model.lower_case;
         let mut texts = Self {
             tokenizer,
             hash,
             prompt,
-            language,
+            speech,
+            present,
             prompt_tokens: 0,
             skipped: 0,
             lower_case,
@@ -79,6 +95,30 @@ impl TextReader {
             texts.skipped = texts.prompt_length()?;
         }
         Ok(texts)
+    }
+
+    /// Reads the texts that follow in this language, where the model is told the language of each.
+    pub(super) fn read_as(&mut self, language: Language) -> Result<()> {
+        let Speech::Each { end } = self.speech else { return Ok(()) };
+        let name = languages::name(&self.tokenizer, language.code())?;
+        if self.present.as_ref() != Some(&name) {
+            languages::read_as(&mut self.tokenizer, &name, end)?;
+            self.present = Some(name);
+        }
+        Ok(())
+    }
+
+    /// Whether it is known in which language to read.
+    ///
+    /// # Errors
+    /// Kind `Config`: the model must be told a language and was told none.
+    pub(super) fn check(&self) -> Result<()> {
+        if matches!(self.speech, Speech::Each { .. }) && self.present.is_none() {
+            return Err(Error::config(
+                "this model must know the language of its texts: set lang to it, such as \"tk\" or \"tuk_Latn\"",
+            ));
+        }
+        Ok(())
     }
 
     /// How many texts were cut since this was last asked.

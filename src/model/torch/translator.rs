@@ -28,9 +28,9 @@ const VERSION: u32 = 1;
 /// `memory`, `threads`.
 #[derive(Debug, Clone)]
 pub struct TranslatorOptions {
-    /// The language of the texts, as the model names it (`eng_Latn`).
+    /// The language of the texts, as the model names it (`eng_Latn`) or by its code (`en`).
     pub source: String,
-    /// The language to translate into (`tuk_Latn`).
+    /// The language to translate into (`tuk_Latn`, `tk`).
     pub target: String,
     /// Where to compute.
     pub device: Device,
@@ -135,14 +135,14 @@ impl NllbTranslator {
     /// # Errors
     /// Kind `Model`: the model does not have one of the languages. All stays as it was then.
     pub fn set_languages(&mut self, source: &str, target: &str) -> Result<()> {
-        let target_id = languages::id(&self.tokenizer, target)?;
+        let (source, target) = (languages::name(&self.tokenizer, source)?, languages::name(&self.tokenizer, target)?);
+        let target_id = languages::id(&self.tokenizer, &target)?;
         // Truncation makes room for the template's tokens, so it is set behind it; both languages are known by then.
-        languages::id(&self.tokenizer, source)?;
-        languages::read_as(&mut self.tokenizer, source, self.config.eos_token_id)?;
+        languages::read_as(&mut self.tokenizer, &source, self.config.eos_token_id)?;
         let limit = TruncationParams { max_length: self.max_source(), ..TruncationParams::default() };
         self.tokenizer.with_truncation(Some(limit)).context(ErrorKind::Model, || "setting the limit".to_owned())?;
         self.target = i64::from(target_id);
-        (self.options.source, self.options.target) = (source.to_owned(), target.to_owned());
+        (self.options.source, self.options.target) = (source, target);
         self.id = self.identify();
         Ok(())
     }
@@ -447,8 +447,8 @@ mod tests {
         let message = translator.translate(&["book", " "]).unwrap_err().to_string();
         assert!(message.contains("text 1 has no token"), "{message}");
         let id = translator.id().clone();
-        let message = translator.set_languages("tuk_Latn", "rus").unwrap_err().to_string();
-        assert!(message.contains("no language \"rus\": it has rus_Cyrl"), "{message}");
+        let message = translator.set_languages("tuk_Latn", "rus_Latn").unwrap_err().to_string();
+        assert!(message.contains("no language \"rus_Latn\": it has rus_Cyrl"), "{message}");
         assert_eq!(*translator.id(), id, "all stays as it was");
         assert!(id.0.starts_with("m2m_100-2+2x32-eng_Latn-tuk_Latn-"), "{id}");
         let other = open(TranslatorOptions { max_length: 20, ..options("eng_Latn", "tuk_Latn") });

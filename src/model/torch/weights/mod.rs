@@ -14,6 +14,7 @@
 
 mod archive;
 mod file;
+mod loader;
 mod pickle;
 mod write;
 
@@ -23,11 +24,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
+pub use loader::Loader;
 pub use pickle::our_cache;
 pub use write::{Entry, write, write_tensors};
 
 use self::file::TensorFile;
-use super::layers::{LayerNorm, Linear};
 use super::lora::{self, Delta};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
@@ -35,9 +36,6 @@ use crate::model::adapter;
 
 /// The name of the file that a transformers or sentence-transformers folder keeps its weights in.
 pub const FILE: &str = "model.safetensors";
-
-/// How many names an error lists before it counts the rest.
-const LISTED: usize = 12;
 
 /// The open weights of a model.
 #[derive(Debug)]
@@ -52,6 +50,8 @@ pub struct Checkpoint {
     /// Hash of the adapter's settings.
     adapter: Option<blake3::Hash>,
     conversion: Option<String>,
+    /// Whether matrices are read without what an adapter adds to them.
+    apart: bool,
 }
 
 /// Tensors that are another under a second name: (second name, kept name).
@@ -127,7 +127,7 @@ impl Checkpoint {
                 homes.insert(name, Home { file: number, name: kept });
             }
         }
-        Ok(Self { place, files, homes, deltas: HashMap::new(), adapter: None, conversion })
+        Ok(Self { place, files, homes, deltas: HashMap::new(), adapter: None, conversion, apart: false })
     }
 
     /// Lays an adapter over the tensors.
@@ -157,6 +157,17 @@ impl Checkpoint {
         self.adapter = Some(blake3::hash(&files::read(&folder.join(adapter::CONFIG))?));
         self.files.push(file);
         Ok(())
+    }
+
+    /// Keeps what an adapter adds to a matrix apart from it: a [`Loader`] gives linear layers both, to be multiplied one
+    /// beside the other, so that a small difference is not lost in the rounding of a matrix of few bits.
+    pub fn keep_adapter_apart(&mut self) {
+        self.apart = self.adapter.is_some();
+    }
+
+    /// Whether there is an adapter that is kept apart.
+    pub fn is_apart(&self) -> bool {
+        self.apart
     }
 
     /// The hash of all that the numbers depend on: of the file where there is one, else of all files and the adapter's
@@ -235,15 +246,7 @@ impl Checkpoint {
 
     /// Starts taking tensors out. Each name is tried behind each of `prefixes`.
     pub fn loader<'a>(&'a self, prefixes: &'a [&'a str], device: Device) -> Loader<'a> {
-        Loader {
-            checkpoint: self,
-            prefixes,
-            device,
-            kind: Kind::Float,
-            asked: 0,
-            missing: Vec::new(),
-            misshapen: Vec::new(),
-        }
+        Loader::new(self, prefixes, device)
     }
 
     fn shape(&self, stored: &str) -> Option<&[usize]> {
@@ -264,14 +267,25 @@ impl Checkpoint {
                 format!("{}: {stored} holds {kind:?}; weights must be f64, f32, f16 or bf16", file.path().display()),
             ));
         }
-        let (Some(delta), Some(adapter)) = (self.deltas.get(stored), self.files.last()) else {
+        let Some((down, up)) = self.delta(stored, device)?.filter(|_| !self.apart) else {
             return file.read(&home.name, wanted, device);
         };
         // The sum is taken in f32, whatever it is turned into.
         let tensor = file.read(&home.name, Kind::Float, device)?;
-        let down = adapter.read(&delta.down, Kind::Float, device)?; // [r, in]
-        let up = adapter.read(&delta.up, Kind::Float, device)?; // [out, r]
-        Ok(tensor.f_add(&up.f_matmul(&down)?.f_mul_scalar(delta.scale)?)?.f_to_kind(wanted)?)
+        Ok(tensor.f_add(&up.f_matmul(&down)?)?.f_to_kind(wanted)?)
+    }
+
+    /// What the adapter adds to a matrix, in f32: A `[r, in]` and scale·B `[out, r]`.
+    fn delta(&self, stored: &str, device: Device) -> Result<Option<(Tensor, Tensor)>> {
+        let (Some(delta), Some(adapter)) = (self.deltas.get(stored), self.files.last()) else { return Ok(None) };
+        let down = adapter.read(&delta.down, Kind::Float, device)?;
+        let up = adapter.read(&delta.up, Kind::Float, device)?.f_mul_scalar(delta.scale)?;
+        Ok(Some((down, up)))
+    }
+
+    /// [`Self::delta`], where it is kept apart.
+    fn delta_apart(&self, stored: &str, device: Device) -> Result<Option<(Tensor, Tensor)>> {
+        if self.apart { self.delta(stored, device) } else { Ok(None) }
     }
 }
 
@@ -300,131 +314,6 @@ fn indexed(index: &Path) -> Result<Vec<PathBuf>> {
         paths.push(path);
     }
     Ok(paths)
-}
-
-/// Takes tensors out of a checkpoint and remembers what was not there, so that one error can name everything.
-///
-/// A tensor that is missing or misshapen comes back empty; [`Loader::finish`] must be called before any is used.
-#[derive(Debug)]
-#[must_use = "what is missing is only reported by `finish`"]
-pub struct Loader<'a> {
-    checkpoint: &'a Checkpoint,
-    prefixes: &'a [&'a str],
-    device: Device,
-    kind: Kind,
-    asked: usize,
-    missing: Vec<String>,
-    misshapen: Vec<String>,
-}
-
-impl Loader<'_> {
-    /// Gives tensors in numbers of this kind; without it, in f32.
-    pub fn in_kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
-        self
-    }
-
-    /// Whether all that was asked for so far was there, in its shape.
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.misshapen.is_empty()
-    }
-
-    /// The tensor of a name and a shape.
-    ///
-    /// # Errors
-    /// Kind `Model`: it is stored as integers, or libtorch fails. That it is missing is an error of [`Self::finish`].
-    pub fn tensor(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        self.asked += 1;
-        let Some(stored) = self.find(name) else {
-            self.missing.push(name.to_owned());
-            return Ok(Tensor::new());
-        };
-        let dims = self.checkpoint.shape(&stored).unwrap_or_default();
-        if !dims.iter().map(|&n| i64::try_from(n).ok()).eq(shape.iter().map(|&n| Some(n))) {
-            self.misshapen.push(format!("{name} is {dims:?} and should be {shape:?}"));
-            return Ok(Tensor::new());
-        }
-        self.checkpoint.read(&stored, self.kind, self.device)
-    }
-
-    /// The tensor of a shape under the first of these names that is there: some models hold one tensor under several.
-    ///
-    /// # Errors
-    /// As [`Self::tensor`].
-    pub fn tensor_of(&mut self, names: &[&str], shape: &[i64]) -> Result<Tensor> {
-        let held = names.iter().find(|name| self.find(name).is_some()).or(names.first());
-        self.tensor(held.copied().unwrap_or_default(), shape)
-    }
-
-    /// `NAME.weight` and, if there should be one, `NAME.bias`.
-    ///
-    /// # Errors
-    /// As [`Self::tensor`].
-    pub fn linear(&mut self, name: &str, inputs: i64, outputs: i64, bias: bool) -> Result<Linear> {
-        let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
-        let bias = if bias { Some(self.tensor(&format!("{name}.bias"), &[outputs])?) } else { None };
-        Ok(Linear { weight, bias })
-    }
-
-    /// `NAME.weight` and `NAME.bias`.
-    ///
-    /// # Errors
-    /// As [`Self::tensor`].
-    pub fn layer_norm(&mut self, name: &str, width: i64, eps: f64) -> Result<LayerNorm> {
-        let weight = self.tensor(&format!("{name}.weight"), &[width])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[width])?;
-        Ok(LayerNorm { weight, bias, eps })
-    }
-
-    /// Under which name the file keeps it. Checkpoints converted from TensorFlow call a LayerNorm's weight and bias
-    /// gamma and beta.
-    fn find(&self, name: &str) -> Option<String> {
-        let older = name
-            .strip_suffix("LayerNorm.weight")
-            .map(|start| format!("{start}LayerNorm.gamma"))
-            .or_else(|| name.strip_suffix("LayerNorm.bias").map(|start| format!("{start}LayerNorm.beta")));
-        std::iter::once(name.to_owned())
-            .chain(older)
-            .flat_map(|name| self.prefixes.iter().map(move |prefix| format!("{prefix}{name}")))
-            .find(|stored| self.checkpoint.homes.contains_key(stored))
-    }
-
-    /// Ends the loading.
-    ///
-    /// # Errors
-    /// Kind `Model`: names of all tensors that were not in the file or had another shape.
-    pub fn finish(self) -> Result<()> {
-        if self.is_complete() {
-            return Ok(());
-        }
-        let mut message = self.checkpoint.place.display().to_string();
-        if !self.missing.is_empty() {
-            let prefixes: Vec<_> = self.prefixes.iter().map(|prefix| format!("{prefix:?}")).collect();
-            message += &format!(
-                ": {} of the {} tensors of this architecture are missing (looked for behind {}): {}",
-                self.missing.len(),
-                self.asked,
-                prefixes.join(", "),
-                listed(&self.missing)
-            );
-            let mut held: Vec<_> = self.checkpoint.homes.keys().cloned().collect();
-            held.sort();
-            message += &format!("; the file holds {} tensors: {}", held.len(), listed(&held));
-        }
-        if !self.misshapen.is_empty() {
-            message += &format!(": other shapes than the configuration asks for: {}", listed(&self.misshapen));
-        }
-        Err(Error::new(ErrorKind::Model, message))
-    }
-}
-
-/// The first few, and how many more there are.
-fn listed(names: &[String]) -> String {
-    let mut text = names[..names.len().min(LISTED)].join(", ");
-    if names.len() > LISTED {
-        text += &format!(" and {} more", names.len() - LISTED);
-    }
-    text
 }
 
 #[cfg(test)]
