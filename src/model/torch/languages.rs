@@ -8,7 +8,6 @@ use tokenizers::Tokenizer;
 use tokenizers::processors::template::TemplateProcessing;
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::record::Language;
 
 /// How many names an error lists.
 const LISTED: usize = 6;
@@ -40,17 +39,13 @@ pub fn read_as(tokenizer: &mut Tokenizer, language: &str, end: i64) -> Result<()
 /// Kind `Model`: it has no such language.
 pub fn name(tokenizer: &Tokenizer, language: &str) -> Result<String> {
     let given = id(tokenizer, language).map(|_| language.to_owned());
-    let Ok(known) = language.parse::<Language>() else { return given };
-    let flores = FLORES.iter().find(|(code, _)| *code == known.code()).map(|(_, name)| (*name).to_owned());
-    flores
-        .into_iter()
-        .chain([format!("__{}__", known.code())])
-        .find(|name| id(tokenizer, name).is_ok())
-        .map_or(given, Ok)
+    let flores = FLORES.iter().find(|(code, _)| *code == language).map(|(_, name)| (*name).to_owned());
+    let names = flores.into_iter().chain([format!("__{language}__")]);
+    given.or_else(|error| names.into_iter().find(|name| id(tokenizer, name).is_ok()).ok_or(error))
 }
 
-/// The names of FLORES-200, which NLLB has, of the languages that this program knows. It has neither Turkmen nor Uzbek
-/// in Cyrillic letters.
+/// The names of FLORES-200, which NLLB has, of the languages that this program knows by these codes. It has neither
+/// Turkmen nor Uzbek in Cyrillic letters.
 const FLORES: [(&str, &str); 25] = [
     ("ar", "arb_Arab"),
     ("az", "azj_Latn"),
