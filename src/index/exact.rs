@@ -1,17 +1,37 @@
-//! Exact search: every query against every row. The reference by which others are judged.
+//! Exact search: every query against every row, as products of matrices. The reference by which others are judged, and
+//! the fastest there is up to about a million rows: nothing is built.
 //!
-//! Cost: `queries × rows × dim` multiply-adds; memory: 4 bytes a number of the indexed side, which is held whole, and
-//! `k` entries a query.
+//! ```text
+//! queries ─ i8 ┐ tile of products   ┌▶ candidates of each query: k and some more ─ cosine, f32 ─▶ k nearest
+//! rows ─── i8 ─┴────────────────────┴▶ candidates of each row (both ways of one product)
+//! ```
+//!
+//! A product in 8-bit integers only finds candidates; the cosines answered are computed anew, in one fixed order of
+//! additions. Whatever was not a candidate has a product under the last candidate's, and so a cosine under that plus the
+//! error of a product. A query whose k-th cosine is not above this is searched again in f32, and at last one by one: so
+//! the answer is the exact one (with integers, but for one cosine in 10⁹).
+//!
+//! Cost: `queries × rows × dim` multiply-adds. Memory: 1 byte a number of both sides beside the vectors themselves, and
+//! some `12 · (k + 16)` bytes for each row when both ways are searched.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::pools::Pools;
 use super::{Neighbours, VectorIndex, cosine, same_dimensions};
 use crate::error::Result;
+use crate::model::torch::compute::{share_out, threads};
+use crate::model::torch::products::{Form, Packed};
 use crate::record::Vectors;
 
-/// Rows of a block: with 16 queries at a time, a block of rows stays in the second-level cache.
-const BLOCK: usize = 64;
-const QUERIES: usize = 16;
+/// Queries and rows of a tile: its sums stay in the second-level cache, and products run at their full rate.
+const TILE: (usize, usize) = (256, 2_048);
+/// Candidates beyond the k that are asked for.
+const SLACK: usize = 16;
+/// Multiply-adds under which nothing is gained by products.
+const SMALL: usize = 1 << 24;
 
 /// All rows, unordered.
 #[derive(Debug)]
@@ -28,27 +48,147 @@ impl<'a> Exact<'a> {
 
 impl VectorIndex for Exact<'_> {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
-        same_dimensions(queries, self.rows)?;
-        let chunks: Vec<usize> = (0..queries.rows()).step_by(QUERIES).collect();
-        let found: Vec<Neighbours> = chunks
-            .par_iter()
-            .map(|first| {
-                let last = (first + QUERIES).min(queries.rows());
-                let mut tops: Vec<Top> = (*first..last).map(|_| Top::new(k)).collect();
-                for block in (0..self.rows.rows()).step_by(BLOCK) {
-                    let end = (block + BLOCK).min(self.rows.rows());
-                    for (query, top) in (*first..last).zip(&mut tops) {
-                        let query = queries.row(query);
-                        for row in block..end {
-                            top.offer(row, cosine(query, self.rows.row(row)));
-                        }
+        Ok(search(queries, self.rows, k, false, Form::fastest())?.0)
+    }
+}
+
+/// The neighbours of each side's rows in the other, by one product for both ways: half the work of two searches.
+///
+/// # Errors
+/// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails.
+pub fn both_ways(left: &Vectors, right: &Vectors, k: usize) -> Result<(Neighbours, Neighbours)> {
+    search(left, right, k, true, Form::fastest())
+}
+
+/// Each query against each row, one cosine at a time.
+pub fn one_by_one(queries: &Vectors, rows: &Vectors, k: usize) -> Neighbours {
+    let chunks: Vec<usize> = (0..queries.rows()).step_by(16).collect();
+    let found: Vec<Neighbours> = chunks
+        .par_iter()
+        .map(|first| {
+            let last = (first + 16).min(queries.rows());
+            let mut tops: Vec<Top> = (*first..last).map(|_| Top::new(k)).collect();
+            // A block of rows stays in the cache while the queries pass over it.
+            for block in (0..rows.rows()).step_by(64) {
+                for (query, top) in (*first..last).zip(&mut tops) {
+                    for row in block..(block + 64).min(rows.rows()) {
+                        top.offer(row, cosine(queries.row(query), rows.row(row)));
                     }
                 }
-                tops.into_iter().map(|top| top.entries).collect()
-            })
-            .collect();
-        Ok(found.into_iter().flatten().collect())
+            }
+            tops.into_iter().map(|top| top.entries).collect()
+        })
+        .collect();
+    found.into_iter().flatten().collect()
+}
+
+fn search(left: &Vectors, right: &Vectors, k: usize, both: bool, form: Form) -> Result<(Neighbours, Neighbours)> {
+    same_dimensions(left, right)?;
+    let backward = |left, right| if both { one_by_one(right, left, k) } else { Vec::new() };
+    if left.rows().saturating_mul(right.rows()).saturating_mul(left.dim()) < SMALL || k == 0 {
+        return Ok((one_by_one(left, right, k), backward(left, right)));
     }
+    let (a, b) = (Packed::new(left.data(), left.dim(), form)?, Packed::new(right.data(), right.dim(), form)?);
+    let found = sweep(&a, left.rows(), &b, right.rows(), k + SLACK, both)?;
+    let error = a.error(&b);
+    let forward = settle(left, right, &found.0, k, error, form)?;
+    let backward = if both { settle(right, left, &found.1, k, error, form)? } else { Vec::new() };
+    Ok((forward, backward))
+}
+
+/// The best `keep` products of each row of `a`, and with `both` of each row of `b`.
+fn sweep(a: &Packed, rows: usize, b: &Packed, columns: usize, keep: usize, both: bool) -> Result<(Pools, Pools)> {
+    let bands: Vec<usize> = (0..rows).step_by(TILE.0).collect();
+    let blocks: Vec<usize> = (0..columns).step_by(TILE.1).collect();
+    let workers = threads().min(bands.len());
+    // A worker has the rows of its band for itself; the columns of a block are anyone's, one at a time.
+    let by_column: Vec<Mutex<Pools>> = blocks
+        .iter()
+        .map(|block| Mutex::new(Pools::new(if both { TILE.1.min(columns - block) } else { 0 }, keep)))
+        .collect();
+    let by_row = Mutex::new(Vec::new());
+    let failed = Mutex::new(None);
+    let next = AtomicUsize::new(0);
+    share_out(workers, 1, |worker| {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&band) = bands.get(number) else { break };
+            let last = (band + TILE.0).min(rows);
+            let mut own = Pools::new(last - band, keep);
+            // Workers begin at different blocks, so that they seldom want the same.
+            for step in 0..blocks.len() {
+                let block = (step + worker * blocks.len() / workers) % blocks.len();
+                let range = blocks[block]..(blocks[block] + TILE.1).min(columns);
+                let scanned = a.tile(band..last, b, range.clone()).and_then(|tile| {
+                    let mut theirs = lock(&by_column[block]);
+                    let scales = (a.scales().get(band..last), b.scales().get(range.clone()));
+                    Pools::scan(&tile, scales, (&mut own, band), (both.then_some(&mut *theirs), range.start))
+                });
+                if let Err(error) = scanned {
+                    lock(&failed).get_or_insert(error);
+                    return;
+                }
+            }
+            own.prune_all();
+            lock(&by_row).push((band, own));
+        }
+    });
+    if let Some(error) = into_inner(failed) {
+        return Err(error);
+    }
+    let mut by_row: Vec<(usize, Pools)> = into_inner(by_row);
+    by_row.sort_by_key(|(band, _)| *band);
+    let mut columns = Pools::joined(keep, by_column.into_iter().map(into_inner));
+    columns.prune_all();
+    Ok((Pools::joined(keep, by_row.into_iter().map(|(_, pools)| pools)), columns))
+}
+
+/// From candidates to neighbours: cosines, the best k, and another search where that is not sure to be right.
+fn settle(
+    queries: &Vectors,
+    rows: &Vectors,
+    candidates: &Pools,
+    k: usize,
+    error: f32,
+    form: Form,
+) -> Result<Neighbours> {
+    let (mut found, sure): (Neighbours, Vec<bool>) = (0..queries.rows())
+        .into_par_iter()
+        .map(|query| {
+            let mut top = Top::new(k);
+            for row in candidates.rows_of(query) {
+                top.offer(row, cosine(queries.row(query), rows.row(row)));
+            }
+            // Nothing is left out, or nothing that is left out can reach the k-th.
+            let sure = candidates.is_whole(query, rows.rows())
+                || top.entries.len() == k
+                    && top.entries.last().is_none_or(|(_, last)| *last > candidates.threshold(query) + error);
+            (top.entries, sure)
+        })
+        .unzip();
+    let unsure: Vec<usize> = (0..queries.rows()).filter(|query| !sure[*query]).collect();
+    if unsure.is_empty() {
+        return Ok(found);
+    }
+    let mut again = Vectors::empty(queries.dim());
+    unsure.iter().for_each(|query| again.push_unit(queries.row(*query)));
+    let better = match form {
+        Form::Int8 => search(&again, rows, k, false, Form::F32)?.0,
+        Form::F32 => one_by_one(&again, rows, k),
+    };
+    for (query, list) in unsure.into_iter().zip(better) {
+        found[query] = list;
+    }
+    Ok(found)
+}
+
+/// What a lock holds: no thread panics while it has one.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The best `k` so far, sorted: `k` is small, so shifting beats a heap.
@@ -83,6 +223,7 @@ fn better(a: (usize, f32), b: (usize, f32)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::torch::compute::multiplies_int8;
 
     proptest::proptest! {
         #[test]
@@ -109,5 +250,34 @@ mod tests {
         let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
         assert_eq!(Exact::new(&vectors).search(&vectors, 5).unwrap()[0].len(), 1);
         assert_eq!(Exact::new(&Vectors::empty(2)).search(&vectors, 5).unwrap(), vec![vec![]]);
+    }
+
+    /// Random rows, some of them again and again with hardly a difference, as texts from one template are.
+    fn points(count: usize, dim: usize, seed: u64) -> Vectors {
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+        };
+        let template: Vec<f32> = (0..dim).map(|_| random()).collect();
+        let data = (0..count).flat_map(|row| {
+            let alike = row % 5 == 0;
+            (0..dim).map(|i| if alike { template[i] + 0.001 * random() } else { random() }).collect::<Vec<_>>()
+        });
+        Vectors::normalised(dim, data.collect()).unwrap()
+    }
+
+    #[test]
+    fn products_find_what_one_by_one_finds_both_ways_even_among_near_copies() {
+        // Ends of bands and blocks included; a fifth of the rows differ by less than integers can tell.
+        let (left, right) = (points(700, 40, 1), points(2_300, 40, 2));
+        let expected = (one_by_one(&left, &right, 6), one_by_one(&right, &left, 6));
+        let forms = if multiplies_int8() { vec![Form::Int8, Form::F32] } else { vec![Form::F32] };
+        for form in forms {
+            let found = search(&left, &right, 6, true, form).unwrap();
+            assert_eq!(found.0, expected.0, "{form:?}");
+            assert_eq!(found.1, expected.1, "{form:?}");
+            assert_eq!(search(&left, &right, 6, false, form).unwrap().0, expected.0, "{form:?}");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Approximate search on a navigable small-world graph (Malkov & Yashunin 2018), through hnsw_rs.
 //!
-//! Vectors are inserted one after the other and the graph's levels come from a fixed seed, so the same rows give the
-//! same graph. Distances that the graph works with are only for finding: the cosines answered are computed anew.
+//! The graph works on 8-bit integers: most of a search is waiting for vectors from memory, and these are a quarter of
+//! f32's size. That is only for finding: of more candidates than are asked for, the cosines are computed anew.
+//!
+//! Built by several threads, the same rows give a slightly different graph each time, as with every such index; built by
+//! one ([`HnswParams::parallel`]), the same. What it misses is measured wherever it is used.
 
 use std::sync::Arc;
 
@@ -22,30 +25,54 @@ pub struct HnswParams {
     pub links: usize,
     /// Candidates held while building. More: better graph, slower build.
     pub ef_construction: usize,
-    /// Candidates held while searching. More: better recall, slower search.
+    /// Candidates held while searching, at least. More: better recall, slower search.
     pub ef_search: usize,
+    /// Whether all cores build it. One alone makes the same graph of the same rows, more slowly.
+    pub parallel: bool,
 }
 
 impl Default for HnswParams {
     fn default() -> Self {
-        Self { links: 16, ef_construction: 200, ef_search: 128 }
+        Self { links: 16, ef_construction: 200, ef_search: 128, parallel: true }
     }
 }
 
-/// 1 − cosine on unit vectors. hnsw_rs refuses negative distances, which rounding could give.
+/// 1 − cosine of unit vectors in steps of one size, the same for all. hnsw_rs refuses negative distances, which rounding
+/// could give.
 #[derive(Debug, Clone, Copy, Default)]
 struct OneMinusCosine;
 
-impl Distance<f32> for OneMinusCosine {
-    fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
-        (1.0 - cosine(a, b)).max(0.0)
+/// Steps in the largest number that a unit vector's can be, 1 over the square root of its dimensions times this many
+/// standard deviations. What is beyond is cut: it is seldom, and only moves where the graph looks.
+const REACH: f32 = 5.0;
+const STEPS: f32 = 127.0;
+
+impl Distance<i8> for OneMinusCosine {
+    fn eval(&self, a: &[i8], b: &[i8]) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "a distance that is only compared")]
+        let (dot, dim) = (dot(a, b) as f32, a.len() as f32);
+        let step = REACH / dim.sqrt() / STEPS;
+        (1.0 - dot * step * step).max(0.0)
     }
+}
+
+#[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn dot(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
+}
+
+/// A unit vector in steps.
+fn steps(vector: &[f32]) -> Vec<i8> {
+    #[expect(clippy::cast_precision_loss, reason = "dimensions are few")]
+    let factor = STEPS * (vector.len() as f32).sqrt() / REACH;
+    #[expect(clippy::cast_possible_truncation, reason = "clamped")]
+    vector.iter().map(|number| (number * factor).round().clamp(-STEPS, STEPS) as i8).collect()
 }
 
 /// A graph over rows.
 pub struct Hnsw {
     rows: Arc<Vectors>,
-    graph: hnsw_rs::hnsw::Hnsw<'static, f32, OneMinusCosine>,
+    graph: hnsw_rs::hnsw::Hnsw<'static, i8, OneMinusCosine>,
     ef_search: usize,
 }
 
@@ -55,15 +82,34 @@ impl std::fmt::Debug for Hnsw {
     }
 }
 
+/// Rows that are inserted at once: enough for all cores, few enough that those before them are there.
+const BATCH: usize = 4_096;
+
 impl Hnsw {
-    /// Builds the graph. Memory: the rows once more, and about `links × 16` bytes a row.
+    /// Builds the graph. Memory: a byte a number, and about `links × 16` bytes a row, beside the rows themselves.
     pub fn build(rows: Arc<Vectors>, params: HnswParams) -> Self {
         let graph =
             hnsw_rs::hnsw::Hnsw::new(params.links, rows.rows().max(1), 16, params.ef_construction, OneMinusCosine);
-        for (row, vector) in rows.iter().enumerate() {
-            graph.insert((vector, row));
+        for first in (0..rows.rows()).step_by(BATCH) {
+            let last = (first + BATCH).min(rows.rows());
+            let batch: Vec<(Vec<i8>, usize)> = (first..last).map(|row| (steps(rows.row(row)), row)).collect();
+            if params.parallel {
+                batch.par_iter().for_each(|(numbers, row)| graph.insert((numbers, *row)));
+            } else {
+                batch.iter().for_each(|(numbers, row)| graph.insert((numbers, *row)));
+            }
         }
         Self { rows, graph, ef_search: params.ef_search }
+    }
+
+    /// Candidates held while searching.
+    pub fn ef_search(&self) -> usize {
+        self.ef_search
+    }
+
+    /// Holds more or fewer candidates from now on.
+    pub fn set_ef_search(&mut self, ef_search: usize) {
+        self.ef_search = ef_search;
     }
 }
 
@@ -73,12 +119,14 @@ impl VectorIndex for Hnsw {
         if self.rows.rows() == 0 || k == 0 {
             return Ok(vec![Vec::new(); queries.rows()]);
         }
+        // Near ones may have changed places in the rounding.
+        let wanted = (2 * k).min(self.rows.rows());
         Ok((0..queries.rows())
             .into_par_iter()
             .map(|query| {
                 let query = queries.row(query);
                 let mut top = Top::new(k);
-                for neighbour in self.graph.search(query, k, self.ef_search.max(k)) {
+                for neighbour in self.graph.search(&steps(query), wanted, self.ef_search.max(wanted)) {
                     top.offer(neighbour.d_id, cosine(query, self.rows.row(neighbour.d_id)));
                 }
                 top.entries
@@ -108,11 +156,14 @@ mod tests {
     fn it_finds_nearly_all_that_exact_search_finds_and_the_same_each_time() {
         let rows = Arc::new(points(2_000, 16));
         let queries = points(200, 16);
-        let build = || Hnsw::build(Arc::clone(&rows), HnswParams::default()).search(&queries, 5).unwrap();
+        let params = HnswParams { parallel: false, ..HnswParams::default() };
+        let build = || Hnsw::build(Arc::clone(&rows), params).search(&queries, 5).unwrap();
         let found = build();
         let exact = Exact::new(&rows).search(&queries, 5).unwrap();
         assert!(recall(&found, &exact).unwrap() > 0.95);
         assert_eq!(found, build());
+        let by_all_cores = Hnsw::build(Arc::clone(&rows), HnswParams::default()).search(&queries, 5).unwrap();
+        assert!(recall(&by_all_cores, &exact).unwrap() > 0.95);
     }
 
     #[test]

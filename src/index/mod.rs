@@ -2,11 +2,12 @@
 
 pub mod exact;
 pub mod hnsw;
+mod pools;
 
 use crate::error::{Error, Result};
 use crate::record::Vectors;
 
-pub use exact::Exact;
+pub use exact::{Exact, both_ways};
 pub use hnsw::{Hnsw, HnswParams};
 
 /// For each query its nearest rows with their cosines, best first; ties fall to the lower row. Fewer than asked for

@@ -216,6 +216,28 @@ fn multiply_on_cpu(dtype: Dtype) -> Result<Multiply> {
     }
 }
 
+/// Threads that an operation of libtorch has on this thread: one a core, unless told otherwise.
+pub fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
+}
+
+/// Does work on several threads, each with so many for libtorch's operations on it. Ends when all have.
+pub fn share_out(workers: usize, threads_each: usize, work: impl Fn(usize) + Sync) {
+    let set = |count: usize| tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
+    let before = threads();
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let work = &work;
+            scope.spawn(move || {
+                set(threads_each);
+                work(worker);
+            });
+        }
+    });
+    // The number belongs to a thread, but libtorch hands the last one that was set on to new threads.
+    set(before);
+}
+
 /// Whether the processor has instructions for products of bf16.
 pub fn multiplies_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]

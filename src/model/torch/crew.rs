@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::batch::{Batch, Numbering, plan, rung};
-use super::compute::Compute;
+use super::compute::{Compute, share_out, threads};
 use super::network::Network;
 use super::pooling::Head;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,17 +83,14 @@ impl Crew {
     /// Kind `Model`, when libtorch fails, with the size of the batch that it failed on.
     pub(super) fn encode(&self, rows: &[Vec<i64>], skipped: usize) -> Result<Vec<f32>> {
         let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
-        let threads = self.making.threads.unwrap_or_else(threads_of_libtorch).max(1);
+        let threads = self.making.threads.unwrap_or_else(threads).max(1);
         let budget = self.budget(lengths.iter().sum(), threads);
         let batches = plan(&lengths, budget, self.making.padded);
         let dim = self.making.dim;
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let done = Mutex::new((vec![0.0_f32; rows.len() * dim], Vec::<(usize, Error)>::new()));
-        let work = |replica: &Replica, threads: usize| {
+        let work = |replica: &Replica| {
             let _no_grad = tch::no_grad_guard(); // counts for this thread only
-            if self.on_cpu() {
-                set_threads(threads);
-            }
             while !failed.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(batch) = batches.get(number) else { break };
@@ -117,15 +114,7 @@ impl Crew {
             }
         };
         let workers = if self.on_cpu() { threads.min(batches.len()).max(1) } else { self.replicas.len() };
-        std::thread::scope(|scope| {
-            for worker in 0..workers {
-                let (replica, work) = (&self.replicas[worker % self.replicas.len()], &work);
-                scope.spawn(move || work(replica, (threads / workers).max(1)));
-            }
-        });
-        if self.on_cpu() {
-            set_threads(threads_of_libtorch()); // libtorch hands the last number that was set on to new threads
-        }
+        share_out(workers, (threads / workers).max(1), |worker| work(&self.replicas[worker % self.replicas.len()]));
         let (vectors, mut errors) = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         errors.sort_by_key(|(batch, _)| *batch);
         errors.into_iter().next().map_or(Ok(vectors), |(_, error)| Err(error))
@@ -168,13 +157,4 @@ impl Crew {
         }
         Ok(numbers)
     }
-}
-
-/// Threads of an operation on this thread.
-fn threads_of_libtorch() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1)
-}
-
-fn set_threads(count: usize) {
-    tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
 }

@@ -66,20 +66,43 @@ impl Int8Matrix {
     }
 }
 
+/// Rounds f32 rows of `dim` numbers into a tensor of as many i8, and answers what a step of each row is worth.
+pub(super) fn quantize_rows(rows: &[f32], dim: usize, steps: &mut Tensor) -> Result<Vec<f32>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let steps = slice_mut::<i8>(steps, Kind::Int8)?.chunks_exact_mut(dim.max(1));
+    Ok(rows.chunks_exact(dim.max(1)).zip(steps).map(|(numbers, steps)| quantize_f32(numbers, steps)).collect())
+}
+
+/// As [`quantize`], of f32.
+#[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn quantize_f32(numbers: &[f32], steps: &mut [i8]) -> f32 {
+    let largest = numbers.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+    let factor = if largest > 0.0 { STEPS / largest } else { 0.0 };
+    for (step, number) in steps.iter_mut().zip(numbers) {
+        *step = round(number * factor);
+    }
+    largest / STEPS
+}
+
 /// Rounds a row of bf16 to steps, and answers what a step is worth. A row that holds no number (NaN) gives no number.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn quantize(numbers: &[u16], steps: &mut [i8]) -> f32 {
     // Without the sign, the order of the bits is the order of the numbers.
     let largest = widen(numbers.iter().fold(0_u16, |largest, bits| largest.max(bits & 0x7fff)));
     let factor = if largest > 0.0 { STEPS / largest } else { 0.0 };
-    // Adding 1.5 · 2²³ rounds to a whole number, ties to even, and leaves it in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
     for (step, bits) in steps.iter_mut().zip(numbers) {
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest byte is the step")]
-        let rounded = (widen(*bits) * factor + ROUND).to_bits() as i8;
-        *step = rounded;
+        *step = round(widen(*bits) * factor);
     }
     largest / STEPS
+}
+
+/// The nearest whole number from −127 to 127, ties to even: adding 1.5 · 2²³ leaves it in the lowest bits.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the lowest byte is the number")]
+fn round(value: f32) -> i8 {
+    (value + 12_582_912.0).to_bits() as i8
 }
 
 /// A row of sums back to bf16, scaled and with the bias.
@@ -113,7 +136,7 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
 }
 
 /// The numbers of a tensor in place: copying them out and in would cost as much as the work on them.
-fn slice<T>(tensor: &Tensor, kind: Kind) -> Result<&[T]> {
+pub(super) fn slice<T>(tensor: &Tensor, kind: Kind) -> Result<&[T]> {
     check::<T>(tensor, kind)?;
     #[expect(
         unsafe_code,

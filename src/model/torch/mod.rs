@@ -27,6 +27,7 @@ pub mod lora;
 pub mod m2m100;
 pub mod network;
 pub mod pooling;
+pub mod products;
 pub mod save;
 pub mod t5;
 mod texts;
