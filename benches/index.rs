@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let (rows, queries) = (Arc::new(read(rows, dim)?), read(queries, dim)?);
     println!("{} rows, {} queries, {dim} dimensions, k = {k}; start {} MiB", rows.rows(), queries.rows(), peak_mib());
     let began = Instant::now();
-    let exact = Exact::new(&rows).search(&queries, k)?;
+    let exact = Exact::new(Arc::clone(&rows)).search(&queries, k)?;
     let seconds = began.elapsed().as_secs_f64();
     let products = 2.0 * (rows.rows() * queries.rows() * dim) as f64;
     let form = if multiplies_int8() { Multiply::Int8 } else { Multiply::OneDnn };

@@ -14,8 +14,8 @@
 //! Cost: `queries × rows × dim` multiply-adds. Memory: 1 byte a number of both sides beside the vectors themselves, and
 //! some `12 · (k + 16)` bytes for each row when both ways are searched.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::prelude::*;
 
@@ -35,21 +35,45 @@ const SMALL: usize = 1 << 24;
 
 /// All rows, unordered.
 #[derive(Debug)]
-pub struct Exact<'a> {
-    rows: &'a Vectors,
+pub struct Exact {
+    rows: Arc<Vectors>,
+    /// Made at the first search that needs it.
+    packed: OnceLock<Packed>,
 }
 
-impl<'a> Exact<'a> {
+impl Exact {
     /// An index over these rows.
-    pub fn new(rows: &'a Vectors) -> Self {
-        Self { rows }
+    pub fn new(rows: Arc<Vectors>) -> Self {
+        Self { rows, packed: OnceLock::new() }
+    }
+
+    fn packed(&self) -> Result<&Packed> {
+        match self.packed.get() {
+            Some(packed) => Ok(packed),
+            None => {
+                let packed = Packed::new(self.rows.data(), self.rows.dim(), Form::fastest())?;
+                Ok(self.packed.get_or_init(|| packed))
+            }
+        }
     }
 }
 
-impl VectorIndex for Exact<'_> {
+impl VectorIndex for Exact {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
-        Ok(search(queries, self.rows, k, false, Form::fastest())?.0)
+        same_dimensions(queries, &self.rows)?;
+        if is_small(queries, &self.rows) || k == 0 {
+            return Ok(one_by_one(queries, &self.rows, k));
+        }
+        let (form, rows) = (Form::fastest(), self.packed()?);
+        let packed = Packed::new(queries.data(), queries.dim(), form)?;
+        let found = sweep(&packed, queries.rows(), rows, self.rows.rows(), k + SLACK, false)?;
+        settle(queries, &self.rows, &found.0, k, packed.error(rows), form)
     }
+}
+
+/// Whether nothing is gained by products.
+fn is_small(left: &Vectors, right: &Vectors) -> bool {
+    left.rows().saturating_mul(right.rows()).saturating_mul(left.dim()) < SMALL
 }
 
 /// The neighbours of each side's rows in the other, by one product for both ways: half the work of two searches.
@@ -85,7 +109,7 @@ pub fn one_by_one(queries: &Vectors, rows: &Vectors, k: usize) -> Neighbours {
 fn search(left: &Vectors, right: &Vectors, k: usize, both: bool, form: Form) -> Result<(Neighbours, Neighbours)> {
     same_dimensions(left, right)?;
     let backward = |left, right| if both { one_by_one(right, left, k) } else { Vec::new() };
-    if left.rows().saturating_mul(right.rows()).saturating_mul(left.dim()) < SMALL || k == 0 {
+    if is_small(left, right) || k == 0 {
         return Ok((one_by_one(left, right, k), backward(left, right)));
     }
     let (a, b) = (Packed::new(left.data(), left.dim(), form)?, Packed::new(right.data(), right.dim(), form)?);
@@ -233,8 +257,8 @@ mod tests {
         ) {
             let whole = numbers.len() / 3 * 3;
             let data: Vec<f32> = numbers[..whole].iter().map(|x| x + 2.0).collect();
-            let vectors = Vectors::normalised(3, data).unwrap();
-            let found = Exact::new(&vectors).search(&vectors, k).unwrap();
+            let vectors = Arc::new(Vectors::normalised(3, data).unwrap());
+            let found = Exact::new(Arc::clone(&vectors)).search(&vectors, k).unwrap();
             for (query, found) in found.iter().enumerate() {
                 let mut all: Vec<(usize, f32)> =
                     (0..vectors.rows()).map(|row| (row, cosine(vectors.row(query), vectors.row(row)))).collect();
@@ -247,9 +271,9 @@ mod tests {
 
     #[test]
     fn fewer_rows_than_asked_for_are_not_padded() {
-        let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
-        assert_eq!(Exact::new(&vectors).search(&vectors, 5).unwrap()[0].len(), 1);
-        assert_eq!(Exact::new(&Vectors::empty(2)).search(&vectors, 5).unwrap(), vec![vec![]]);
+        let vectors = Arc::new(Vectors::normalised(2, vec![1.0, 0.0]).unwrap());
+        assert_eq!(Exact::new(Arc::clone(&vectors)).search(&vectors, 5).unwrap()[0].len(), 1);
+        assert_eq!(Exact::new(Arc::new(Vectors::empty(2))).search(&vectors, 5).unwrap(), vec![vec![]]);
     }
 
     /// Random rows, some of them again and again with hardly a difference, as texts from one template are.
@@ -279,5 +303,10 @@ mod tests {
             assert_eq!(found.1, expected.1, "{form:?}");
             assert_eq!(search(&left, &right, 6, false, form).unwrap().0, expected.0, "{form:?}");
         }
+        let index = Exact::new(Arc::new(right));
+        assert_eq!(
+            (index.search(&left, 6).unwrap(), index.search(&left, 6).unwrap()),
+            (expected.0.clone(), expected.0)
+        );
     }
 }

@@ -159,7 +159,7 @@ mod tests {
         let params = HnswParams { parallel: false, ..HnswParams::default() };
         let build = || Hnsw::build(Arc::clone(&rows), params).search(&queries, 5).unwrap();
         let found = build();
-        let exact = Exact::new(&rows).search(&queries, 5).unwrap();
+        let exact = Exact::new(Arc::clone(&rows)).search(&queries, 5).unwrap();
         assert!(recall(&found, &exact).unwrap() > 0.95);
         assert_eq!(found, build());
         let by_all_cores = Hnsw::build(Arc::clone(&rows), HnswParams::default()).search(&queries, 5).unwrap();

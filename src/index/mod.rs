@@ -1,5 +1,6 @@
 //! Nearest neighbours among unit vectors.
 
+pub mod choice;
 pub mod exact;
 pub mod hnsw;
 mod pools;
@@ -7,6 +8,7 @@ mod pools;
 use crate::error::{Error, Result};
 use crate::record::Vectors;
 
+pub use choice::Estimate;
 pub use exact::{Exact, both_ways};
 pub use hnsw::{Hnsw, HnswParams};
 

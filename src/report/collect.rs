@@ -6,7 +6,6 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageTally};
 use crate::record::DropReason;
 use crate::stage::evaluate::figures;
-use crate::stage::neighbours::Index;
 use crate::stage::{Stage, crawl, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
@@ -215,12 +214,10 @@ fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
     let figure = |name: &str| store.latest_figure(Stage::Neighbours.name(), name);
     let Some(seconds) = figure("seconds")? else { return Ok(None) };
     let sample = figure("recall sample")?.unwrap_or(0.0);
-    let measured = pipeline.neighbours.index == Index::Hnsw && sample > 0.0;
+    let graph = figure("searched in a graph")?.unwrap_or(0.0) > 0.0;
+    let measured = graph && sample > 0.0;
     Ok(Some(IndexReport {
-        kind: match pipeline.neighbours.index {
-            Index::Hnsw => "hnsw".into(),
-            Index::Exact => "exact".into(),
-        },
+        kind: if graph { "hnsw".into() } else { "exact".into() },
         recall_at_k: if measured { figure("recall sum")?.map(|sum| sum / sample) } else { None },
         k: pipeline.neighbours.k,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]

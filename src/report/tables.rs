@@ -48,6 +48,9 @@ pub(super) fn quality(out: &mut String, summary: &Summary) -> fmt::Result {
             index.k,
             counted(index.sample as u64, "query")
         ),
+        None if index.kind == "exact" => {
+            "every text is compared with every other, so no neighbour is missed".to_owned()
+        }
         None => "its recall was not measured".to_owned(),
     };
     let took = figure(&duration(index.seconds));

@@ -246,7 +246,7 @@ impl Page {
         }
         if let Some(index) = &summary.index {
             let recall = index.recall_at_k.map_or_else(
-                || "recall not measured".to_owned(),
+                || if index.kind == "exact" { "no neighbour is missed" } else { "recall not measured" }.to_owned(),
                 |recall| {
                     format!("recall at {} {} on {}", index.k, measure(recall), plural(index.sample as u64, "query"))
                 },

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Unit, Work, combined};
 use crate::error::Result;
-use crate::index::{Exact, VectorIndex as _, cosine};
+use crate::index::{both_ways, cosine};
 use crate::model::ModelId;
 use crate::record::{DocumentId, DocumentPair, Evidence, EvidenceKind, TwinKind, Vectors};
 use crate::store::documents::DocumentClaims;
@@ -212,8 +212,7 @@ fn vector_evidence(
     if sources.0.is_empty() || targets.0.is_empty() {
         return Ok(());
     }
-    let forward = Exact::new(&targets.1).search(&sources.1, 2)?;
-    let backward = Exact::new(&sources.1).search(&targets.1, 2)?;
+    let (forward, backward) = both_ways(&sources.1, &targets.1, 2)?;
     let leads = |list: &[(usize, f32)]| list.len() < 2 || list[0].1 - list[1].1 >= params.vector_lead;
     for (source, list) in forward.iter().enumerate().filter(|(_, list)| !list.is_empty() && leads(list)) {
         let (target, similarity) = list[0];

@@ -3,7 +3,8 @@
 //! A night that adds 1 % of texts searches for those alone. Before that, one *refresh* mends the lists that exist:
 //! lists with a vanished neighbour are dropped (their texts search again), and new texts are offered to all others'
 //! lists, by exact comparison. With exact search the lists are those of a search from scratch, whatever the order of
-//! nights; with HNSW its recall against exact search is measured on a sample in every run that searches.
+//! nights; with a graph, its recall against exact search is measured on a sample of every batch, and the graph searches
+//! more widely until that reaches a floor.
 //!
 //! Memory: both pools' vectors, 4 bytes a number, and the lists, 12 bytes a neighbour.
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
 use crate::error::{Error, Result};
-use crate::index::{self, Exact, Hnsw, HnswParams, Neighbours, VectorIndex};
+use crate::index::{self, Estimate, Exact, Hnsw, HnswParams, Neighbours, VectorIndex};
 use crate::model::ModelId;
 use crate::record::{TextId, Vectors};
 use crate::store::pairs::{Direction, NeighbourList};
@@ -26,6 +27,8 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Index {
+    /// Whichever is faster here for what is to be searched, by measured rates.
+    Auto,
     /// Every text against every other.
     Exact,
     /// A navigable graph.
@@ -42,6 +45,8 @@ pub struct Params {
     pub index: Index,
     /// The graph's settings.
     pub hnsw: HnswParams,
+    /// Share of the exact neighbours that a graph must find on the sample, 0 to 1; under it, it searches more widely.
+    pub min_recall: f64,
     /// What cannot change a list.
     pub limits: Limits,
 }
@@ -58,7 +63,7 @@ pub struct Limits {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { k: 8, index: Index::Hnsw, hnsw: HnswParams::default(), limits: Limits::default() }
+        Self { k: 8, index: Index::Auto, hnsw: HnswParams::default(), min_recall: 0.995, limits: Limits::default() }
     }
 }
 
@@ -78,10 +83,17 @@ pub struct Pools {
     /// Fingerprint of both lists and the model.
     pub fingerprint: String,
     vectors: Option<(Arc<Vectors>, Arc<Vectors>)>,
-    /// The graph over the texts that are found, by direction.
-    graphs: HashMap<Direction, Hnsw>,
+    /// The index over the texts that are found, by direction.
+    indexes: HashMap<Direction, Found>,
     /// Texts of each direction that wait for a list, by id, once the refresh is done.
     waiting: HashMap<Direction, VecDeque<TextId>>,
+}
+
+/// An index over the texts that are found.
+#[derive(Debug)]
+enum Found {
+    Exact(Exact),
+    Graph(Hnsw),
 }
 
 /// Texts that search, texts that are found, and the vectors of both.
@@ -98,7 +110,7 @@ impl Pools {
             });
         }
         let fingerprint = combined(&[hasher.finalize().to_hex().as_str(), &model.0]);
-        Ok(Self { sources, targets, fingerprint, vectors: None, graphs: HashMap::new(), waiting: HashMap::new() })
+        Ok(Self { sources, targets, fingerprint, vectors: None, indexes: HashMap::new(), waiting: HashMap::new() })
     }
 
     /// One direction's view of the pools.
@@ -229,7 +241,7 @@ fn offer(
     new.iter().for_each(|row| new_vectors.push_unit(other_vectors.row(*row)));
     let mut queries = Vectors::empty(own_vectors.dim());
     lists.iter().for_each(|(text, _)| queries.push_unit(own_vectors.row(own_rows[text])));
-    let found = Exact::new(&new_vectors).search(&queries, k)?;
+    let found = Exact::new(Arc::new(new_vectors)).search(&queries, k)?;
     Ok(lists
         .iter()
         .zip(found)
@@ -250,10 +262,18 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
     let direction = if unit.name == Direction::Forward.name() { Direction::Forward } else { Direction::Backward };
     let waiting = pools.waiting.get_mut(&direction).ok_or_else(|| Error::bug("a search before its listing"))?;
     let batch: Vec<TextId> = waiting.drain(..waiting.len().min(params.limits.batch)).collect();
-    if params.index == Index::Hnsw && !pools.graphs.contains_key(&direction) {
+    let left = waiting.len();
+    if !pools.indexes.contains_key(&direction) {
         let rows = Arc::clone(pools.side(direction)?.3);
-        pools.graphs.insert(direction, Hnsw::build(rows, params.hnsw));
+        let exact = match params.index {
+            Index::Exact => true,
+            Index::Hnsw => false,
+            Index::Auto => Estimate::of(batch.len() + left, &rows, params.hnsw)?.prefers_exact(),
+        };
+        let index = if exact { Found::Exact(Exact::new(rows)) } else { Found::Graph(Hnsw::build(rows, params.hnsw)) };
+        pools.indexes.insert(direction, index);
     }
+    let mut index = pools.indexes.remove(&direction).ok_or_else(|| Error::bug("the index was just made"))?;
     let (own, others, own_vectors, other_vectors) = pools.side(direction)?;
     let mut queries = Vectors::empty(own_vectors.dim());
     for text in &batch {
@@ -261,11 +281,19 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
         queries.push_unit(own_vectors.row(row));
     }
     let mut counts = vec![("searched", batch.len() as f64)];
-    let found = match pools.graphs.get(&direction) {
-        None => Exact::new(other_vectors).search(&queries, params.k)?,
-        Some(graph) => {
+    let found = match &mut index {
+        Found::Exact(exact) => {
+            counts.push(("searched in a graph", 0.0));
+            exact.search(&queries, params.k)?
+        }
+        Found::Graph(graph) => {
+            let sample = Sample::take(params, &queries, other_vectors)?;
+            while sample.recall(graph, params.k)? < params.min_recall && graph.ef_search() < WIDEST {
+                graph.set_ef_search(graph.ef_search() * 2);
+            }
             let found = graph.search(&queries, params.k)?;
-            counts.extend(measured_recall(params, &queries, other_vectors, &found)?);
+            counts.push(("searched in a graph", batch.len() as f64));
+            counts.extend([("recall sample", sample.rows.len() as f64), ("recall sum", sample.sum(&found))]);
             found
         }
     };
@@ -275,27 +303,41 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
         .map(|(text, list)| (text, list.into_iter().map(|(row, cosine)| (others[row], cosine)).collect()))
         .collect();
     let records = Records::Neighbours { key: look.key.to_owned(), put: vec![(direction, lists)], delete: Vec::new() };
+    pools.indexes.insert(direction, index);
     Ok(Output { records, fingerprint: unit.input.clone(), counts })
 }
 
-/// Recall on an even sample of a batch, as sums that add up over batches.
-fn measured_recall(
-    params: &Params,
-    queries: &Vectors,
-    rows: &Vectors,
-    found: &Neighbours,
-) -> Result<Vec<(&'static str, f64)>> {
-    let sample = params.limits.recall_sample.min(queries.rows());
-    if sample == 0 {
-        return Ok(Vec::new());
+/// Candidates that a graph holds at most: beyond, something else is wrong with it, and the recall tells.
+const WIDEST: usize = 4_096;
+
+/// Some queries of a batch, evenly spread, with their exact neighbours.
+struct Sample {
+    /// Which of the batch.
+    rows: Vec<usize>,
+    queries: Vectors,
+    exact: Neighbours,
+}
+
+impl Sample {
+    fn take(params: &Params, queries: &Vectors, rows: &Arc<Vectors>) -> Result<Self> {
+        let count = params.limits.recall_sample.min(queries.rows());
+        let picked: Vec<usize> = (0..count).map(|i| i * queries.rows() / count).collect();
+        let mut some = Vectors::empty(queries.dim());
+        picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
+        let exact = Exact::new(Arc::clone(rows)).search(&some, params.k)?;
+        Ok(Self { rows: picked, queries: some, exact })
     }
-    let picked: Vec<usize> = (0..sample).map(|i| i * queries.rows() / sample).collect();
-    let mut some = Vectors::empty(queries.dim());
-    picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
-    let exact = Exact::new(rows).search(&some, params.k)?;
-    let found: Neighbours = picked.iter().map(|row| found[*row].clone()).collect();
-    let recall = index::recall(&found, &exact).unwrap_or(1.0);
-    Ok(vec![("recall sample", sample as f64), ("recall sum", recall * sample as f64)])
+
+    /// Share of the exact neighbours that a graph finds.
+    fn recall(&self, graph: &Hnsw, k: usize) -> Result<f64> {
+        Ok(index::recall(&graph.search(&self.queries, k)?, &self.exact).unwrap_or(1.0))
+    }
+
+    /// The recall of the batch's lists, times the sample's size: such sums add up over batches.
+    fn sum(&self, found: &Neighbours) -> f64 {
+        let found: Neighbours = self.rows.iter().map(|row| found[*row].clone()).collect();
+        index::recall(&found, &self.exact).unwrap_or(1.0) * self.rows.len() as f64
+    }
 }
 
 #[cfg(test)]
@@ -330,12 +372,12 @@ mod tests {
                 some
             };
             let (old, new) = (subset(true), subset(false));
-            let before = as_lists(Exact::new(&gather(&old)).search(&own, k).unwrap(), &old);
+            let before = as_lists(Exact::new(Arc::new(gather(&old))).search(&own, k).unwrap(), &old);
             let mut mended: HashMap<TextId, Vec<(TextId, f32)>> = before.iter().cloned().collect();
             let lists: Vec<&NeighbourList> = before.iter().collect();
             mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, k).unwrap());
             let all: Vec<usize> = (0..12).collect();
-            for (text, list) in as_lists(Exact::new(&others).search(&own, k).unwrap(), &all) {
+            for (text, list) in as_lists(Exact::new(Arc::new(others.clone())).search(&own, k).unwrap(), &all) {
                 proptest::prop_assert_eq!(&mended[&text], &list);
             }
         }

@@ -1,0 +1,71 @@
+//! Which index is the faster one for a task, by rates measured here and now.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Hnsw, HnswParams, VectorIndex as _};
+use crate::error::Result;
+use crate::model::torch::compute::{Multiply, multiplies_int8, rate};
+use crate::record::Vectors;
+
+/// Exact search that takes no longer than this, in seconds, needs no comparison.
+const SHORT: f64 = 20.0;
+/// Rows of the graph that is built to be timed.
+const SAMPLE: usize = 4_000;
+
+/// What each way would take, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Exact search.
+    pub exact: f64,
+    /// A graph, built and searched; `None` where exact search is short anyway.
+    pub graph: Option<f64>,
+}
+
+impl Estimate {
+    /// Estimates the search of `queries` queries among these rows. Exact search is a count of multiply-adds at the measured
+    /// rate of products; a graph over a sample of the rows is built and searched, and a row or query of the whole graph
+    /// takes longer by the ratio of the logarithms of their sizes (Malkov & Yashunin 2018, section 4.2).
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn of(queries: usize, rows: &Vectors, params: HnswParams) -> Result<Self> {
+        let form = if multiplies_int8() { Multiply::Int8 } else { Multiply::OneDnn };
+        let products = 2.0 * queries as f64 * rows.rows() as f64 * rows.dim() as f64;
+        // No product is as fast as its largest: a fifth is lost at the edges of tiles and in looking through them.
+        let exact = products / (0.8 * rate(form)?);
+        if exact < SHORT || rows.rows() <= SAMPLE {
+            return Ok(Self { exact, graph: None });
+        }
+        let mut sample = Vectors::empty(rows.dim());
+        (0..SAMPLE).for_each(|row| sample.push_unit(rows.row(row * (rows.rows() / SAMPLE))));
+        let sample = Arc::new(sample);
+        let began = Instant::now();
+        let graph = Hnsw::build(Arc::clone(&sample), params);
+        let build = began.elapsed().as_secs_f64() / SAMPLE as f64;
+        let began = Instant::now();
+        graph.search(&sample, 1)?;
+        let search = began.elapsed().as_secs_f64() / SAMPLE as f64;
+        let deeper = (rows.rows() as f64).ln() / (SAMPLE as f64).ln();
+        Ok(Self { exact, graph: Some(deeper * (rows.rows() as f64 * build + queries as f64 * search)) })
+    }
+
+    /// Whether exact search is the faster way.
+    pub fn prefers_exact(&self) -> bool {
+        self.graph.is_none_or(|graph| self.exact <= graph)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_search_is_exact_and_the_faster_way_is_taken() {
+        let rows = Vectors::normalised(4, (0..400).map(|n| (n % 7) as f32 + 1.0).collect()).unwrap();
+        let estimate = Estimate::of(100, &rows, HnswParams::default()).unwrap();
+        assert!(estimate.exact < 1.0 && estimate.graph.is_none() && estimate.prefers_exact());
+        assert!(Estimate { exact: 50.0, graph: Some(60.0) }.prefers_exact());
+        assert!(!Estimate { exact: 70.0, graph: Some(60.0) }.prefers_exact());
+    }
+}
