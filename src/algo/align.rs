@@ -12,7 +12,7 @@
 //! without a single common word is still sure between two sure ones.
 //!
 //! Time and memory: `O(cells · shapes)` and 70 bytes a cell (with vectors of runs: 4 more a shape), where cells =
-//! `(n + 1)(m + 1)` up to a limit. Beyond it [`coarse`] finds a band of about 60 cells a line, in time and memory linear
+//! `(n + 1)(m + 1)` up to a limit. Beyond it `coarse` finds a band of about 60 cells a line, in time and memory linear
 //! in the lines.
 
 mod band;
@@ -102,7 +102,7 @@ impl Default for Params {
             skip: -2.0,
             merge: -1.0,
             many_to_many: 0.5,
-            similarity: 0.4,
+            similarity: 0.5,
             neutral: 2.0,
             context: 0.6,
             growth: 0.2,

@@ -16,6 +16,9 @@ const SAMPLE: usize = 1 << 16;
 /// The same, for each shape longer than a line.
 const SHAPE_SAMPLE: usize = 1 << 12;
 
+/// Deviations from chance at which a translation is as sure as it gets.
+const SURE: f32 = 10.0;
+
 /// Cosines in a band of the lattice.
 pub(super) struct Similarities {
     /// Of lines: one short of the lattice.
@@ -165,6 +168,7 @@ impl Similarities {
             Self { band, cosines, given, longest, source: source_runs, target: target_runs, spreads, beside };
         similarities.spreads = similarities.spreads_of(source, target);
         similarities.beside = similarities.beside_of();
+        similarities.temper();
         similarities
     }
 
@@ -238,6 +242,25 @@ impl Similarities {
         *row += a.weights[line] * b.weights[other] * f64::from(self.cosines[self.band.cell(line, other)]);
         columns[q - 1] += *row;
         Some(columns[q - 1] * a.scales[p - 1][line] * b.scales[q - 1][other])
+    }
+
+    /// Widens the spreads where translations stand out by more than [`SURE`] of them: a sharp encoder's vectors, above all
+    /// long ones, make chance look so narrow that every fair match would be as good as a perfect one.
+    fn temper(&mut self) {
+        let width = 2 * self.longest;
+        let mut best: Vec<f32> = (0..self.band.rows())
+            .filter_map(|i| {
+                let first = self.band.cell(i, *self.band.columns(i).start());
+                let row = &self.beside[first * width..(first + self.band.columns(i).count()) * width];
+                row.iter().step_by(width).copied().max_by(f32::total_cmp)
+            })
+            .collect();
+        best.sort_by(f32::total_cmp);
+        let excess = best.get(best.len() / 2).copied().unwrap_or(0.0) / SURE;
+        if excess > 1.0 {
+            self.spreads.iter_mut().for_each(|spread| *spread *= f64::from(excess));
+            self.beside.iter_mut().for_each(|deviations| *deviations /= excess);
+        }
     }
 
     /// How much the runs of (p, q) lines that end with (i, j) have of the lines just before and behind them on the other
