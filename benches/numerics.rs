@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kopri::algo::align::{Line, Params, align};
+use kopri::algo::align::{Line, Params, Side, align};
 use kopri::index::{Exact, Hnsw, HnswParams, VectorIndex as _};
 use kopri::model::Encoder as _;
 use kopri::model::lexical::{LexicalFit, LexicalParams};
@@ -40,7 +40,7 @@ fn alignment(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(301 * 301));
     group.sample_size(20);
     group.bench_function("whole lattice", |bencher| {
-        bencher.iter(|| align((&lines, &vectors), (&lines, &vectors), &Params::default(), 1 << 20));
+        bencher.iter(|| align(Side::new(&lines, &vectors), Side::new(&lines, &vectors), &Params::default(), 1 << 20));
     });
     group.finish();
 }

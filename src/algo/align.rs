@@ -2,24 +2,28 @@
 //! each bead its posterior probability.
 //!
 //! A *bead* joins a run of source sentences with a run of target sentences (1:1, 2:1, 1:2, …) or leaves a sentence
-//! alone (1:0, 0:1), as in Gale & Church 1993. A bead's weight is a log-likelihood ratio "translations" against "any
-//! two runs": from the similarity of the runs' vectors, measured in standard deviations above what these two runs have
-//! with the rest of the other document (so it needs no threshold per encoder); from their lengths; from the numbers
-//! they name; from where blocks begin and what kind they are. The best path is Viterbi's; the posterior of a bead is
-//! the share of all paths' weight that runs through it (forward–backward), so it knows what the neighbours say: a
-//! sentence without a single common word is still sure between two sure ones.
+//! alone (1:0, 0:1), as in Gale & Church 1993; all shapes up to 5:5 may compete. A bead's weight is a log-likelihood
+//! ratio "translations" against "any two runs": from the similarity of the runs' vectors, measured in standard
+//! deviations above what runs of these lengths have with the rest of the other document (so that it needs no threshold
+//! per encoder, and longer runs have no advantage), less what they have in common with the lines just around the bead;
+//! from their lengths; from the numbers they name; from where blocks begin and what kind they are. On that scale to
+//! leave a sentence alone has one price for every encoder. The best path is Viterbi's; the posterior of a bead is the
+//! share of all paths' weight that runs through it (forward–backward), so it knows what the neighbours say: a sentence
+//! without a single common word is still sure between two sure ones.
 //!
-//! Time and memory: `O(cells · shapes)` and 24 bytes a cell, where cells = `(n + 1)(m + 1)` up to a limit, and a band
-//! beyond it: through the numbered parts that both sides have, or along the diagonal.
+//! Time and memory: `O(cells · shapes)` and 70 bytes a cell (with vectors of runs: 4 more a shape), where cells =
+//! `(n + 1)(m + 1)` up to a limit. Beyond it `coarse` finds a band of about 60 cells a line, in time and memory linear
+//! in the lines.
 
 mod band;
+mod coarse;
 mod evidence;
+mod lattice;
 mod similarities;
 
 use crate::record::Vectors;
 use band::Band;
-use evidence::{label_weight, layout_weight, length_weight, number_weight};
-use similarities::Similarities;
+use lattice::Lattice;
 
 /// What the lattice knows of a sentence beside its vector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,38 +76,85 @@ pub struct Bead {
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Params {
-    /// The most sentences that a bead may hold on one side.
+    /// The most sentences that a bead may hold on one side, up to [`MOST`].
     pub max_bead: usize,
     /// Weight of leaving a sentence alone. Lower: fewer sentences are left alone.
     pub skip: f64,
     /// Weight of each sentence past the first on a side. Lower: fewer sentences are merged.
     pub merge: f64,
+    /// Weight of holding several sentences on both sides, beside what they weigh as merged.
+    pub many_to_many: f64,
     /// Weight of one standard deviation of similarity above the background.
     pub similarity: f64,
     /// Standard deviations of similarity that speak neither for nor against.
     pub neutral: f64,
+    /// How much of what a bead's runs have in common with the lines around the bead counts against it: those lines may
+    /// belong to it.
+    pub context: f64,
+    /// The similarity of a bead of k sentences a side, on average, weighs k to this power.
+    pub growth: f64,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { max_bead: 3, skip: -1.5, merge: -1.0, similarity: 0.7, neutral: 1.0 }
+        Self {
+            max_bead: 5,
+            skip: -2.0,
+            merge: -1.0,
+            many_to_many: 0.5,
+            similarity: 0.5,
+            neutral: 2.0,
+            context: 0.6,
+            growth: 0.2,
+        }
     }
 }
 
-/// Similarity alone never says more than this, for or against: other evidence must be able to outvote an accident.
-const SIMILARITY_CAP: f64 = 7.0;
+/// One side of a pair of documents.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// Its sentences.
+    pub lines: &'a [Line],
+    /// Their vectors, a row a sentence.
+    pub vectors: &'a Vectors,
+    /// Vectors of joined sentences, where an encoder has seen them: first of every two neighbours, then of every three,
+    /// and so on; row i is that of the run that begins with sentence i. If either side has none, the vector of a run is
+    /// the sum of its sentences'; else no bead is longer than what both sides have.
+    pub runs: &'a [Vectors],
+}
+
+impl<'a> Side<'a> {
+    /// Sentences and their vectors.
+    pub fn new(lines: &'a [Line], vectors: &'a Vectors) -> Self {
+        Self { lines, vectors, runs: &[] }
+    }
+
+    /// The vector of the run of `length` lines from `from` on; the caller knows that it is given.
+    fn run(&self, from: usize, length: usize) -> &'a [f32] {
+        if length == 1 { self.vectors.row(from) } else { self.runs[length - 2].row(from) }
+    }
+}
+
+/// The most sentences that a bead can be asked to hold on one side.
+pub const MOST: usize = 8;
 
 /// Aligns two documents. `lines` and `vectors` of a side run in step.
 ///
 /// Answers the beads in order; every line is in exactly one. Deterministic. Past `max_cells` cells only a band is
-/// searched.
-pub fn align(source: (&[Line], &Vectors), target: (&[Line], &Vectors), params: &Params, max_cells: usize) -> Vec<Bead> {
-    let (n, m) = (source.0.len(), target.0.len());
+/// searched, around the path that shorter and shorter versions of the documents take.
+pub fn align(source: Side<'_>, target: Side<'_>, params: &Params, max_cells: usize) -> Vec<Bead> {
+    let (n, m) = (source.lines.len(), target.lines.len());
     if n == 0 || m == 0 {
         return alone(n, m);
     }
-    let lattice = Lattice::new(source, target, params, max_cells);
-    lattice.best_path()
+    let given = source.runs.len().min(target.runs.len()) + 1;
+    let longest = params.max_bead.clamp(1, if given > 1 { given.min(MOST) } else { MOST });
+    let band = if (n + 1).saturating_mul(m + 1) <= max_cells {
+        Band::whole(n, m)
+    } else {
+        coarse::band(&source, &target, &band::anchors(source.lines, target.lines))
+    };
+    Lattice::new(&source, &target, params, band, longest).best_path()
 }
 
 /// The alignment when a side is empty.
@@ -112,129 +163,6 @@ fn alone(n: usize, m: usize) -> Vec<Bead> {
     (0..n).map(|i| bead(i..i + 1, 0..0)).chain((0..m).map(|j| bead(n..n, j..j + 1))).collect()
 }
 
-struct Lattice<'a> {
-    source: &'a [Line],
-    target: &'a [Line],
-    params: Params,
-    shapes: Vec<(usize, usize)>,
-    band: Band,
-    similarities: Similarities,
-    /// Characters of the target for one of the source.
-    length_ratio: f64,
-}
-
-impl<'a> Lattice<'a> {
-    fn new(source: (&'a [Line], &Vectors), target: (&'a [Line], &Vectors), params: &Params, max_cells: usize) -> Self {
-        let (n, m) = (source.0.len(), target.0.len());
-        let total = |lines: &[Line]| lines.iter().map(|line| line.chars).sum::<usize>().max(1) as f64;
-        let band = Band::new(n, m, max_cells, &band::anchors(source.0, target.0));
-        let similarities = Similarities::new(source, target, &band, params.max_bead.max(1));
-        let mut shapes = vec![(1, 1), (1, 0), (0, 1)];
-        for run in 2..=params.max_bead {
-            // No 2:2 beads: where they fit, two 1:1 beads nearly always say more.
-            shapes.extend([(run, 1), (1, run)]);
-        }
-        // A document that lacks half of the other still has sentences of the usual length.
-        let length_ratio = (total(target.0) / m as f64) / (total(source.0) / n as f64);
-        Self { source: source.0, target: target.0, params: *params, shapes, band, similarities, length_ratio }
-    }
-
-    /// The weight of the bead that ends before line (i, j), or `None` when it leaves the lattice.
-    fn weight(&self, i: usize, j: usize, shape: (usize, usize)) -> Option<f64> {
-        let (from_i, from_j) = (i.checked_sub(shape.0)?, j.checked_sub(shape.1)?);
-        if !self.band.contains(from_i, from_j) {
-            return None;
-        }
-        if shape.0 == 0 || shape.1 == 0 {
-            return Some(self.params.skip);
-        }
-        let (source, target) = (&self.source[from_i..i], &self.target[from_j..j]);
-        let deviations = self.similarities.deviations(from_i..i, from_j..j)?;
-        let similarity =
-            (self.params.similarity * (deviations - self.params.neutral)).clamp(-SIMILARITY_CAP, SIMILARITY_CAP);
-        let merged = (shape.0 + shape.1 - 2) as f64 * self.params.merge;
-        Some(
-            similarity
-                + merged
-                + length_weight(source, target, self.length_ratio)
-                + number_weight(source, target)
-                + layout_weight(source, target, self.starts(from_i, from_j))
-                + label_weight(&source[0], &target[0]),
-        )
-    }
-
-    /// Whether the lines (i, j) begin a block of their document.
-    fn starts(&self, i: usize, j: usize) -> (bool, bool) {
-        let starts = |lines: &[Line], at: usize| at == 0 || lines[at - 1].block != lines[at].block;
-        (starts(self.source, i), starts(self.target, j))
-    }
-
-    fn best_path(&self) -> Vec<Bead> {
-        let (n, m) = (self.source.len(), self.target.len());
-        let size = self.band.size();
-        let mut best = vec![f64::NEG_INFINITY; size];
-        let mut back = vec![0_u8; size];
-        let mut forward = vec![f64::NEG_INFINITY; size];
-        best[self.band.cell(0, 0)] = 0.0;
-        forward[self.band.cell(0, 0)] = 0.0;
-        for (i, j) in self.band.cells().skip(1) {
-            let cell = self.band.cell(i, j);
-            for (index, shape) in self.shapes.iter().enumerate() {
-                let Some(weight) = self.weight(i, j, *shape) else { continue };
-                let from = self.band.cell(i - shape.0, j - shape.1);
-                if best[from] + weight > best[cell] {
-                    best[cell] = best[from] + weight;
-                    back[cell] = u8::try_from(index).unwrap_or(u8::MAX);
-                }
-                forward[cell] = log_add(forward[cell], forward[from] + weight);
-            }
-        }
-        let backward = self.backward();
-        let all = forward[self.band.cell(n, m)];
-        let mut beads = Vec::new();
-        let (mut i, mut j) = (n, m);
-        while (i, j) != (0, 0) {
-            let shape = self.shapes[usize::from(back[self.band.cell(i, j)])];
-            let (from_i, from_j) = (i - shape.0, j - shape.1);
-            let weight = self.weight(i, j, shape).unwrap_or(f64::NEG_INFINITY);
-            let through = forward[self.band.cell(from_i, from_j)] + weight + backward[self.band.cell(i, j)];
-            let both = shape.0 > 0 && shape.1 > 0;
-            let similarity = both.then(|| self.similarities.cosine(from_i..i, from_j..j));
-            beads.push(Bead {
-                source: from_i..i,
-                target: from_j..j,
-                #[expect(clippy::cast_possible_truncation, reason = "a cosine")]
-                similarity: similarity.map(|cosine| cosine as f32),
-                margin: if both { self.similarities.margin(from_i..i, from_j..j) } else { None },
-                posterior: (through - all).exp().clamp(0.0, 1.0),
-            });
-            (i, j) = (from_i, from_j);
-        }
-        beads.reverse();
-        beads
-    }
-
-    /// For each cell, the log of all paths' weight from it to the end.
-    fn backward(&self) -> Vec<f64> {
-        let mut backward = vec![f64::NEG_INFINITY; self.band.size()];
-        backward[self.band.cell(self.source.len(), self.target.len())] = 0.0;
-        for (i, j) in self.band.cells().rev() {
-            let here = backward[self.band.cell(i, j)];
-            for shape in &self.shapes {
-                let Some(weight) = self.weight(i, j, *shape) else { continue };
-                let from = self.band.cell(i - shape.0, j - shape.1);
-                backward[from] = log_add(backward[from], here + weight);
-            }
-        }
-        backward
-    }
-}
-
-/// ln(eᵃ + eᵇ) without overflow.
-fn log_add(a: f64, b: f64) -> f64 {
-    let (high, low) = if a > b { (a, b) } else { (b, a) };
-    if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
-}
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,8 +187,8 @@ mod tests {
     fn run(source_axes: &[usize], target_axes: &[usize], lengths: (&[usize], &[usize]), max_cells: usize) -> Vec<Bead> {
         let dim = 16;
         align(
-            (&lines(lengths.0), &vectors(source_axes, dim)),
-            (&lines(lengths.1), &vectors(target_axes, dim)),
+            Side::new(&lines(lengths.0), &vectors(source_axes, dim)),
+            Side::new(&lines(lengths.1), &vectors(target_axes, dim)),
             &Params::default(),
             max_cells,
         )
@@ -289,8 +217,8 @@ mod tests {
             axes.iter().for_each(|axis| target[row * dim + axis] = 1.0);
         }
         let beads = align(
-            (&lines(&[50; 6]), &vectors(&[0, 1, 2, 3, 4, 5], dim)),
-            (&lines(&[50, 100, 50, 50, 50]), &Vectors::normalised(dim, target).unwrap()),
+            Side::new(&lines(&[50; 6]), &vectors(&[0, 1, 2, 3, 4, 5], dim)),
+            Side::new(&lines(&[50, 100, 50, 50, 50]), &Vectors::normalised(dim, target).unwrap()),
             &Params::default(),
             1 << 20,
         );
@@ -313,8 +241,8 @@ mod tests {
         target[2].numbers = vec!["1975".into()];
         let same = Vectors::normalised(2, vec![1.0; 4]).unwrap();
         let beads = align(
-            (&source, &same),
-            (&target, &Vectors::normalised(2, vec![1.0; 6]).unwrap()),
+            Side::new(&source, &same),
+            Side::new(&target, &Vectors::normalised(2, vec![1.0; 6]).unwrap()),
             &Params::default(),
             1 << 20,
         );
@@ -330,42 +258,109 @@ mod tests {
         target[1].label = exercise(4);
         target[2].label = exercise(5);
         let silent = |rows: usize| Vectors::normalised(2, vec![1.0; rows * 2]).unwrap();
-        let beads = align((&source, &silent(2)), (&target, &silent(3)), &Params::default(), 1 << 20);
+        let beads = align(Side::new(&source, &silent(2)), Side::new(&target, &silent(3)), &Params::default(), 1 << 20);
         let last = beads.last().unwrap();
         assert!(last.source.contains(&1) && last.target.contains(&2), "{beads:?}");
         assert!(!last.target.contains(&1), "exercise 4 is not exercise 5: {beads:?}");
     }
 
-    /// A book of numbered parts of twenty lines each. Lines of equal content have equal vectors.
-    fn book(parts: &[u32], dim: usize) -> (Vec<Line>, Vectors) {
-        let mut axes = Vec::new();
-        let mut book = lines(&vec![50; parts.len() * 20]);
-        for (at, part) in parts.iter().enumerate() {
-            book[at * 20].label = Some(Label { section: true, kind: 1, number: *part });
-            axes.extend((0..20).map(|line| (*part as usize * 31 + line * 17) % dim));
+    #[test]
+    fn two_sentences_told_in_two_others_make_one_bead() {
+        // What lines 2 and 3 say, their translations divide between them otherwise: each holds half of both.
+        let dim = 16;
+        let mut target = vec![0.05; 6 * dim];
+        for (row, axes) in [vec![0], vec![1], vec![2, 3], vec![2, 3], vec![4], vec![5]].iter().enumerate() {
+            axes.iter().for_each(|axis| target[row * dim + axis] = 1.0);
         }
-        (book, vectors(&axes, dim))
+        let target = Vectors::normalised(dim, target).unwrap();
+        let beads = align(
+            Side::new(&lines(&[50, 50, 20, 80, 50, 50]), &vectors(&[0, 1, 2, 3, 4, 5], dim)),
+            Side::new(&lines(&[50, 50, 80, 20, 50, 50]), &target),
+            &Params::default(),
+            1 << 20,
+        );
+        assert_eq!(shapes(&beads), [(1, 1), (1, 1), (2, 2), (1, 1), (1, 1)]);
+        let single = Params { max_bead: 1, ..Params::default() };
+        let source = lines(&[50; 6]);
+        let beads = align(
+            Side::new(&source, &vectors(&[0, 1, 2, 3, 4, 5], dim)),
+            Side::new(&source, &target),
+            &single,
+            1 << 20,
+        );
+        assert!(beads.iter().all(|bead| bead.source.len() < 2 && bead.target.len() < 2), "{beads:?}");
     }
 
     #[test]
-    fn numbered_parts_lead_the_band_past_chapters_that_one_edition_lacks() {
+    fn given_vectors_of_runs_are_believed() {
+        // Target line 1 is what source lines 1 and 2 say together, which only the vector of both shows.
+        let dim = 16;
+        let source = vectors(&[0, 1, 2, 3, 4], dim);
+        let target = vectors(&[0, 7, 3, 4], dim);
+        let (source_runs, target_runs) = ([vectors(&[8, 7, 9, 10], dim)], [vectors(&[11, 12, 13], dim)]);
+        let (source_lines, target_lines) = (lines(&[50; 5]), lines(&[50, 100, 50, 50]));
+        let beads = align(
+            Side { lines: &source_lines, vectors: &source, runs: &source_runs },
+            Side { lines: &target_lines, vectors: &target, runs: &target_runs },
+            &Params::default(),
+            1 << 20,
+        );
+        assert_eq!(shapes(&beads), [(1, 1), (2, 1), (1, 1), (1, 1)]);
+        assert!(beads[1].similarity.is_some_and(|cosine| cosine > 0.9), "{beads:?}");
+    }
+
+    /// A book of numbered parts of twenty lines each.
+    fn book(parts: &[u32], dim: usize) -> (Vec<Line>, Vectors) {
+        let mut book = lines(&vec![50; parts.len() * 20]);
+        let mut data = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            book[at * 20].label = Some(Label { section: true, kind: 1, number: *part });
+            for line in 0..20 {
+                // Lines of equal content have equal vectors, and no two others do.
+                let mut state = u64::from(part * 20 + line + 1);
+                data.extend((0..dim).map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+                }));
+            }
+        }
+        (book, Vectors::normalised(dim, data).unwrap())
+    }
+
+    /// How many of the lines that both editions have are right. The translation lacks parts 3 to 14: 240 lines, far
+    /// more than the band is wide.
+    fn right_past_a_hole(labelled: bool, spoken: bool) -> usize {
         let parts: Vec<u32> = (1..=40).collect();
-        // The translation lacks parts 3 to 14: 240 lines, far more than the band is wide.
         let kept: Vec<u32> = parts.iter().copied().filter(|part| !(3..15).contains(part)).collect();
-        let ((source, source_vectors), (target, target_vectors)) = (book(&parts, 64), book(&kept, 64));
-        let right = |source: &[Line], target: &[Line]| {
-            let beads = align((source, &source_vectors), (target, &target_vectors), &Params::default(), 1000);
-            let expected = |i: usize| if i < 40 { Some(i) } else { i.checked_sub(240).filter(|j| *j >= 40) };
-            beads
-                .iter()
-                .filter(|bead| (bead.source.len(), bead.target.len()) == (1, 1))
-                .filter(|bead| Some(bead.target.start) == expected(bead.source.start))
-                .count()
-        };
-        let found = right(&source, &target);
+        let ((mut source, mut source_vectors), (mut target, mut target_vectors)) = (book(&parts, 64), book(&kept, 64));
+        if !labelled {
+            source.iter_mut().chain(&mut target).for_each(|line| line.label = None);
+        }
+        if !spoken {
+            let silent = |rows: usize| Vectors::normalised(2, vec![1.0; rows * 2]).unwrap();
+            (source_vectors, target_vectors) = (silent(source.len()), silent(target.len()));
+        }
+        let beads =
+            align(Side::new(&source, &source_vectors), Side::new(&target, &target_vectors), &Params::default(), 1000);
+        let expected = |i: usize| if i < 40 { Some(i) } else { i.checked_sub(240).filter(|j| *j >= 40) };
+        beads
+            .iter()
+            .filter(|bead| (bead.source.len(), bead.target.len()) == (1, 1))
+            .filter(|bead| Some(bead.target.start) == expected(bead.source.start))
+            .count()
+    }
+
+    #[test]
+    fn shorter_versions_lead_the_band_past_chapters_that_one_edition_lacks() {
+        let found = right_past_a_hole(false, true);
         assert!(found >= 28 * 20 - 2, "at the edge of the hole a line may go astray, no more: {found}");
-        let unlabelled = |book: &[Line]| lines(&vec![50; book.len()]);
-        let without = right(&unlabelled(&source), &unlabelled(&target));
+    }
+
+    #[test]
+    fn numbered_parts_lead_it_where_vectors_are_silent() {
+        let found = right_past_a_hole(true, false);
+        assert!(found >= 28 * 20 - 25, "in the part before the hole nothing is sure: {found}");
+        let without = right_past_a_hole(false, false);
         assert!(without < 28 * 20 / 2, "the test is about the labels: {without} right without them");
     }
 
@@ -391,6 +386,10 @@ mod tests {
             }
             proptest::prop_assert_eq!((i, j), (source.len(), target.len()));
         }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
 
         #[test]
         fn the_band_finds_what_the_whole_lattice_finds(axes in proptest::collection::vec(0_usize..16, 150..200)) {

@@ -1,5 +1,6 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
+mod align;
 mod config;
 mod data;
 mod doctor;
@@ -40,6 +41,8 @@ Examples:
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
   kopri extract page.html                              the text of a page or a PDF, of a file or URL
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
+  kopri align --source ru.txt --target tk.txt --out ru-tk.html
+                                                       two texts side by side
   kopri models get sentence-transformers/LaBSE         an encoder of the Hugging Face Hub
   kopri embed --model sentence-transformers/LaBSE --input ru.txt --out ru.npy
 
@@ -73,6 +76,8 @@ enum Command {
     Site(site::SiteArgs),
     /// Bring, list, check and save models.
     Models(models::ModelsArgs),
+    /// Align two texts, a sentence a line: beads, TSV, TMX, or HTML side by side.
+    Align(align::AlignArgs),
     /// Write one vector a line of text.
     Embed(embed::EmbedArgs),
     /// Say what this program finds of libtorch, the machine, its caches and a workspace.
@@ -153,6 +158,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),
         Command::Models(arguments) => models::models(&arguments),
+        Command::Align(arguments) => align::align(&arguments),
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Config(arguments) => config::config(&arguments),

@@ -1,7 +1,9 @@
 //! Measures of quality. Pure; each says its range and which way is better.
 
+pub mod beads;
 pub mod overlap;
 pub mod pairs;
 
+pub use beads::{BeadScores, bead_scores};
 pub use overlap::shingle_f1;
 pub use pairs::{PairScores, pair_scores};

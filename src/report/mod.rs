@@ -10,6 +10,7 @@
 //! [`summary::Summary`] is plain data which [`collect`] alone fills from the store, so everything that draws it is tested
 //! from values written by hand.
 
+pub mod alignment;
 pub mod collect;
 pub mod format;
 pub mod html;

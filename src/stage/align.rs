@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
-use crate::algo::align::{self, Line};
+use crate::algo::align::{self, Line, Side as Text};
 use crate::error::{Error, Result};
 use crate::model::ModelId;
 use crate::record::{
@@ -15,7 +15,7 @@ use crate::text::labels::{self, Numbered};
 use crate::text::numbers;
 
 /// Raised when the same sentences give other pairs.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What changes aligned pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,13 +23,13 @@ pub const VERSION: u32 = 2;
 pub struct Params {
     /// What the alignment may do, and the weights of evidence.
     pub weights: align::Params,
-    /// Lattice cells past which a band along the diagonal is searched. 24 bytes each.
+    /// Lattice cells past which a band is searched, around the path of shorter versions of both. 70 bytes each.
     pub max_cells: usize,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { weights: align::Params::default(), max_cells: 4_000_000 }
+        Self { weights: align::Params::default(), max_cells: 250_000 }
     }
 }
 
@@ -73,8 +73,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
     let (params, name) = (params.clone(), unit.name.clone());
     Ok(Box::new(move || {
         let beads = align::align(
-            (&source.lines, &source.vectors),
-            (&target.lines, &target.vectors),
+            Text::new(&source.lines, &source.vectors),
+            Text::new(&target.lines, &target.vectors),
             &params.weights,
             params.max_cells,
         );
@@ -121,7 +121,8 @@ fn label_blocks(lines: &mut [Line], document: &Document) {
     }
 }
 
-fn anchor(label: labels::Label) -> align::Label {
+/// A label as the alignment knows it.
+pub(crate) fn anchor(label: labels::Label) -> align::Label {
     let (section, kind) = match label.numbered {
         Numbered::Plain => (false, align::Label::PLAIN),
         Numbered::Section => (true, 1),

@@ -1,14 +1,11 @@
 //! Which cells of the lattice are searched: all of them in a pair of pages, a band in a pair of books.
 //!
-//! The band runs along the diagonal, or, where both sides number their parts alike, through the parts of equal number
-//! ([`anchors`]): an edition that lacks a chapter leaves the diagonal by a chapter, and comes back to its numbers.
+//! The band runs along the path that shorter versions of the documents take (`coarse`); where both sides number their
+//! parts alike, the parts of equal number draw that path to them ([`anchors`]).
 
 use std::collections::HashMap;
 
 use super::{Label, Line};
-
-/// Around the middle of the band lie at least this many columns to either side.
-const LEAST_HALF: usize = 64;
 
 /// The cells of an (n+1) × (m+1) lattice that are searched.
 #[derive(Debug, Clone)]
@@ -19,25 +16,27 @@ pub(super) struct Band {
 }
 
 impl Band {
-    /// Every cell, if there are no more than `max_cells`; else about so many, around the line through `anchors` (in
-    /// rising order on both sides, see [`anchors`]).
-    pub(super) fn new(n: usize, m: usize, max_cells: usize, anchors: &[(usize, usize)]) -> Self {
-        if (n + 1).saturating_mul(m + 1) <= max_cells {
-            return Self::of((0..=n).map(|_| (0, m)));
+    /// Every cell.
+    pub(super) fn whole(n: usize, m: usize) -> Self {
+        Self::of((0..=n).map(|_| (0, m)))
+    }
+
+    /// What lies no more than `margin` rows or columns from a path through a lattice of half the size. The path is one
+    /// of nodes, from (0, 0) to the last, by steps of at most one.
+    pub(super) fn around(path: &[(usize, usize)], n: usize, m: usize, margin: usize) -> Self {
+        let mut coarse: Vec<(usize, usize)> = Vec::new();
+        for (row, column) in path {
+            if *row == coarse.len() {
+                coarse.push((*column, *column));
+            }
+            coarse[*row].1 = *column;
         }
-        let half = (max_cells / (n + 1) / 2).max(LEAST_HALF);
-        let corners: Vec<(usize, usize)> =
-            std::iter::once((0, 0)).chain(anchors.iter().copied()).chain([(n, m)]).collect();
-        let mut middle = Vec::with_capacity(n + 2);
-        for pair in corners.windows(2) {
-            let ((from_i, from_j), (to_i, to_j)) = (pair[0], pair[1]);
-            // Two anchors on one row, and an anchor on the first, leave nothing to draw.
-            middle.extend((from_i..to_i).map(|i| from_j + (i - from_i) * (to_j - from_j) / (to_i - from_i)));
-        }
-        middle.push(m);
-        // A row reaches as far as the next one's middle: the band holds together where the line is steep.
+        let last = coarse.len() - 1;
         Self::of((0..=n).map(|i| {
-            (middle[i].saturating_sub(half), middle.get(i + 1).map_or(m, |next| next.saturating_add(half).min(m)))
+            let above = coarse[(i.saturating_sub(margin + 1) / 2).min(last)].0 * 2;
+            let below = coarse[((i + margin) / 2).min(last)].1 * 2 + 1;
+            let first = if i == 0 { 0 } else { above.saturating_sub(margin).min(m) };
+            (first, if i == n { m } else { (below + margin).min(m) })
         }))
     }
 
@@ -55,7 +54,7 @@ impl Band {
     /// The band of the lines themselves, of which there is one less than of lattice nodes, with the lines of every bead
     /// of up to `reach` lines between two nodes. Both sides have lines.
     pub(super) fn of_lines(&self, reach: usize) -> Self {
-        let (n, m) = (self.rows.len() - 1, self.rows[self.rows.len() - 1].1);
+        let (n, m) = self.corner();
         Self::of((0..n).map(|i| {
             let first = self.rows[(i + 1).saturating_sub(reach)].0;
             let last = self.rows[(i + reach).min(n)].1;
@@ -64,7 +63,7 @@ impl Band {
     }
 
     /// First and last column of a row.
-    fn columns(&self, i: usize) -> std::ops::RangeInclusive<usize> {
+    pub(super) fn columns(&self, i: usize) -> std::ops::RangeInclusive<usize> {
         let (first, last, _) = self.rows[i];
         first..=last
     }
@@ -77,6 +76,16 @@ impl Band {
     pub(super) fn cell(&self, i: usize, j: usize) -> usize {
         let (first, _, before) = self.rows[i];
         before + j - first
+    }
+
+    /// How many rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The last cell.
+    pub(super) fn corner(&self) -> (usize, usize) {
+        (self.rows.len() - 1, self.rows[self.rows.len() - 1].1)
     }
 
     pub(super) fn size(&self) -> usize {
@@ -180,19 +189,24 @@ mod tests {
         assert_eq!(longest_rise(&[]), []);
     }
 
+    /// A path that goes along row 100 of a lattice of 500 × 900.
+    fn bent() -> Vec<(usize, usize)> {
+        let first = (0..100).map(|i| (i, i));
+        first.chain((100..500).map(|j| (100, j))).chain((0..=400).map(|i| (100 + i, 500 + i))).collect()
+    }
+
     #[test]
-    fn the_band_goes_through_its_anchors_and_holds_together() {
-        // 1000 lines against 3000, with a jump of 1500 columns between two rows.
-        let band = Band::new(1000, 3000, 1000 * 130, &[(500, 500), (501, 2000)]);
-        for (i, j) in [(0, 0), (250, 250), (500, 500), (501, 2000), (1000, 3000)] {
+    fn the_band_goes_along_its_path_and_holds_together() {
+        let band = Band::around(&bent(), 1000, 1800, 10);
+        for (i, j) in [(0, 0), (100, 100), (200, 200), (200, 600), (201, 1000), (600, 1400), (1000, 1800)] {
             assert!(band.contains(i, j), "{i} {j}");
         }
-        assert!(!band.contains(250, 750), "the diagonal is not searched");
+        assert!(!band.contains(500, 900) && !band.contains(250, 250), "elsewhere is not searched");
         for i in 0..1000 {
             assert!(band.columns(i + 1).start() <= band.columns(i).end(), "row {i}");
         }
-        // Every row has its 129 columns or fewer, and the jumps add what they cross once.
-        assert!(band.size() <= 1001 * 129 + 3000, "{}", band.size());
+        // A row sees 10 rows up and down the path and 10 columns left and right of it; 22 rows see the stretch along.
+        assert!(band.size() <= 1001 * 45 + 22 * 800, "{}", band.size());
         let cells: Vec<_> = band.cells().collect();
         assert_eq!(cells.len(), band.size());
         assert!(cells.iter().enumerate().all(|(at, (i, j))| band.cell(*i, *j) == at));
@@ -200,10 +214,10 @@ mod tests {
 
     #[test]
     fn the_lines_of_every_bead_lie_in_the_band_of_lines() {
-        let band = Band::new(300, 900, 300 * 130, &[(100, 100), (101, 700)]);
+        let band = Band::around(&bent(), 999, 1799, 4);
         let lines = band.of_lines(3);
         for (i, j) in band.cells() {
-            for (back_i, back_j) in [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)] {
+            for (back_i, back_j) in [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3), (3, 3)] {
                 let (Some(from_i), Some(from_j)) = (i.checked_sub(back_i), j.checked_sub(back_j)) else { continue };
                 if band.contains(from_i, from_j) {
                     assert!((from_i..i).all(|i| (from_j..j).all(|j| lines.contains(i, j))), "{i} {j}");
