@@ -8,6 +8,7 @@ mod embed;
 mod extract;
 mod fetch;
 mod look;
+mod mine;
 mod models;
 mod run;
 mod site;
@@ -78,6 +79,8 @@ enum Command {
     Models(models::ModelsArgs),
     /// Align two texts, a sentence a line: beads, TSV, TMX, or HTML side by side.
     Align(align::AlignArgs),
+    /// Mine pairs among the lines of two plain texts, or score given pairs.
+    Mine(mine::MineArgs),
     /// Write one vector a line of text.
     Embed(embed::EmbedArgs),
     /// Say what this program finds of libtorch, the machine, its caches and a workspace.
@@ -159,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Site(arguments) => site::site(&arguments),
         Command::Models(arguments) => models::models(&arguments),
         Command::Align(arguments) => align::align(&arguments),
+        Command::Mine(arguments) => mine::mine(&arguments),
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Config(arguments) => config::config(&arguments),

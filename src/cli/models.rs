@@ -50,7 +50,7 @@ pub(super) struct ModelArgs {
 
 /// What a model's folder does not say.
 #[derive(Debug, Args)]
-struct OpeningArgs {
+pub(super) struct OpeningArgs {
     /// How a plain transformers folder becomes one vector a text: cls, mean, max, …
     #[arg(long, value_name = "MODE")]
     pooling: Option<PoolingMode>,
@@ -67,7 +67,7 @@ impl ModelArgs {
 }
 
 impl OpeningArgs {
-    fn read(&self) -> Result<Opening> {
+    pub(super) fn read(&self) -> Result<Opening> {
         let base = self.base.as_deref().map(|base| cache::resolve(base, Path::new(""))).transpose()?;
         Ok(Opening { pooling: self.pooling, normalize: false, base })
     }

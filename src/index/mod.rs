@@ -1,9 +1,11 @@
 //! Nearest neighbours among unit vectors.
 
+pub mod both;
 pub mod choice;
 pub mod exact;
 pub mod hnsw;
 mod pools;
+pub mod sample;
 
 use crate::error::{Error, Result};
 use crate::record::Vectors;
@@ -11,6 +13,7 @@ use crate::record::Vectors;
 pub use choice::Estimate;
 pub use exact::{Exact, both_ways};
 pub use hnsw::{Hnsw, HnswParams};
+pub use sample::Sample;
 
 /// For each query its nearest rows with their cosines, best first; ties fall to the lower row. Fewer than asked for
 /// when the index holds fewer: never padded.

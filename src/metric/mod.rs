@@ -1,6 +1,7 @@
 //! Measures of quality. Pure; each says its range and which way is better.
 
 pub mod beads;
+pub mod mining;
 pub mod overlap;
 pub mod pairs;
 

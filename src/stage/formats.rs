@@ -236,7 +236,7 @@ impl<'w> PairWriter<'w> {
 }
 
 /// A field of a TSV: tabs and line ends, which sentences never need, become spaces.
-fn tsv_field(text: &str) -> String {
+pub fn tsv_field(text: &str) -> String {
     text.replace(['\t', '\n', '\r'], " ")
 }
 

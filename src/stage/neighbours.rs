@@ -15,25 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
 use crate::error::{Error, Result};
-use crate::index::{self, Estimate, Exact, Hnsw, HnswParams, Neighbours, VectorIndex};
+use crate::index::both::Kind;
+use crate::index::{Exact, Hnsw, HnswParams, Sample, VectorIndex as _};
 use crate::model::ModelId;
 use crate::record::{TextId, Vectors};
 use crate::store::pairs::{Direction, NeighbourList};
 
 /// Raised when the same vectors give other lists.
 pub const VERSION: u32 = 1;
-
-/// Which index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Index {
-    /// Whichever is faster here for what is to be searched, by measured rates.
-    Auto,
-    /// Every text against every other.
-    Exact,
-    /// A navigable graph.
-    Hnsw,
-}
 
 /// What changes neighbour lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +31,7 @@ pub struct Params {
     /// Neighbours of a text, in either direction.
     pub k: usize,
     /// Which index.
-    pub index: Index,
+    pub index: Kind,
     /// The graph's settings.
     pub hnsw: HnswParams,
     /// Share of the exact neighbours that a graph must find on the sample, 0 to 1; under it, it searches more widely.
@@ -63,7 +52,7 @@ pub struct Limits {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { k: 8, index: Index::Auto, hnsw: HnswParams::default(), min_recall: 0.995, limits: Limits::default() }
+        Self { k: 8, index: Kind::Auto, hnsw: HnswParams::default(), min_recall: 0.995, limits: Limits::default() }
     }
 }
 
@@ -265,11 +254,7 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
     let left = waiting.len();
     if !pools.indexes.contains_key(&direction) {
         let rows = Arc::clone(pools.side(direction)?.3);
-        let exact = match params.index {
-            Index::Exact => true,
-            Index::Hnsw => false,
-            Index::Auto => Estimate::of(batch.len() + left, &rows, params.hnsw)?.prefers_exact(),
-        };
+        let exact = params.index.is_exact(batch.len() + left, &rows, params.hnsw)?;
         let index = if exact { Found::Exact(Exact::new(rows)) } else { Found::Graph(Hnsw::build(rows, params.hnsw)) };
         pools.indexes.insert(direction, index);
     }
@@ -287,13 +272,14 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
             exact.search(&queries, params.k)?
         }
         Found::Graph(graph) => {
-            let sample = Sample::take(params, &queries, other_vectors)?;
-            while sample.recall(graph, params.k)? < params.min_recall && graph.ef_search() < WIDEST {
-                graph.set_ef_search(graph.ef_search() * 2);
-            }
+            let sample = Sample::take(params.limits.recall_sample, &queries, other_vectors, params.k)?;
+            sample.widen(graph, params.min_recall)?;
             let found = graph.search(&queries, params.k)?;
             counts.push(("searched in a graph", batch.len() as f64));
-            counts.extend([("recall sample", sample.rows.len() as f64), ("recall sum", sample.sum(&found))]);
+            counts.extend([
+                ("recall sample", sample.rows.len() as f64),
+                ("recall sum", sample.recall(&found) * sample.rows.len() as f64),
+            ]);
             found
         }
     };
@@ -307,42 +293,10 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
     Ok(Output { records, fingerprint: unit.input.clone(), counts })
 }
 
-/// Candidates that a graph holds at most: beyond, something else is wrong with it, and the recall tells.
-const WIDEST: usize = 4_096;
-
-/// Some queries of a batch, evenly spread, with their exact neighbours.
-struct Sample {
-    /// Which of the batch.
-    rows: Vec<usize>,
-    queries: Vectors,
-    exact: Neighbours,
-}
-
-impl Sample {
-    fn take(params: &Params, queries: &Vectors, rows: &Arc<Vectors>) -> Result<Self> {
-        let count = params.limits.recall_sample.min(queries.rows());
-        let picked: Vec<usize> = (0..count).map(|i| i * queries.rows() / count).collect();
-        let mut some = Vectors::empty(queries.dim());
-        picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
-        let exact = Exact::new(Arc::clone(rows)).search(&some, params.k)?;
-        Ok(Self { rows: picked, queries: some, exact })
-    }
-
-    /// Share of the exact neighbours that a graph finds.
-    fn recall(&self, graph: &Hnsw, k: usize) -> Result<f64> {
-        Ok(index::recall(&graph.search(&self.queries, k)?, &self.exact).unwrap_or(1.0))
-    }
-
-    /// The recall of the batch's lists, times the sample's size: such sums add up over batches.
-    fn sum(&self, found: &Neighbours) -> f64 {
-        let found: Neighbours = self.rows.iter().map(|row| found[*row].clone()).collect();
-        index::recall(&found, &self.exact).unwrap_or(1.0) * self.rows.len() as f64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Neighbours;
 
     fn vectors(numbers: &[f32]) -> Vectors {
         // Shifted, so that no row is zero.

@@ -10,6 +10,7 @@ mod demo;
 mod harness;
 mod incremental;
 mod killed;
+mod mine;
 mod models;
 mod schemas;
 mod server;

@@ -1,0 +1,79 @@
+//! What a graph misses, measured on some queries.
+
+use std::sync::Arc;
+
+use super::{Exact, Hnsw, Neighbours, VectorIndex as _, recall};
+use crate::error::Result;
+use crate::record::Vectors;
+
+/// Candidates that a graph holds at most: beyond, something else is wrong with it, and the recall tells.
+const WIDEST: usize = 4_096;
+
+/// Some queries, evenly spread, with their exact neighbours.
+#[derive(Debug)]
+pub struct Sample {
+    /// Which of the queries.
+    pub rows: Vec<usize>,
+    queries: Vectors,
+    exact: Neighbours,
+    k: usize,
+}
+
+impl Sample {
+    /// Takes `count` of the queries, and searches for their `k` exact neighbours.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn take(count: usize, queries: &Vectors, rows: &Arc<Vectors>, k: usize) -> Result<Self> {
+        let count = count.min(queries.rows());
+        let picked: Vec<usize> = (0..count).map(|i| i * queries.rows() / count).collect();
+        let mut some = Vectors::empty(queries.dim());
+        picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
+        let exact = Exact::new(Arc::clone(rows)).search(&some, k)?;
+        Ok(Self { rows: picked, queries: some, exact, k })
+    }
+
+    /// Makes a graph hold more candidates until it finds this share of the exact neighbours, 0 to 1; answers the share.
+    ///
+    /// # Errors
+    /// Kind `Bug`, when the dimensions differ.
+    pub fn widen(&self, graph: &mut Hnsw, floor: f64) -> Result<f64> {
+        loop {
+            let found = recall(&graph.search(&self.queries, self.k)?, &self.exact).unwrap_or(1.0);
+            if found >= floor || graph.ef_search() >= WIDEST {
+                return Ok(found);
+            }
+            graph.set_ef_search(graph.ef_search() * 2);
+        }
+    }
+
+    /// The share of the sample's exact neighbours that are among those found for all queries.
+    pub fn recall(&self, found: &Neighbours) -> f64 {
+        let found: Neighbours = self.rows.iter().map(|row| found[*row].clone()).collect();
+        recall(&found, &self.exact).unwrap_or(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::HnswParams;
+
+    #[test]
+    fn a_narrow_search_is_widened_until_it_finds_enough() {
+        let mut state = 3_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+        };
+        let rows = Arc::new(Vectors::normalised(24, (0..24 * 3_000).map(|_| random()).collect()).unwrap());
+        let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4, parallel: false };
+        let mut graph = Hnsw::build(Arc::clone(&rows), params);
+        let sample = Sample::take(100, &rows, &rows, 5).unwrap();
+        let narrow = sample.widen(&mut graph, 0.0).unwrap();
+        assert!(narrow < 0.95 && graph.ef_search() == 4, "{narrow}");
+        let wide = sample.widen(&mut graph, 0.98).unwrap();
+        assert!(wide >= 0.98 && graph.ef_search() > 4, "{wide}");
+        assert_eq!(sample.recall(&graph.search(&rows, 5).unwrap()), wide);
+    }
+}
