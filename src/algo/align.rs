@@ -102,7 +102,7 @@ impl Default for Params {
             skip: -2.0,
             merge: -1.0,
             many_to_many: 0.5,
-            similarity: 0.5,
+            similarity: 0.42,
             neutral: 2.0,
             context: 0.6,
             growth: 0.2,
