@@ -12,7 +12,7 @@
 //! the answer is the exact one (with integers, but for one cosine in 10⁹).
 //!
 //! Cost: `queries × rows × dim` multiply-adds. Memory: 1 byte a number of both sides beside the vectors themselves, and
-//! some `12 · (k + 16)` bytes for each row when both ways are searched.
+//! some `12 · (k + 32)` bytes for each row when both ways are searched.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -29,7 +29,7 @@ use crate::record::Vectors;
 /// Queries and rows of a tile: its sums stay in the second-level cache, and products run at their full rate.
 const TILE: (usize, usize) = (256, 2_048);
 /// Candidates beyond the k that are asked for.
-const SLACK: usize = 16;
+const SLACK: usize = 32;
 /// Multiply-adds under which nothing is gained by products.
 const SMALL: usize = 1 << 24;
 

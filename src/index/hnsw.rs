@@ -39,20 +39,20 @@ impl Default for HnswParams {
 
 /// 1 − cosine of unit vectors in steps of one size, the same for all. hnsw_rs refuses negative distances, which rounding
 /// could give.
-#[derive(Debug, Clone, Copy, Default)]
-struct OneMinusCosine;
+#[derive(Debug, Clone, Copy)]
+struct OneMinusCosine {
+    /// What a step is worth, squared.
+    square: f32,
+}
 
-/// Steps in the largest number that a unit vector's can be, 1 over the square root of its dimensions times this many
-/// standard deviations. What is beyond is cut: it is seldom, and only moves where the graph looks.
-const REACH: f32 = 5.0;
+/// The largest step.
 const STEPS: f32 = 127.0;
 
 impl Distance<i8> for OneMinusCosine {
     fn eval(&self, a: &[i8], b: &[i8]) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "a distance that is only compared")]
-        let (dot, dim) = (dot(a, b) as f32, a.len() as f32);
-        let step = REACH / dim.sqrt() / STEPS;
-        (1.0 - dot * step * step).max(0.0)
+        let dot = dot(a, b) as f32;
+        (1.0 - dot * self.square).max(0.0)
     }
 }
 
@@ -61,12 +61,10 @@ fn dot(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
 }
 
-/// A unit vector in steps.
-fn steps(vector: &[f32]) -> Vec<i8> {
-    #[expect(clippy::cast_precision_loss, reason = "dimensions are few")]
-    let factor = STEPS * (vector.len() as f32).sqrt() / REACH;
+/// A unit vector in steps of this size. What is beyond the last step is cut.
+fn steps(vector: &[f32], step: f32) -> Vec<i8> {
     #[expect(clippy::cast_possible_truncation, reason = "clamped")]
-    vector.iter().map(|number| (number * factor).round().clamp(-STEPS, STEPS) as i8).collect()
+    vector.iter().map(|number| (number / step).round().clamp(-STEPS, STEPS) as i8).collect()
 }
 
 /// A graph over rows.
@@ -74,6 +72,8 @@ pub struct Hnsw {
     rows: Arc<Vectors>,
     graph: hnsw_rs::hnsw::Hnsw<'static, i8, OneMinusCosine>,
     ef_search: usize,
+    /// What a step is worth: the largest number of all rows makes the last one.
+    step: f32,
 }
 
 impl std::fmt::Debug for Hnsw {
@@ -88,18 +88,20 @@ const BATCH: usize = 4_096;
 impl Hnsw {
     /// Builds the graph. Memory: a byte a number, and about `links × 16` bytes a row, beside the rows themselves.
     pub fn build(rows: Arc<Vectors>, params: HnswParams) -> Self {
-        let graph =
-            hnsw_rs::hnsw::Hnsw::new(params.links, rows.rows().max(1), 16, params.ef_construction, OneMinusCosine);
+        let largest = rows.data().iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+        let step = if largest > 0.0 { largest / STEPS } else { 1.0 };
+        let distance = OneMinusCosine { square: step * step };
+        let graph = hnsw_rs::hnsw::Hnsw::new(params.links, rows.rows().max(1), 16, params.ef_construction, distance);
         for first in (0..rows.rows()).step_by(BATCH) {
             let last = (first + BATCH).min(rows.rows());
-            let batch: Vec<(Vec<i8>, usize)> = (first..last).map(|row| (steps(rows.row(row)), row)).collect();
+            let batch: Vec<(Vec<i8>, usize)> = (first..last).map(|row| (steps(rows.row(row), step), row)).collect();
             if params.parallel {
                 batch.par_iter().for_each(|(numbers, row)| graph.insert((numbers, *row)));
             } else {
                 batch.iter().for_each(|(numbers, row)| graph.insert((numbers, *row)));
             }
         }
-        Self { rows, graph, ef_search: params.ef_search }
+        Self { rows, graph, ef_search: params.ef_search, step }
     }
 
     /// Candidates held while searching.
@@ -126,7 +128,7 @@ impl VectorIndex for Hnsw {
             .map(|query| {
                 let query = queries.row(query);
                 let mut top = Top::new(k);
-                for neighbour in self.graph.search(&steps(query), wanted, self.ef_search.max(wanted)) {
+                for neighbour in self.graph.search(&steps(query, self.step), wanted, self.ef_search.max(wanted)) {
                     top.offer(neighbour.d_id, cosine(query, self.rows.row(neighbour.d_id)));
                 }
                 top.entries
@@ -164,6 +166,22 @@ mod tests {
         assert_eq!(found, build());
         let by_all_cores = Hnsw::build(Arc::clone(&rows), HnswParams::default()).search(&queries, 5).unwrap();
         assert!(recall(&by_all_cores, &exact).unwrap() > 0.95);
+    }
+
+    #[test]
+    fn sparse_vectors_of_few_large_numbers_are_found_too() {
+        // Three of 400 numbers in each row, as words would be: far from evenly spread.
+        let mut data = vec![0.0; 1_500 * 400];
+        for row in 0..1_500 {
+            for (part, value) in [(7, 1.0), (31, 0.8), (113, 0.3)] {
+                data[row * 400 + (row * part + part) % 400] += value;
+            }
+        }
+        let rows = Arc::new(Vectors::normalised(400, data).unwrap());
+        let found = Hnsw::build(Arc::clone(&rows), HnswParams::default()).search(&rows, 1).unwrap();
+        let itself =
+            found.iter().enumerate().filter(|(row, list)| cosine(rows.row(*row), rows.row(list[0].0)) > 0.9999);
+        assert!(itself.count() > 1_480);
     }
 
     #[test]
