@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::{Listing, Look, Output, Records, Stage, Unit, Work};
 use crate::error::Result;
 use crate::record::PairId;
+use crate::store::verdicts::Duplicate;
 
 /// Raised when the same pairs give other duplicates.
 pub const VERSION: u32 = 1;
@@ -32,7 +33,7 @@ pub fn prepare(look: &Look<'_>, unit: &Unit) -> Result<Work> {
         let mut duplicates = Vec::new();
         for (pair, fold) in candidates {
             match best.get(&fold) {
-                Some(better) => duplicates.push((pair, *better)),
+                Some(better) => duplicates.push(Duplicate { pair, of: *better, jaccard: None }),
                 None => {
                     best.insert(fold, pair);
                 }
