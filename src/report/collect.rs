@@ -139,7 +139,7 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
         DropReason::Copied => format!("over {} untranslated", filter.max_copied),
         DropReason::Names => format!("over {} of the names on one side only", filter.max_missing_names),
         DropReason::Probability => "too improbable".into(),
-        DropReason::NearDuplicate => "nearly the same as a better one".into(),
+        DropReason::NearDuplicate => format!("at least {} of the n-grams shared", pipeline.dedup.near),
         DropReason::Duplicate => "the same but for case and punctuation".into(),
         DropReason::Annotator => "annotators say no".into(),
     }
