@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kopri::algo::align::{Line, Params, Side, align};
+use kopri::algo::minhash::{Lsh, grams};
 use kopri::index::{Exact, Hnsw, HnswParams, VectorIndex as _};
 use kopri::model::Encoder as _;
 use kopri::model::lexical::{LexicalFit, LexicalParams};
@@ -58,5 +59,41 @@ fn lexical(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, neighbours, alignment, lexical);
+/// Pairs a second of the search for near duplicates: n-grams, sketches, candidates. Linear, as the two sizes show;
+/// `KOPRI_BENCH_PAIRS=1000000` takes another largest size.
+fn near_duplicates(criterion: &mut Criterion) {
+    let largest = std::env::var("KOPRI_BENCH_PAIRS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+    let words = ["китап", "мугаллым", "täze", "şäher", "сегодня", "прошла", "açyldy", "выставка", "ýyl", "республика"];
+    let mut state = 1_u64;
+    let mut side = || {
+        let mut text = String::new();
+        for _ in 0..6 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text += words[(state >> 33) as usize % words.len()];
+            // Words of their own, so that the texts are no near duplicates of each other but for one in ten.
+            text += &((state >> 40) % 1_000_000).to_string();
+            text.push(' ');
+        }
+        text
+    };
+    let mut pairs: Vec<(String, String)> = (0..largest * 9 / 10).map(|_| (side(), side())).collect();
+    pairs.extend((0..largest / 10).map(|row| (pairs[row].0.clone(), format!("{}!", pairs[row].1))).collect::<Vec<_>>());
+    let mut group = criterion.benchmark_group("near duplicates of short pairs");
+    group.sample_size(10);
+    for count in [largest / 10, largest] {
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(count.to_string(), |bencher| {
+            bencher.iter(|| {
+                let mut lsh = Lsh::new(0.9);
+                for (source, target) in &pairs[pairs.len() - count..] {
+                    lsh.add(&grams(&[source, target], 4));
+                }
+                lsh.candidates().len()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, neighbours, alignment, lexical, near_duplicates);
 criterion_main!(benches);

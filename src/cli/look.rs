@@ -301,6 +301,7 @@ fn show_pair(store: &Store, id: PairId) -> Result<String> {
             }
         );
     }
+    let _ = writeln!(text, "more           kopri explain PIPELINE.toml {id}");
     Ok(text)
 }
 

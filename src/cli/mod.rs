@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod doctor;
 mod embed;
+mod explain;
 mod extract;
 mod fetch;
 mod look;
@@ -38,7 +39,7 @@ Examples:
   kopri run pipelines/demo.toml                        the nightly job, from crawling to export
   kopri plan pipelines/demo.toml                       what the next run would do, and why
   kopri status pipelines/demo.toml                     what is there, and what failed
-  kopri show pipelines/demo.toml p3f2a9c0d1e4b5768     everything about one pair
+  kopri explain pipelines/demo.toml p3f2a9c0d1e4b5768  everything about one pair: why it is kept or dropped
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
   kopri extract page.html                              the text of a page or a PDF, of a file or URL
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
@@ -65,6 +66,8 @@ enum Command {
     Status(look::StatusArgs),
     /// Show everything about one URL (u…), document (d…), sentence (s…) or pair (p…).
     Show(look::ShowArgs),
+    /// Say everything about a pair (p…): its neighbours, what every rule saw and allows, duplicates, annotations.
+    Explain(explain::ExplainArgs),
     /// Write pairs to standard output.
     Export(data::ExportArgs),
     /// Bring in Label Studio annotations, or pairs from TSV, JSON lines or TMX.
@@ -155,6 +158,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Plan(arguments) => look::plan(&arguments),
         Command::Status(arguments) => look::status(&arguments),
         Command::Show(arguments) => look::show(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Export(arguments) => data::export(&arguments),
         Command::Import(arguments) => data::import(&arguments),
         Command::Report(arguments) => look::report(&arguments),

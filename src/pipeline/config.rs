@@ -13,7 +13,7 @@ use crate::record::Language;
 use crate::stage::books::{Reader, Shelf, Shelves};
 use crate::stage::site::Site;
 use crate::stage::{
-    Languages, align, crawl, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment,
+    Languages, align, crawl, dedup, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment,
 };
 
 /// A whole pipeline.
@@ -66,6 +66,9 @@ pub struct Pipeline {
     /// Pairs to verdicts.
     #[serde(default)]
     pub filter: filter::Params,
+    /// Verdicts to duplicates.
+    #[serde(default)]
+    pub dedup: dedup::Params,
     /// Kept pairs against gold.
     #[serde(default)]
     pub evaluate: evaluate::Params,
@@ -149,6 +152,9 @@ impl Pipeline {
             if let Some(profile) = &site.extract {
                 profile.compile().map_err(|error| error.while_doing(format!("{name}: site {}", site.name)))?;
             }
+        }
+        if !(0.0..=1.0).contains(&self.dedup.near) {
+            return wrong(format!("dedup.near = {}: a share from 0 (off) to 1 is wanted", self.dedup.near));
         }
         if self.segment.boilerplate_pages == 1 {
             return wrong(

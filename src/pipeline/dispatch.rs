@@ -78,7 +78,7 @@ pub(super) fn prepare(
             mine::prepare(&look, &pipeline.mine, &neighbours.key, unit)
         }
         Stage::Filter => filter::prepare(&look, &pipeline.filter, candidates, unit),
-        Stage::Dedup => dedup::prepare(&look, unit),
+        Stage::Dedup => dedup::prepare(&look, &pipeline.dedup, unit),
         Stage::Evaluate => evaluate::prepare(&look, &pipeline.evaluate, &pipeline.folder, unit),
         Stage::Export => export::prepare(&look, &pipeline.export, unit),
     }

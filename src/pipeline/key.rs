@@ -35,7 +35,7 @@ pub fn stage_key(pipeline: &Pipeline, stage: Stage, model: Option<&ModelId>) -> 
         Stage::Neighbours => (neighbours::VERSION, table(&pipeline.neighbours)?, true),
         Stage::Mine => (mine::VERSION, table(&pipeline.mine)?, true),
         Stage::Filter => (filter::VERSION, table(&pipeline.filter)?, false),
-        Stage::Dedup => (dedup::VERSION, Value::Null, false),
+        Stage::Dedup => (dedup::VERSION, table(&pipeline.dedup)?, false),
         Stage::Evaluate => (evaluate::VERSION, table(&pipeline.evaluate)?, false),
         Stage::Export => (export::VERSION, Value::Null, false),
     };
@@ -131,11 +131,13 @@ mod tests {
     fn every_setting_of_every_table_changes_a_key_unless_it_is_a_limit() {
         let base = pipeline(&[]);
         let all = toml::Value::try_from(&base).unwrap();
-        for table in ["extract", "segment", "embed", "match", "align", "neighbours", "mine", "filter"] {
+        for table in ["extract", "segment", "embed", "match", "align", "neighbours", "mine", "filter", "dedup"] {
             for (name, value) in all[table].as_table().unwrap() {
                 let other = match value {
                     toml::Value::Integer(number) => (number + 1).to_string(),
-                    toml::Value::Float(number) => (number + 0.5).to_string(),
+                    // Shares stay shares.
+                    toml::Value::Float(number) if *number > 0.5 => (number - 0.25).to_string(),
+                    toml::Value::Float(number) => (number + 0.25).to_string(),
                     toml::Value::Boolean(flag) => (!flag).to_string(),
                     _ => continue,
                 };

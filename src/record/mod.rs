@@ -26,6 +26,7 @@ macro_rules! serde_by_text {
 
 pub mod book;
 pub mod document;
+pub mod features;
 pub mod id;
 pub mod language;
 pub mod page;
@@ -38,6 +39,7 @@ pub use book::{BookPage, FontRepair, PageOcr, PageState};
 pub use document::{
     Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
 };
+pub use features::{Features, SideFeatures};
 pub use id::{DocumentId, PageId, PairId, SentenceId, TextId};
 pub use language::Language;
 pub use page::{Page, WarcRef};

@@ -63,7 +63,7 @@ pub struct Pair {
     pub score: f32,
 }
 
-/// Why a pair was dropped.
+/// Why a pair was dropped: the rule that objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropReason {
@@ -77,25 +77,49 @@ pub enum DropReason {
     Identical,
     /// A side is in another language than it should be.
     Language,
+    /// Too few of a side's letters are of the script that its language has.
+    Script,
+    /// A side is mostly no letters, or only one side is a question.
+    Punctuation,
+    /// A word of a side is too long to be one.
+    LongWord,
+    /// A side says the same phrase over and over.
+    Repetition,
+    /// Much of one side stands on the other untranslated.
+    Copied,
     /// The sides name different numbers.
     Numbers,
+    /// One side has names that the other lacks.
+    Names,
+    /// The probability that it is a translation is under the threshold.
+    Probability,
     /// The same pair, but for case and punctuation, is already kept.
     Duplicate,
+    /// Nearly the same pair is already kept.
+    NearDuplicate,
     /// An annotator said that these are no translations.
     Annotator,
 }
 
 impl DropReason {
     /// All, in the order in which the filter asks.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 16] = [
         Self::Annotator,
         Self::Identical,
         Self::Language,
+        Self::Script,
         Self::Length,
+        Self::LongWord,
         Self::LengthRatio,
+        Self::Punctuation,
+        Self::Repetition,
+        Self::Copied,
         Self::Numbers,
+        Self::Names,
         Self::Score,
+        Self::Probability,
         Self::Duplicate,
+        Self::NearDuplicate,
     ];
 
     /// Its name in the store and in exports.
@@ -106,8 +130,16 @@ impl DropReason {
             Self::LengthRatio => "length-ratio",
             Self::Identical => "identical",
             Self::Language => "language",
+            Self::Script => "script",
+            Self::Punctuation => "punctuation",
+            Self::LongWord => "long-word",
+            Self::Repetition => "repetition",
+            Self::Copied => "copied",
             Self::Numbers => "numbers",
+            Self::Names => "names",
+            Self::Probability => "probability",
             Self::Duplicate => "duplicate",
+            Self::NearDuplicate => "near-duplicate",
             Self::Annotator => "annotator",
         }
     }

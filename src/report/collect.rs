@@ -127,6 +127,18 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
         DropReason::Identical => "the same text on both sides".into(),
         DropReason::Language => format!("another language, surer than {}", filter.language_confidence),
         DropReason::Numbers => format!("more than {} numbers on one side only", filter.max_number_mismatches),
+        DropReason::Script => format!("under {} of the letters of the language's script", filter.min_script_share),
+        DropReason::Punctuation => format!(
+            "under {} letters{}",
+            filter.min_letters,
+            if filter.same_questions { ", or a question on one side only" } else { "" }
+        ),
+        DropReason::LongWord => format!("a word over {} characters", filter.max_word_chars),
+        DropReason::Repetition => format!("a phrase over {} times in a row", filter.max_repetitions),
+        DropReason::Copied => format!("over {} untranslated", filter.max_copied),
+        DropReason::Names => format!("over {} of the names on one side only", filter.max_missing_names),
+        DropReason::Probability => "too improbable".into(),
+        DropReason::NearDuplicate => format!("at least {} of the n-grams shared", pipeline.dedup.near),
         DropReason::Duplicate => "the same but for case and punctuation".into(),
         DropReason::Annotator => "annotators say no".into(),
     }

@@ -46,6 +46,16 @@ pub enum Which {
 }
 
 impl Which {
+    /// In words, as in "pairs that …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Kept => "pairs that are kept",
+            Self::Dropped => "pairs that are dropped",
+            Self::All => "all pairs",
+            Self::Uncertain => "pairs with a score near one half",
+        }
+    }
+
     fn selection(self) -> Selection {
         match self {
             Self::Kept => Selection::Kept,

@@ -28,6 +28,7 @@ pub mod dedup;
 pub mod drift;
 pub mod embed;
 pub mod evaluate;
+pub mod explain;
 pub mod export;
 pub mod extract;
 pub mod filter;
@@ -45,10 +46,11 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::model::Encoder;
 use crate::record::{
-    BookPage, Document, DocumentId, DocumentPair, Drop, FontRepair, Language, Pair, PairId, Sentence, TextId,
+    BookPage, Document, DocumentId, DocumentPair, Drop, Features, FontRepair, Language, Pair, PairId, Sentence, TextId,
 };
 use crate::store::extraction::PageNote;
 use crate::store::pairs::{Direction, NeighbourList};
+use crate::store::verdicts::Duplicate;
 use crate::store::{Store, Writer};
 
 /// The stages that the ledger knows, in the order in which they run. Crawling keeps its own ledger, the frontier.
@@ -257,10 +259,15 @@ pub enum Records {
         /// Texts whose lists go.
         delete: Vec<(Direction, Vec<TextId>)>,
     },
-    /// Verdicts: pair, fold, drop.
-    Verdicts(Vec<(PairId, i64, Option<Drop>)>),
+    /// What was measured of pairs, and what the rules say of them.
+    Verdicts {
+        /// Measurements that are new: pair, key, features.
+        features: Vec<(PairId, i64, Features)>,
+        /// Pair, fold, drop.
+        verdicts: Vec<(PairId, i64, Option<Drop>)>,
+    },
     /// Pairs that repeat a better one.
-    Duplicates(Vec<(PairId, PairId)>),
+    Duplicates(Vec<Duplicate>),
     /// Figures of the run.
     Figures(Vec<(&'static str, f64)>),
 }
@@ -349,7 +356,8 @@ impl Records {
                 }
                 put.iter().try_for_each(|(direction, lists)| writer.put_neighbours(*direction, key, lists))
             }
-            Self::Verdicts(verdicts) => {
+            Self::Verdicts { features, verdicts } => {
+                features.iter().try_for_each(|(pair, key, features)| writer.put_features(*pair, *key, features))?;
                 verdicts.iter().try_for_each(|(pair, fold, drop)| writer.put_verdict(*pair, *fold, drop.as_ref()))
             }
             Self::Duplicates(duplicates) => writer.set_duplicates(duplicates),

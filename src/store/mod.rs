@@ -25,6 +25,7 @@ pub mod sentences;
 pub mod summary;
 pub mod units;
 pub mod vectors;
+pub mod verdicts;
 pub mod visit;
 pub mod warc;
 

@@ -1,6 +1,6 @@
-//! Pairs, verdicts, annotations and the neighbour lists behind mining.
+//! Pairs, annotations and the neighbour lists behind mining.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use rusqlite::params;
 
@@ -235,32 +235,6 @@ impl Store {
         self.rows("sampling pairs", &format!("{} {tail}", judged_sql("INNER")), [limit], judged_from_row)
     }
 
-    /// How many pairs were kept and how many each rule dropped.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn verdict_counts(&self) -> Result<BTreeMap<Option<String>, u64>> {
-        let rows =
-            self.rows("counting verdicts", "SELECT reason, count(*) FROM judgement GROUP BY reason", [], |row| {
-                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u64>(1)?))
-            })?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// Pairs to which no rule objects: id and fold, best first.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn duplicate_candidates(&self) -> Result<Vec<(PairId, i64)>> {
-        self.rows(
-            "listing candidates for duplicates",
-            "SELECT pair.id, fold FROM verdict JOIN pair ON pair.id = verdict.pair
-             WHERE reason IS NULL ORDER BY score DESC, pair.id",
-            [],
-            |row| Ok((PairId(row.get(0)?), row.get(1)?)),
-        )
-    }
-
     /// Annotations of a pair.
     ///
     /// # Errors
@@ -301,6 +275,20 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
+    /// Both texts of a pair, source first.
+    ///
+    /// # Errors
+    /// Kind `Store`; kind `Bug` when there is no such pair.
+    pub fn pair_texts(&self, pair: PairId) -> Result<(String, String)> {
+        let texts = self.row(
+            "reading a pair's texts",
+            "SELECT source_text, target_text FROM pair WHERE id = ?1",
+            [pair.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        texts.ok_or_else(|| Error::bug(format!("the pair {pair} vanished while it was worked on")))
+    }
+
     /// Which unit made each of some pairs.
     ///
     /// # Errors
@@ -315,6 +303,19 @@ impl Store {
             owners.extend(owner.map(|owner| (pair, owner)));
         }
         Ok(owners)
+    }
+
+    /// The neighbour list of a text, if there is one under `key`.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn neighbour_list(&self, direction: Direction, key: &str, text: TextId) -> Result<Option<Vec<(TextId, f32)>>> {
+        self.row(
+            "reading a neighbour list",
+            "SELECT list FROM neighbours WHERE direction = ?1 AND text_id = ?2 AND key = ?3",
+            params![direction.name(), text.0, key],
+            |row| Ok(unpack(&row.get::<_, Vec<u8>>(0)?)),
+        )
     }
 
     /// All neighbour lists of a direction made under `key`, by text id. Memory: 12 bytes a neighbour.
@@ -409,45 +410,6 @@ impl Writer<'_> {
                     format!("the pair {} of {stage} {unit} belongs to another unit", pair.id),
                 ));
             }
-        }
-        Ok(())
-    }
-
-    /// Writes what the rules say of a pair. The mark of a duplicate is left as it is.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn put_verdict(&self, pair: PairId, fold: i64, drop: Option<&Drop>) -> Result<()> {
-        self.execute(
-            "writing a verdict",
-            "INSERT INTO verdict (pair, fold, reason, detail) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (pair) DO UPDATE SET fold = excluded.fold, reason = excluded.reason, detail = excluded.detail",
-            params![
-                pair.0,
-                fold,
-                drop.map(|drop| drop.reason.name()),
-                drop.map(|drop| drop.detail.as_str()).unwrap_or_default()
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// Says which pairs are duplicates of a better one; every other mark of this kind is taken back.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn set_duplicates(&self, duplicates: &[(PairId, PairId)]) -> Result<()> {
-        self.execute(
-            "clearing duplicates",
-            "UPDATE verdict SET duplicate_of = NULL WHERE duplicate_of IS NOT NULL",
-            [],
-        )?;
-        for (pair, better) in duplicates {
-            self.execute(
-                "marking a duplicate",
-                "UPDATE verdict SET duplicate_of = ?2 WHERE pair = ?1",
-                params![pair.0, better.0],
-            )?;
         }
         Ok(())
     }

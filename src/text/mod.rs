@@ -4,16 +4,22 @@
 //! * [`to_latin`] and [`respell`] bring the two sides of a pair to one alphabet, for matching;
 //!   [`turkmen_cyrillic_to_latin`] and [`turkmen_latin_to_cyrillic`] are the official alphabets, for reading.
 //! * [`split`](sentences::split) finds the sentences of a block, [`identify`] the language of a text.
-//! * [`numbers`](numbers()) and [`disagreement`] compare the numbers that two sentences name.
+//! * [`numbers`](numbers()) and [`disagreement`] compare the numbers that two sentences name; [`names`] does so with
+//!   names.
+//! * [`copies`], [`repetition`] and [`signs`] measure what marks a pair as no translation, or a text as none.
 
 mod abbreviations;
+pub mod copies;
 pub mod file_pattern;
 pub mod labels;
 pub mod language;
+pub mod names;
 pub mod normalise;
 pub mod numbers;
 mod profiles;
+pub mod repetition;
 pub mod sentences;
+pub mod signs;
 pub mod transliterate;
 pub mod url_pattern;
 

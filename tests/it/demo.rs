@@ -130,6 +130,7 @@ fn everything_can_be_shown(workspace: &Workspace) {
     let pair: serde_json::Value = serde_json::from_str(pairs.trim()).unwrap();
     let shown = stdout(&workspace.kopri(&["show", DEMO, pair["id"].as_str().unwrap()]));
     assert!(shown.contains(pair["source"].as_str().unwrap()) && shown.contains("verdict        kept"), "{shown}");
+    a_pair_is_explained(workspace, &pair);
     let sentence = pair["source_sentences"][0].as_str().unwrap();
     assert!(stdout(&workspace.kopri(&["show", DEMO, sentence])).contains("bytes"));
     let unknown = workspace.kopri(&["show", DEMO, "p0000000000000001"]);
@@ -138,6 +139,41 @@ fn everything_can_be_shown(workspace: &Workspace) {
     assert!(status.contains("pairs kept"), "{status}");
     let plan = stdout(&workspace.kopri(&["plan", DEMO, "--set", "mine.min-margin=3.0"]));
     assert!(plan.contains("stale because mine.min-margin"), "{plan}");
+}
+
+/// All that is known of a kept pair, and of one that was dropped.
+fn a_pair_is_explained(workspace: &Workspace, kept: &serde_json::Value) {
+    let explained = |id: &str| stdout(&workspace.kopri(&["explain", DEMO, id]));
+    let shown = explained(kept["id"].as_str().unwrap());
+    for needed in [kept["source"].as_str().unwrap(), "Kept: no rule objects", "  ✓ numbers", "ru-tk.tmx     holds it"]
+    {
+        assert!(shown.contains(needed), "{needed} is missing:\n{shown}");
+    }
+    let lines = stdout(&workspace.kopri(&["export", DEMO, "jsonl", "--pairs", "dropped"]));
+    let dropped = |reason: &str| -> serde_json::Value {
+        let mut pairs = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        pairs.find(|pair| pair["dropped"] == reason).unwrap()
+    };
+    let numbers = dropped("numbers");
+    let shown = explained(numbers["id"].as_str().unwrap());
+    assert!(shown.contains("Dropped by the rule numbers") && shown.contains("✗ numbers"), "{shown}");
+    assert!(shown.contains("ru-tk.tsv     does not hold it"), "{shown}");
+    let duplicate = dropped("duplicate");
+    let json = stdout(&workspace.kopri(&["explain", DEMO, duplicate["id"].as_str().unwrap(), "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let better = json["duplicate_of"]["of"].as_str().unwrap();
+    assert!(explained(better).contains(duplicate["id"].as_str().unwrap()), "the better pair names who repeats it");
+    assert_eq!(json["checks"].as_array().unwrap().len(), 13);
+    let mined = stdout(&workspace.kopri(&["export", DEMO, "jsonl", "--pairs", "all"]));
+    let mined = mined.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    for pair in mined.filter(|pair| pair["origin"] == "mined") {
+        let json = stdout(&workspace.kopri(&["explain", DEMO, pair["id"].as_str().unwrap(), "--json"]));
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let (ratio, margin) = (&json["neighbours"]["margins"]["ratio"], &json["pair"]["margin"]);
+        assert!((ratio.as_f64().unwrap() - margin.as_f64().unwrap()).abs() < 1e-5, "{json}");
+    }
+    let wrong = workspace.kopri(&["explain", DEMO, "s0000000000000001"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", told(&wrong));
 }
 
 /// A person says no to a kept pair and yes to a dropped one: the next run follows, and a second import changes nothing.

@@ -1,0 +1,205 @@
+//! `explain`: everything that is known of one pair, for a person to read.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+
+use super::{Common, DONE, print, to_json};
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{Origin, PairId};
+use crate::report::format::printable;
+use crate::stage::Look;
+use crate::stage::explain::{self, Explanation, List, Place};
+use crate::stage::filter::Rules;
+use crate::store::Store;
+use crate::store::open::Access;
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ids of pairs come from exports and reports. `kopri show` tells of URLs, documents and sentences."
+)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    common: Common,
+    /// A pair: p and 16 hexadecimal digits.
+    #[arg(value_name = "PAIR")]
+    id: String,
+}
+
+pub(super) fn explain(arguments: &ExplainArgs) -> Result<u8> {
+    let id: PairId = arguments.id.parse().map_err(|error: Error| Error::new(ErrorKind::Usage, error.to_string()))?;
+    let pipeline = arguments.common.load()?;
+    let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let look = Look { store: &store, languages: pipeline.languages(), key: "" };
+    let rules = Rules {
+        params: pipeline.filter.clone(),
+        languages: pipeline.languages(),
+        candidates: pipeline.extract.languages.clone(),
+    };
+    let known = explain::explain(&look, &rules, &pipeline.export.files, id)?
+        .ok_or_else(|| Error::new(ErrorKind::Usage, format!("the workspace has no pair {id}")))?;
+    print(&if arguments.common.json { to_json(&known)? } else { told(&known) })?;
+    Ok(DONE)
+}
+
+/// The whole explanation as text.
+fn told(known: &Explanation) -> String {
+    let mut out = format!("Pair {}\n{}\n", known.pair.id, verdict(known));
+    texts(&mut out, known);
+    scores(&mut out, known);
+    rules(&mut out, known);
+    duplicates(&mut out, known);
+    people(&mut out, known);
+    exports(&mut out, known);
+    out
+}
+
+fn heading(out: &mut String, text: &str) {
+    let _ = writeln!(out, "\n{text}");
+}
+
+fn row(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "  {name:<14}{}", printable(value));
+}
+
+fn verdict(known: &Explanation) -> String {
+    match (&known.dropped, known.judged) {
+        (_, false) => "Not judged yet: the filter has not seen it.".into(),
+        (None, true) if known.people == Some(true) => "Kept: annotators say that it is right.".into(),
+        (None, true) => "Kept: no rule objects, and it repeats no better pair.".into(),
+        (Some(drop), true) => format!("Dropped by the rule {}: {}.", drop.reason.name(), printable(&drop.detail)),
+    }
+}
+
+fn texts(out: &mut String, known: &Explanation) {
+    for (name, side, place) in
+        [("Source", &known.pair.source, &known.source), ("Target", &known.pair.target, &known.target)]
+    {
+        heading(out, name);
+        if let Some(Place { location, title, page, before, after }) = place {
+            before.iter().for_each(|text| row(out, "before", text));
+            row(out, "text", &side.text);
+            after.iter().for_each(|text| row(out, "after", text));
+            let page = page.map_or_else(String::new, |page| format!(", page {page}"));
+            row(out, "stands in", &format!("{}{page}", location.as_deref().unwrap_or("a document that is gone")));
+            if let Some(title) = title {
+                row(out, "title", title);
+            }
+        } else {
+            row(out, "text", &side.text);
+            row(out, "stands in", "no document: it was brought in as text");
+        }
+        if let Some(document) = side.document {
+            let sentences: Vec<_> = side.sentences.iter().map(ToString::to_string).collect();
+            row(out, "ids", &format!("{document} {}", sentences.join(" ")));
+        }
+    }
+}
+
+fn scores(out: &mut String, known: &Explanation) {
+    let number = |number: Option<f32>| number.map_or_else(|| "none".to_owned(), |number| format!("{number:.4}"));
+    let pair = &known.pair;
+    heading(out, "Score");
+    let (origin, meaning) = match pair.origin {
+        Origin::Aligned => ("aligned in order inside a pair of documents", "posterior of its bead"),
+        Origin::Mined => ("mined by nearest neighbours among all sentences", "probability from the margin"),
+        Origin::Imported => ("brought in from a file", "none was computed"),
+    };
+    let made_by = known.made_by.as_ref().map(|(stage, unit)| format!(" ({stage} of {unit})")).unwrap_or_default();
+    row(out, "origin", &format!("{origin}{made_by}"));
+    row(out, "score", &format!("{:.4}, {meaning}, 0 to 1", pair.score));
+    row(out, "similarity", &format!("{}, cosine of the two sides", number(pair.similarity)));
+    row(out, "margin", &format!("{}, against the neighbours; 1 is no better than they", number(pair.margin)));
+    let Some(neighbours) = &known.neighbours else {
+        row(out, "neighbours", "no lists: a side is several sentences, or none of the pools");
+        return;
+    };
+    list(out, "of the source", &neighbours.of_source);
+    list(out, "of the target", &neighbours.of_target);
+    if let (Some(cosine), Some(margins)) = (neighbours.cosine, neighbours.margins) {
+        let how = if pair.origin == Origin::Aligned {
+            "; the alignment took the neighbours of its own two documents"
+        } else {
+            ""
+        };
+        let told = format!(
+            "cosine {cosine:.4} against the mean of both means: ratio {}, distance {}{how}",
+            number(margins.ratio),
+            number(margins.distance)
+        );
+        row(out, "so", &told);
+    }
+}
+
+fn list(out: &mut String, name: &str, list: &List) {
+    let mean = list.mean.map_or_else(|| "none".to_owned(), |mean| format!("{mean:.4}"));
+    row(out, name, &format!("nearest {}, mean cosine {mean}", list.entries.len()));
+    for entry in &list.entries {
+        let sign = if entry.own { '→' } else { ' ' };
+        let text = entry.text.as_deref().unwrap_or("(gone)");
+        let _ = writeln!(out, "    {sign} {:.4}  {}", entry.cosine, printable(text));
+    }
+}
+
+fn rules(out: &mut String, known: &Explanation) {
+    let made = if known.features_stored { "" } else { " (measured now)" };
+    heading(out, &format!("Rules{made}"));
+    for check in &known.checks {
+        let sign = if check.objection.is_some() { "✗" } else { "✓" };
+        let told = format!("{}; allowed: {}", check.value, check.limit);
+        let _ = writeln!(out, "  {sign} {:<13}{}", check.rule.name(), printable(&told));
+    }
+}
+
+fn duplicates(out: &mut String, known: &Explanation) {
+    heading(out, "Duplicates");
+    let share = |jaccard: Option<f64>| match jaccard {
+        Some(jaccard) => format!("{jaccard:.3} of the n-grams shared"),
+        None => "the same but for case and punctuation".into(),
+    };
+    match &known.duplicate_of {
+        Some(better) => row(out, "repeats", &format!("{}, which scores better: {}", better.of, share(better.jaccard))),
+        None => row(out, "repeats", "nothing"),
+    }
+    for duplicate in &known.duplicates {
+        row(out, "repeated by", &format!("{}: {}", duplicate.pair, share(duplicate.jaccard)));
+    }
+}
+
+fn people(out: &mut String, known: &Explanation) {
+    heading(out, "Annotations");
+    if known.annotations.is_empty() {
+        row(out, "none", "");
+    }
+    for annotation in &known.annotations {
+        let mut told = annotation.verdict.clone().unwrap_or_else(|| "nothing (skipped)".into());
+        if !annotation.problems.is_empty() {
+            let _ = write!(told, " ({})", annotation.problems.join(", "));
+        }
+        for (side, fix) in [("source", &annotation.source_fix), ("target", &annotation.target_fix)] {
+            if let Some(fix) = fix {
+                let _ = write!(told, "; {side} corrected: {fix}");
+            }
+        }
+        if let Some(at) = annotation.updated_at {
+            let _ = write!(told, ", {}", at.strftime("%Y-%m-%d"));
+        }
+        row(out, &annotation.annotator, &told);
+    }
+}
+
+fn exports(out: &mut String, known: &Explanation) {
+    heading(out, "Exports");
+    if known.files.is_empty() {
+        row(out, "none", "the pipeline names no files");
+    }
+    for file in &known.files {
+        let holds = match file.holds {
+            Some(true) => "holds it",
+            Some(false) => "does not hold it",
+            None => "is not written yet",
+        };
+        row(out, &file.path, &format!("{holds}; it is for {}", file.pairs.words()));
+    }
+}

@@ -1,0 +1,292 @@
+//! Filtering: every pair gets a verdict, every drop its rule and what the rule saw. Nothing is deleted.
+//!
+//! Three steps, apart from each other:
+//!
+//! 1. [`measure`] makes a pair's [`Features`], from its texts alone. They are stored, under a key that follows from the
+//!    texts, so that other limits need no other measurements.
+//! 2. [`rules`] hold one feature each against a limit, in the order of `DropReason::ALL`; the first that objects is the
+//!    reason. `kopri explain` shows what all of them say.
+//! 3. [`people`] outweigh every rule, for a pair and against it.
+
+pub mod measure;
+pub mod people;
+pub mod rules;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Listing, Look, Output, Records, Unit, Work, combined};
+use crate::error::{Error, Result};
+use crate::record::{Features, Language, Pair, PairId};
+use crate::text::normalise;
+pub use rules::{Check, Rules};
+
+/// Raised when the same pairs get other verdicts.
+pub const VERSION: u32 = 2;
+
+/// The rules' limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// The lowest score of an aligned pair, 0 to 1: the posterior of its bead.
+    pub min_aligned_score: f32,
+    /// The lowest score of a mined pair, 0 to 1: its calibrated probability.
+    pub min_mined_score: f32,
+    /// The fewest characters of a side.
+    pub min_chars: usize,
+    /// The most characters of a side.
+    pub max_chars: usize,
+    /// How many times longer one side may be, counted in characters with 15 added to each.
+    pub max_length_ratio: f32,
+    /// From this confidence on a side counts as written in another language, 0 to 1.
+    pub language_confidence: f32,
+    /// How many numbers the sides may disagree on.
+    pub max_number_mismatches: usize,
+    /// The least share of a side's letters that belong to the script of its language, 0 to 1.
+    pub min_script_share: f32,
+    /// The least share of letters among a side's visible characters, 0 to 1: less is a table, a score or a page number.
+    pub min_letters: f32,
+    /// Whether a question must be one on both sides.
+    pub same_questions: bool,
+    /// The most characters of a word: longer ones are addresses, or words that lost their spaces.
+    pub max_word_chars: usize,
+    /// How often a phrase may stand in a row.
+    pub max_repetitions: usize,
+    /// How much of the shorter side may stand on the other untranslated, names and numbers aside, 0 to 1; 1: any.
+    pub max_copied: f32,
+    /// The greatest share of names that one side alone has, 0 to 1, once two are missing; 1: any, which is the default,
+    /// since names are known by their capitals and many have another form in every language.
+    pub max_missing_names: f32,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            min_aligned_score: 0.5,
+            min_mined_score: 0.9,
+            min_chars: 5,
+            max_chars: 1_000,
+            max_length_ratio: 2.2,
+            language_confidence: 0.8,
+            max_number_mismatches: 0,
+            min_script_share: 0.55,
+            min_letters: 0.25,
+            same_questions: true,
+            max_word_chars: 40,
+            max_repetitions: 3,
+            max_copied: 0.6,
+            max_missing_names: 1.0,
+        }
+    }
+}
+
+/// Everything that made pairs: one unit for each of its units.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>) -> Result<Listing> {
+    let annotated = look.store.annotated_pairs()?;
+    let mut by_unit: HashMap<(String, String), Vec<PairId>> = HashMap::new();
+    for (pair, owner) in look.store.owners(annotated.keys().copied())? {
+        by_unit.entry(owner).or_default().push(pair);
+    }
+    let mut units = Vec::new();
+    for (stage, unit) in look.store.pair_units()? {
+        let Some(output) = look.store.unit_output(&stage, &unit)? else { continue };
+        let mut judged = by_unit.remove(&(stage.clone(), unit.clone())).unwrap_or_default();
+        judged.sort();
+        let mut annotations = Vec::new();
+        for pair in judged {
+            annotations.extend(look.store.annotations(pair)?);
+        }
+        let input = combined(&[&output, &super::fingerprint(&annotations)?]);
+        units.push(Unit::new(format!("{stage}/{unit}"), input));
+    }
+    Ok(Listing::All(units))
+}
+
+/// Reads a unit's pairs and their annotations; the rules run on any thread.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
+    let (stage, name) =
+        unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
+    let pairs = look.store.pairs_of(stage, name)?;
+    let known = look.store.features_of(stage, name)?;
+    let mut annotations = HashMap::new();
+    for pair in &pairs {
+        annotations.insert(pair.id, look.store.annotations(pair.id)?);
+    }
+    let input = unit.input.clone();
+    let rules = Rules { params: params.clone(), languages: look.languages, candidates: candidates.to_vec() };
+    Ok(Box::new(move || {
+        let (mut measured, mut verdicts) = (Vec::new(), Vec::new());
+        for pair in &pairs {
+            let features = features(&rules, &known, pair, &mut measured);
+            let judged = annotations.get(&pair.id).map_or(&[][..], Vec::as_slice);
+            verdicts.push((pair.id, fold(pair), rules.judge(pair, &features, judged)));
+        }
+        let kept = verdicts.iter().filter(|(.., drop)| drop.is_none()).count() as f64;
+        let new = measured.len() as f64;
+        // Scores decide among duplicates, so a change of them must reach the next stage even if no verdict changes.
+        let content = serde_json::json!((&input, &verdicts));
+        Ok(Output::of(Records::Verdicts { features: measured, verdicts }, &content)?
+            .count("pairs that pass", kept)
+            .count("pairs measured", new))
+    }))
+}
+
+/// What is known of a pair, or what is measured now and then noted in `measured`.
+fn features(
+    rules: &Rules,
+    known: &HashMap<PairId, (i64, Features)>,
+    pair: &Pair,
+    measured: &mut Vec<(PairId, i64, Features)>,
+) -> Features {
+    let key = measure::key(pair, rules.languages, &rules.candidates);
+    if let Some((_, features)) = known.get(&pair.id).filter(|(known, _)| *known == key) {
+        return features.clone();
+    }
+    let features = rules.features(pair);
+    measured.push((pair.id, key, features.clone()));
+    features
+}
+
+/// Hash of both sides without case, punctuation and accents of the encoding.
+fn fold(pair: &Pair) -> i64 {
+    PairId::of(&[normalise::fold(&pair.source.text).as_bytes(), normalise::fold(&pair.target.text).as_bytes()]).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Annotation, DropReason, Origin, Side};
+    use crate::stage::Languages;
+
+    fn pair(source: &str, target: &str, score: f32) -> Pair {
+        let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.into() };
+        Pair {
+            id: PairId(1),
+            source: side(source),
+            target: side(target),
+            origin: Origin::Aligned,
+            similarity: None,
+            margin: None,
+            score,
+        }
+    }
+
+    fn rules() -> Rules {
+        let languages = Languages { source: Language::RUSSIAN, target: Language::TURKMEN };
+        let candidates = vec![Language::RUSSIAN, Language::TURKMEN, Language::TURKISH];
+        Rules { params: Params::default(), languages, candidates }
+    }
+
+    fn reason(source: &str, target: &str, score: f32) -> Option<DropReason> {
+        judged(&rules(), &pair(source, target, score), &[]).map(|drop| drop.reason)
+    }
+
+    fn judged(rules: &Rules, pair: &Pair, annotations: &[Annotation]) -> Option<crate::record::Drop> {
+        rules.judge(pair, &rules.features(pair), annotations)
+    }
+
+    fn annotation(annotator: &str, verdict: &str, minute: u32) -> Annotation {
+        Annotation {
+            pair: PairId(1),
+            annotator: annotator.into(),
+            external_id: format!("{annotator}{minute}"),
+            verdict: Some(verdict.into()),
+            problems: Vec::new(),
+            sts: None,
+            source_fix: None,
+            target_fix: None,
+            lead_time: None,
+            updated_at: format!("2026-01-01T00:{minute:02}:00Z").parse().ok(),
+            ground_truth: false,
+        }
+    }
+
+    const RUSSIAN: &str = "В Ашхабаде открылась новая библиотека для детей.";
+    const TURKMEN: &str = "Aşgabatda çagalar üçin täze kitaphana açyldy.";
+
+    #[test]
+    fn each_rule_has_its_case() {
+        assert_eq!(reason(RUSSIAN, TURKMEN, 0.9), None);
+        assert_eq!(reason(RUSSIAN, TURKMEN, 0.1), Some(DropReason::Score));
+        assert_eq!(reason(RUSSIAN, &RUSSIAN.to_uppercase(), 0.9), Some(DropReason::Identical));
+        assert_eq!(reason(RUSSIAN, "В столице прошёл большой праздник книги.", 0.9), Some(DropReason::Language));
+        assert_eq!(reason("E goşundy.", "F goşundy.", 0.9), Some(DropReason::Language));
+        assert_eq!(reason("Да.", TURKMEN, 0.9), Some(DropReason::Length));
+        assert_eq!(reason(RUSSIAN, &TURKMEN.repeat(4), 0.9), Some(DropReason::LengthRatio));
+        assert_eq!(
+            reason("Здесь хранится 1200 книг и журналов.", "Bu ýerde 1300 kitap we žurnal saklanýar.", 0.9),
+            Some(DropReason::Numbers)
+        );
+        assert_eq!(reason("Кто открыл новую библиотеку?", TURKMEN, 0.9), Some(DropReason::Punctuation));
+        assert_eq!(reason("да 1 2 3 4 5 6 7 8 9 10", "hawa 1 2 3 4 5 6 7 8 9 10", 0.9), Some(DropReason::Punctuation));
+        let shouting = "Ура ура ура ура, библиотека открылась сегодня.";
+        assert_eq!(reason(shouting, TURKMEN, 0.9), Some(DropReason::Repetition));
+        let joined = "Вновойбиблиотекедлядетейоткрылсябольшойчитальныйзал сегодня.";
+        assert_eq!(reason(joined, TURKMEN, 0.9), Some(DropReason::LongWord));
+        let half = "Новая библиотека kitaphana okal";
+        assert_eq!(reason(half, TURKMEN, 0.9), Some(DropReason::Script));
+        // In letters of its own, as a copy must be to come this far.
+        let spelled = "W Aşhabade otkrylas nowaýa biblioteka dlýa deteý, täze kitaphana açyldy.";
+        assert_eq!(reason(RUSSIAN, spelled, 0.9), Some(DropReason::Copied));
+    }
+
+    #[test]
+    fn names_count_only_where_they_are_asked_for() {
+        let (source, target) =
+            ("Вчера Сергей Петров посетил Ашхабад.", "Düýn Maýa Annaýewa Aşgabada bardy we duşuşdy.");
+        assert_eq!(reason(source, target, 0.9), None);
+        let mut strict = rules();
+        strict.params.max_missing_names = 0.5;
+        let drop = judged(&strict, &pair(source, target, 0.9), &[]).unwrap();
+        assert_eq!(drop.reason, DropReason::Names);
+        assert!(drop.detail.contains("Петров") && drop.detail.ends_with("Maýa, Annaýewa"), "{}", drop.detail);
+    }
+
+    #[test]
+    fn every_rule_says_what_it_saw_and_what_it_allows() {
+        let checks = rules().checks(&pair(RUSSIAN, TURKMEN, 0.9), &rules().features(&pair(RUSSIAN, TURKMEN, 0.9)), &[]);
+        let asked: Vec<_> = checks.iter().map(|check| check.rule).collect();
+        let order: Vec<_> = DropReason::ALL.into_iter().filter(|rule| asked.contains(rule)).collect();
+        assert_eq!(asked, order);
+        assert!(checks.iter().all(|check| !check.value.is_empty() && !check.limit.is_empty()));
+        assert!(checks.iter().all(|check| check.objection.is_none()), "{checks:?}");
+    }
+
+    #[test]
+    fn what_is_known_is_not_measured_again() {
+        let (rules, pair) = (rules(), pair(RUSSIAN, TURKMEN, 0.9));
+        let mut measured = Vec::new();
+        features(&rules, &HashMap::new(), &pair, &mut measured);
+        let known: HashMap<_, _> = measured.drain(..).map(|(id, key, features)| (id, (key, features))).collect();
+        features(&rules, &known, &pair, &mut measured);
+        assert!(measured.is_empty());
+        let mut changed = pair;
+        changed.target.text.push('!');
+        features(&rules, &known, &changed, &mut measured);
+        assert_eq!(measured.len(), 1, "another text is another measurement");
+    }
+
+    #[test]
+    fn a_drop_says_what_the_rule_saw() {
+        let drop = judged(&rules(), &pair(RUSSIAN, TURKMEN, 0.125), &[]).unwrap();
+        assert_eq!(drop.detail, "0.125 < 0.500");
+    }
+
+    #[test]
+    fn people_outweigh_rules_and_the_newest_word_of_each_counts() {
+        let bad = pair(RUSSIAN, TURKMEN, 0.1);
+        assert_eq!(judged(&rules(), &bad, &[annotation("a", "yes", 1)]), None);
+        let good = pair(RUSSIAN, TURKMEN, 0.9);
+        let changed_mind = [annotation("a", "yes", 1), annotation("a", "no", 2)];
+        assert_eq!(judged(&rules(), &good, &changed_mind).unwrap().reason, DropReason::Annotator);
+        let tie = [annotation("a", "yes", 1), annotation("b", "no", 2)];
+        assert_eq!(judged(&rules(), &good, &tie), None);
+    }
+}
