@@ -2,6 +2,7 @@
 
 pub mod overlap;
 pub mod pairs;
+pub mod reliability;
 
 pub use overlap::shingle_f1;
 pub use pairs::{PairScores, pair_scores};

@@ -19,6 +19,7 @@ pub mod summary;
 pub mod terminal;
 
 mod chart;
+mod diagram;
 mod escape;
 mod tables;
 
