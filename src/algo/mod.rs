@@ -4,6 +4,8 @@
 pub mod align;
 pub mod assign;
 pub mod calibrate;
+pub mod isotonic;
 pub mod lcs;
 pub mod margin;
 pub mod minhash;
+pub mod regression;

@@ -8,9 +8,9 @@ use super::{Common, DONE, print, to_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Origin, PairId};
 use crate::report::format::printable;
-use crate::stage::Look;
 use crate::stage::explain::{self, Explanation, List, Place};
 use crate::stage::filter::Rules;
+use crate::stage::{Look, calibrate};
 use crate::store::Store;
 use crate::store::open::Access;
 
@@ -36,6 +36,7 @@ pub(super) fn explain(arguments: &ExplainArgs) -> Result<u8> {
         params: pipeline.filter.clone(),
         languages: pipeline.languages(),
         candidates: pipeline.extract.languages.clone(),
+        calibration: calibrate::stored(&store)?,
     };
     let known = explain::explain(&look, &rules, &pipeline.export.files, id)?
         .ok_or_else(|| Error::new(ErrorKind::Usage, format!("the workspace has no pair {id}")))?;

@@ -4,6 +4,7 @@ pub mod beads;
 pub mod mining;
 pub mod overlap;
 pub mod pairs;
+pub mod reliability;
 
 pub use beads::{BeadScores, bead_scores};
 pub use overlap::shingle_f1;

@@ -13,7 +13,8 @@ use crate::record::Language;
 use crate::stage::books::{Reader, Shelf, Shelves};
 use crate::stage::site::Site;
 use crate::stage::{
-    Languages, align, crawl, dedup, embed, evaluate, export, extract, filter, matching, mine, neighbours, segment,
+    Languages, align, calibrate, crawl, dedup, embed, evaluate, export, extract, filter, matching, mine, neighbours,
+    segment,
 };
 
 /// A whole pipeline.
@@ -63,6 +64,9 @@ pub struct Pipeline {
     /// Neighbours to pairs of sentences.
     #[serde(default)]
     pub mine: mine::Params,
+    /// Scored pairs to probabilities.
+    #[serde(default)]
+    pub calibrate: calibrate::Params,
     /// Pairs to verdicts.
     #[serde(default)]
     pub filter: filter::Params,
@@ -152,6 +156,9 @@ impl Pipeline {
             if let Some(profile) = &site.extract {
                 profile.compile().map_err(|error| error.while_doing(format!("{name}: site {}", site.name)))?;
             }
+        }
+        if !(0.0..=1.0).contains(&self.calibrate.spoiled) {
+            return wrong(format!("calibrate.spoiled = {}: a share from 0 to 1 is wanted", self.calibrate.spoiled));
         }
         if !(0.0..=1.0).contains(&self.dedup.near) {
             return wrong(format!("dedup.near = {}: a share from 0 (off) to 1 is wanted", self.dedup.near));

@@ -5,14 +5,15 @@ use super::key::{StageKey, stage_key};
 use crate::error::{Error, Result};
 use crate::stage::extract::Origins;
 use crate::stage::{
-    Listing, Look, Session, Stage, Unit, Work, align, dedup, embed, evaluate, export, extract, filter, fit, matching,
-    mine, neighbours, segment,
+    Listing, Look, Session, Stage, Unit, Work, align, calibrate, dedup, embed, evaluate, export, extract, filter, fit,
+    matching, mine, neighbours, segment,
 };
 use crate::store::Store;
 
 /// Whether a stage's results depend on the encoder.
 fn uses_vectors(stage: Stage) -> bool {
-    matches!(stage, Stage::Embed | Stage::Match | Stage::Align | Stage::Neighbours | Stage::Mine)
+    use Stage::{Align, Calibrate, Embed, Match, Mine, Neighbours};
+    matches!(stage, Embed | Match | Align | Neighbours | Mine | Calibrate)
 }
 
 /// A stage's key and its units; no listing when it has nothing to work with (no text yet, or no need).
@@ -42,11 +43,14 @@ pub(super) fn listing(
             let neighbours = stage_key(pipeline, Stage::Neighbours, Some(model))?;
             mine::units(&look, model, &neighbours.key, session)?
         }
-        (Stage::Filter, _) => filter::units(&look)?,
+        (Stage::Calibrate, Some(model)) => calibrate::units(&look, model)?,
+        (Stage::Filter, _) => filter::units(&look, &pipeline.filter)?,
         (Stage::Dedup, _) => dedup::units(&look)?,
         (Stage::Evaluate, _) => evaluate::units(&look, &pipeline.evaluate, &pipeline.folder)?,
         (Stage::Export, _) => export::units(&look, &pipeline.export)?,
-        (Stage::Fit | Stage::Embed | Stage::Align | Stage::Neighbours | Stage::Mine, _) => return Ok((key, None)),
+        (Stage::Fit | Stage::Embed | Stage::Align | Stage::Neighbours | Stage::Mine | Stage::Calibrate, _) => {
+            return Ok((key, None));
+        }
     };
     Ok((key, Some(listing)))
 }
@@ -77,6 +81,7 @@ pub(super) fn prepare(
             let neighbours = stage_key(pipeline, Stage::Neighbours, model)?;
             mine::prepare(&look, &pipeline.mine, &neighbours.key, unit)
         }
+        Stage::Calibrate => calibrate::prepare(&look, &pipeline.calibrate, candidates, session),
         Stage::Filter => filter::prepare(&look, &pipeline.filter, candidates, unit),
         Stage::Dedup => dedup::prepare(&look, &pipeline.dedup, unit),
         Stage::Evaluate => evaluate::prepare(&look, &pipeline.evaluate, &pipeline.folder, unit),

@@ -7,8 +7,8 @@ use super::Pipeline;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::model::ModelId;
 use crate::stage::{
-    Stage, align, dedup, embed, evaluate, export, extract, filter, fingerprint, fit, matching, mine, neighbours,
-    segment,
+    Stage, align, calibrate, dedup, embed, evaluate, export, extract, filter, fingerprint, fit, matching, mine,
+    neighbours, segment,
 };
 
 /// A stage's key and what was hashed into it.
@@ -34,6 +34,7 @@ pub fn stage_key(pipeline: &Pipeline, stage: Stage, model: Option<&ModelId>) -> 
         Stage::Align => (align::VERSION, table(&pipeline.align)?, true),
         Stage::Neighbours => (neighbours::VERSION, table(&pipeline.neighbours)?, true),
         Stage::Mine => (mine::VERSION, table(&pipeline.mine)?, true),
+        Stage::Calibrate => (calibrate::VERSION, table(&pipeline.calibrate)?, true),
         Stage::Filter => (filter::VERSION, table(&pipeline.filter)?, false),
         Stage::Dedup => (dedup::VERSION, table(&pipeline.dedup)?, false),
         Stage::Evaluate => (evaluate::VERSION, table(&pipeline.evaluate)?, false),
@@ -44,7 +45,7 @@ pub fn stage_key(pipeline: &Pipeline, stage: Stage, model: Option<&ModelId>) -> 
         "languages": pipeline.languages(),
         "model": if needs_model { model.map(|model| model.0.as_str()) } else { None },
         // Who a text may be mistaken for is a setting of extraction that others share.
-        "candidates": matches!(stage, Stage::Segment | Stage::Filter).then_some(&pipeline.extract.languages),
+        "candidates": matches!(stage, Stage::Segment | Stage::Calibrate | Stage::Filter).then_some(&pipeline.extract.languages),
         stage.name(): params,
     });
     Ok(StageKey { key: fingerprint(&parts)?, parts })
@@ -131,7 +132,9 @@ mod tests {
     fn every_setting_of_every_table_changes_a_key_unless_it_is_a_limit() {
         let base = pipeline(&[]);
         let all = toml::Value::try_from(&base).unwrap();
-        for table in ["extract", "segment", "embed", "match", "align", "neighbours", "mine", "filter", "dedup"] {
+        for table in
+            ["extract", "segment", "embed", "match", "align", "neighbours", "mine", "calibrate", "filter", "dedup"]
+        {
             for (name, value) in all[table].as_table().unwrap() {
                 let other = match value {
                     toml::Value::Integer(number) => (number + 1).to_string(),

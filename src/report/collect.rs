@@ -6,14 +6,14 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageTally};
 use crate::record::DropReason;
 use crate::stage::evaluate::figures;
-use crate::stage::{Stage, crawl, export};
+use crate::stage::{Stage, calibrate, crawl, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
 use crate::store::pairs::{JudgedPair, SampleOf};
 
 use super::summary::{
-    Alarm, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
-    WaterfallRow, WaterfallStep,
+    Alarm, CalibrationReport, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow,
+    StageRow, Summary, WaterfallRow, WaterfallStep,
 };
 
 /// Bins of the score histograms.
@@ -52,6 +52,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         books: store.book_counts()?,
         notes: report.stages.iter().flat_map(|(_, tally)| tally.notes.clone()).collect(),
         index: index(pipeline, store)?,
+        calibration: calibration(store)?,
         evaluation,
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate, report.run)?,
@@ -137,7 +138,7 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
         DropReason::Repetition => format!("a phrase over {} times in a row", filter.max_repetitions),
         DropReason::Copied => format!("over {} untranslated", filter.max_copied),
         DropReason::Names => format!("over {} of the names on one side only", filter.max_missing_names),
-        DropReason::Probability => "too improbable".into(),
+        DropReason::Probability => format!("probability < {}", filter.min_probability),
         DropReason::NearDuplicate => format!("at least {} of the n-grams shared", pipeline.dedup.near),
         DropReason::Duplicate => "the same but for case and punctuation".into(),
         DropReason::Annotator => "annotators say no".into(),
@@ -235,6 +236,24 @@ fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         sample: sample as usize,
         seconds,
+    }))
+}
+
+fn calibration(store: &Store) -> Result<Option<CalibrationReport>> {
+    let Some(found) = calibrate::stored(store)? else { return Ok(None) };
+    Ok(Some(CalibrationReport {
+        fitted: store.unit_finished_at(Stage::Calibrate.name(), calibrate::ARTEFACT)?,
+        method: match found.method {
+            calibrate::Method::Logistic => "logistic".into(),
+            calibrate::Method::Isotonic => "isotonic".into(),
+        },
+        annotated: found.annotated,
+        sure: found.sure,
+        spoiled: found.spoiled.iter().map(|(damage, count)| (damage.words().to_owned(), *count)).collect(),
+        weights: found.weights().map(|(name, weight)| (name.to_owned(), weight)).collect(),
+        auc: found.auc,
+        model: found.model,
+        reliability: found.reliability,
     }))
 }
 

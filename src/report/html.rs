@@ -5,11 +5,11 @@
 
 use std::fmt::{self, Write as _};
 
-use super::chart;
 use super::escape::{counted, escape, figure, location, number};
 use super::format::{NONE, duration, instant, measure, percent};
 use super::summary::{Alarm, Outcome, SampleGroup, SamplePair, Summary};
 use super::tables::{self, absent, interval};
+use super::{chart, diagram};
 use crate::record::Language;
 use crate::record::language::Script;
 
@@ -38,7 +38,10 @@ fn page(out: &mut String, summary: &Summary) -> fmt::Result {
     alarms(out, summary)?;
     failure_notice(out, summary)?;
     section(out, "pairs", "From pages to pairs", |out| pairs(out, summary))?;
-    section(out, "quality", "Quality", |out| tables::quality(out, summary))?;
+    section(out, "quality", "Quality", |out| {
+        tables::quality(out, summary)?;
+        diagram::calibration(out, summary.calibration.as_ref())
+    })?;
     section(out, "scores", "Scores", |out| scores(out, summary))?;
     section(out, "samples", "Samples", |out| samples(out, summary))?;
     section(out, "sites", "Sites", |out| {

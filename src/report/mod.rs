@@ -20,6 +20,7 @@ pub mod summary;
 pub mod terminal;
 
 mod chart;
+mod diagram;
 mod escape;
 mod tables;
 

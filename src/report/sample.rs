@@ -1,9 +1,10 @@
 //! A run's summary for the tests, with figures that add up and sentences written for it.
 
 use super::summary::{
-    Alarm, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow, StageRow, Summary,
-    WaterfallRow, WaterfallStep,
+    Alarm, CalibrationReport, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow,
+    StageRow, Summary, WaterfallRow, WaterfallStep,
 };
+use crate::metric::reliability::{Bin, Reliability};
 use crate::record::{Language, Origin, PairId};
 
 /// A nightly run of a Russian–Turkmen pipeline in which a server was down for a while.
@@ -30,6 +31,7 @@ pub(super) fn summary() -> Summary {
         books: Vec::new(),
         notes: Vec::new(),
         index: Some(IndexReport { kind: "hnsw".into(), recall_at_k: Some(0.987), k: 8, sample: 1000, seconds: 41.6 }),
+        calibration: Some(calibration()),
         evaluation: vec![
             metric(
                 "precision against gold",
@@ -54,6 +56,25 @@ pub(super) fn summary() -> Summary {
             ("workspaces/nightly/export/dropped.jsonl".into(), 34_838),
         ],
         report: Some("workspaces/nightly/reports/run-42.html".into()),
+    }
+}
+
+fn calibration() -> CalibrationReport {
+    let bin = |told, right, count| {
+        let (low, high) = (right - 0.05, right + 0.04);
+        Bin { told, right, low, high, count }
+    };
+    let bins = vec![bin(0.15, 0.11, 60), bin(0.55, 0.61, 44), bin(0.9, 0.92, 296)];
+    CalibrationReport {
+        model: "lexical-1".into(),
+        method: "logistic".into(),
+        fitted: "2025-11-21T02:11:00Z".parse().ok(),
+        annotated: 1,
+        sure: 320,
+        spoiled: vec![("another number".into(), 40), ("negation".into(), 39)],
+        weights: vec![("similarity".into(), 1.25), ("numbers on one side only".into(), -2.5)],
+        reliability: Reliability { bins, ece: 0.027, brier: 0.081, brier_of_mean: 0.16, count: 400 },
+        auc: 0.914,
     }
 }
 

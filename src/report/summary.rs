@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use crate::metric::reliability::Reliability;
 use crate::record::{Language, Origin, PairId};
 use crate::store::books::BookCounts;
 
@@ -43,6 +44,8 @@ pub struct Summary {
     pub notes: Vec<String>,
     /// The nearest-neighbour index, if one was used.
     pub index: Option<IndexReport>,
+    /// How far the probabilities can be trusted; `None`: there were too few examples.
+    pub calibration: Option<CalibrationReport>,
     /// Measured quality, most telling first.
     pub evaluation: Vec<Metric>,
     /// Sites whose layout has moved away from their profile.
@@ -255,6 +258,29 @@ pub struct IndexReport {
     pub sample: usize,
     /// Time of building or updating, seconds.
     pub seconds: f64,
+}
+
+/// From figures to probabilities, and how far these can be trusted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CalibrationReport {
+    /// The encoder.
+    pub model: String,
+    /// `logistic` or `isotonic`.
+    pub method: String,
+    /// When it was fitted.
+    pub fitted: Option<jiff::Timestamp>,
+    /// Pairs that people judged.
+    pub annotated: usize,
+    /// Pairs taken for right.
+    pub sure: usize,
+    /// Pairs made wrong: how, and how many.
+    pub spoiled: Vec<(String, usize)>,
+    /// What a standard deviation of each figure adds to the log-odds.
+    pub weights: Vec<(String, f64)>,
+    /// On examples held out.
+    pub reliability: Reliability,
+    /// Area under the ROC curve, on the same.
+    pub auc: f64,
 }
 
 /// One measured quality.

@@ -15,6 +15,7 @@
 //! | [`align`] | a pair of documents | sentences, vectors | pairs in order |
 //! | [`neighbours`] | a batch of texts | vectors | k nearest neighbours |
 //! | [`mine`] | the pool | neighbours | pairs out of order |
+//! | [`calibrate`] | the encoder | scored pairs, annotations | probabilities |
 //! | [`filter`] | what one unit made | pairs, annotations | verdicts |
 //! | [`dedup`] | all verdicts | folded texts | duplicates |
 //! | [`evaluate`] | a gold file | kept pairs | precision and recall |
@@ -23,6 +24,7 @@
 pub mod align;
 pub mod annotate;
 pub mod books;
+pub mod calibrate;
 pub mod crawl;
 pub mod dedup;
 pub mod drift;
@@ -72,6 +74,8 @@ pub enum Stage {
     Neighbours,
     /// Neighbours to pairs of sentences.
     Mine,
+    /// Scored pairs to a curve of probabilities.
+    Calibrate,
     /// Pairs to verdicts.
     Filter,
     /// Verdicts to duplicates.
@@ -84,7 +88,7 @@ pub enum Stage {
 
 impl Stage {
     /// All, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Extract,
         Self::Segment,
         Self::Fit,
@@ -93,6 +97,7 @@ impl Stage {
         Self::Align,
         Self::Neighbours,
         Self::Mine,
+        Self::Calibrate,
         Self::Filter,
         Self::Dedup,
         Self::Evaluate,
@@ -110,6 +115,7 @@ impl Stage {
             Self::Align => "align",
             Self::Neighbours => "neighbours",
             Self::Mine => "mine",
+            Self::Calibrate => "calibrate",
             Self::Filter => "filter",
             Self::Dedup => "dedup",
             Self::Evaluate => "evaluate",
@@ -128,6 +134,7 @@ impl Stage {
             Self::Align => "document pair",
             Self::Neighbours => "batch",
             Self::Mine => "pool",
+            Self::Calibrate => "curve",
             Self::Filter => "group",
             Self::Dedup => "pool",
             Self::Evaluate => "gold file",
@@ -382,6 +389,7 @@ pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
         | Stage::Fit
         | Stage::Embed
         | Stage::Neighbours
+        | Stage::Calibrate
         | Stage::Filter
         | Stage::Dedup
         | Stage::Evaluate

@@ -135,6 +135,23 @@ impl Store {
         )
     }
 
+    /// Pairs that an encoder has scored, with a score of at least `score`: the first `limit` by id, which is as good as
+    /// drawn by lot, and the same pairs in a store that has grown.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn sure_pairs(&self, score: f32, limit: u32) -> Result<Vec<Pair>> {
+        self.rows(
+            "listing sure pairs",
+            &format!(
+                "SELECT {COLUMNS} FROM pair WHERE similarity IS NOT NULL AND margin IS NOT NULL AND score >= ?1
+                 ORDER BY id LIMIT ?2"
+            ),
+            params![score, limit],
+            from_row,
+        )
+    }
+
     /// Texts that have a neighbour list of a direction under `key`, by id.
     ///
     /// # Errors

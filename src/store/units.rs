@@ -98,6 +98,19 @@ impl Store {
         )
     }
 
+    /// When a unit was last done; `None`: it is not.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn unit_finished_at(&self, stage: &str, unit: &str) -> Result<Option<Timestamp>> {
+        self.row(
+            "reading the ledger",
+            "SELECT finished_at FROM unit WHERE stage = ?1 AND unit = ?2 AND state = 'done'",
+            [stage, unit],
+            |row| super::parsed(row, 0),
+        )
+    }
+
     /// One fingerprint over the outputs of all units of a stage.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ fn the_demo_keeps_its_promises() {
             && summary.contains("document pairs, recall           1.000"),
         "{summary}"
     );
-    assert!(summary.contains("index hnsw: recall at 8"), "{summary}");
+    assert!(summary.contains("index exact: no neighbour is missed"), "{summary}");
 
     let second = workspace.kopri(&["run", DEMO]);
     assert!(String::from_utf8_lossy(&second.stderr).contains("nothing new"), "{}", told(&second));
@@ -67,6 +67,16 @@ fn the_demo_keeps_its_promises() {
     the_report_stands_alone(&workspace);
     everything_can_be_shown(&workspace);
     annotations_come_back(&workspace);
+    a_probability_can_be_the_threshold(&workspace);
+}
+
+#[test]
+fn a_graph_as_the_index_says_what_it_misses() {
+    let workspace = Workspace::new();
+    let output = workspace.kopri(&["run", DEMO, "--set", "neighbours.index=\"hnsw\""]);
+    let summary = String::from_utf8_lossy(&output.stderr).into_owned();
+    let recall = summary.split_once("index hnsw: recall at 8 ").map(|(_, rest)| rest.split(' ').next().unwrap());
+    assert!(output.status.success() && recall.unwrap().parse::<f64>().unwrap() >= 0.995, "{summary}");
 }
 
 fn what_robots_forbid_was_never_asked_for(workspace: &Workspace) {
@@ -122,7 +132,7 @@ fn the_report_stands_alone(workspace: &Workspace) {
     for outside in ["<script src", "<link ", "@import", "url(http", "<img src=\"http"] {
         assert!(!html.contains(outside), "the report reaches out: {outside}");
     }
-    assert!(html.contains("<svg") && html.contains("Borderline"));
+    assert!(html.contains("<svg") && html.contains("Borderline") && html.contains("chart reliability"));
 }
 
 fn everything_can_be_shown(workspace: &Workspace) {
@@ -163,7 +173,7 @@ fn a_pair_is_explained(workspace: &Workspace, kept: &serde_json::Value) {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let better = json["duplicate_of"]["of"].as_str().unwrap();
     assert!(explained(better).contains(duplicate["id"].as_str().unwrap()), "the better pair names who repeats it");
-    assert_eq!(json["checks"].as_array().unwrap().len(), 13);
+    assert_eq!(json["checks"].as_array().unwrap().len(), 14);
     let mined = stdout(&workspace.kopri(&["export", DEMO, "jsonl", "--pairs", "all"]));
     let mined = mined.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     for pair in mined.filter(|pair| pair["origin"] == "mined") {
@@ -209,6 +219,20 @@ fn annotations_come_back(workspace: &Workspace) {
     let verdict = |id: &str| stdout(&workspace.kopri(&["show", DEMO, id]));
     assert!(verdict(&kept).contains("dropped, annotator: 1 of 1 annotators say no"), "{}", verdict(&kept));
     assert!(verdict(&dropped).contains("verdict        kept"), "{}", verdict(&dropped));
+}
+
+/// Only decisions are made anew: what was measured of the pairs is in the store.
+fn a_probability_can_be_the_threshold(workspace: &Workspace) {
+    let sets = ["--set", "filter.min-probability=0.7", "--set", "evaluate.min-recall=0.1"];
+    let run = workspace.kopri(&[&["run", DEMO, "--no-crawl"], &sets[..]].concat());
+    assert!(run.status.success() && !told(&run).contains("pairs measured"), "{}", told(&run));
+    let lines = stdout(&workspace.kopri(&["export", DEMO, "jsonl", "--pairs", "dropped"]));
+    let improbable = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|pair| pair["dropped"] == "probability")
+        .unwrap();
+    assert!(improbable["detail"].as_str().unwrap().ends_with("< 0.700"), "{improbable}");
 }
 
 #[test]

@@ -38,3 +38,17 @@ pub fn majority(annotations: &[Annotation]) -> Option<bool> {
         std::cmp::Ordering::Equal => None,
     }
 }
+
+/// What most annotators say, where `partly` may count as `yes`.
+pub fn opinion(annotations: &[Annotation], partly_is_right: bool) -> Option<bool> {
+    if !partly_is_right {
+        return majority(annotations);
+    }
+    let mut read = annotations.to_vec();
+    for verdict in read.iter_mut().filter_map(|annotation| annotation.verdict.as_mut()) {
+        if verdict == "partly" {
+            "yes".clone_into(verdict);
+        }
+    }
+    majority(&read)
+}

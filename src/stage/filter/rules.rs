@@ -6,6 +6,7 @@ use super::people::{count, latest, majority};
 use super::{Params, measure};
 use crate::record::{Annotation, Drop, DropReason, Features, Language, Origin, Pair, SideFeatures};
 use crate::stage::Languages;
+use crate::stage::calibrate::Calibration;
 
 /// What one rule makes of a pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Rules {
     pub languages: Languages,
     /// The languages that a side may be mistaken for.
     pub candidates: Vec<Language>,
+    /// From figures to a probability, if there is one.
+    pub calibration: Option<Calibration>,
 }
 
 /// What rules look at.
@@ -230,7 +233,11 @@ impl Rules {
         let told = missing.join(", ");
         Check {
             rule: DropReason::Names,
-            value: if missing.is_empty() { format!("{of}, none missing") } else { format!("{of}, missing {told}") },
+            value: match (of, missing.is_empty()) {
+                (0, _) => "no names".into(),
+                (_, true) => format!("{of}, none missing"),
+                (_, false) => format!("{of}, missing {told}"),
+            },
             limit: if most >= 1.0 { "off".into() } else { format!("at most {most:.2} missing") },
             // One name may always be called otherwise.
             objection: (missing.len() >= 2 && lacking > most)
@@ -253,12 +260,23 @@ impl Rules {
             objection: least.filter(|least| score < *least).map(|least| format!("{score:.3} < {least:.3}")),
         }
     }
+
+    fn probability(&self, seen: &Seen<'_>) -> Check {
+        let least = self.params.min_probability;
+        let told = self.calibration.as_ref().and_then(|curve| curve.probability(seen.pair, seen.features));
+        Check {
+            rule: DropReason::Probability,
+            value: told.map_or_else(|| "cannot be told".into(), |told| format!("{told:.3}")),
+            limit: if least > 0.0 { format!("at least {least:.3}") } else { "off".into() },
+            objection: told.filter(|told| *told < least).map(|told| format!("{told:.3} < {least:.3}")),
+        }
+    }
 }
 
 type Rule = fn(&Rules, &Seen<'_>) -> Check;
 
 /// In the order of `DropReason::ALL`.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rules::annotator,
     Rules::identical,
     Rules::language,
@@ -272,6 +290,7 @@ const RULES: [Rule; 13] = [
     Rules::numbers,
     Rules::names,
     Rules::score,
+    Rules::probability,
 ];
 
 /// The first side's objection.
