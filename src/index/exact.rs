@@ -180,7 +180,15 @@ fn settle(
         .into_par_iter()
         .map(|query| {
             let mut top = Top::new(k);
-            for row in candidates.rows_of(query) {
+            // The k-th cosine is no lower than this one less the error, and one that reaches it has a product no lower
+            // than that less the error again.
+            let mut products: Vec<f32> = candidates.of(query).map(|(product, _)| product).collect();
+            let least = if products.len() > k {
+                *products.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1 - 2.0 * error
+            } else {
+                f32::NEG_INFINITY
+            };
+            for (_, row) in candidates.of(query).filter(|(product, _)| *product >= least) {
                 top.offer(row, cosine(queries.row(query), rows.row(row)));
             }
             // Nothing is left out, or nothing that is left out can reach the k-th.

@@ -106,10 +106,12 @@ impl Pools {
         (0..self.lengths.len()).for_each(|row| self.prune(row));
     }
 
-    /// The candidates of a row, in no order.
-    pub(super) fn rows_of(&self, row: usize) -> impl Iterator<Item = usize> {
+    /// The candidates of a row with their products, in no order.
+    pub(super) fn of(&self, row: usize) -> impl Iterator<Item = (f32, usize)> {
         let start = row * Self::capacity(self.keep);
-        self.entries[start..start + self.lengths[row] as usize].iter().map(|(_, other)| *other as usize)
+        self.entries[start..start + self.lengths[row] as usize]
+            .iter()
+            .map(|(product, other)| (*product, *other as usize))
     }
 
     /// No product that is not among the candidates is above it.
