@@ -13,6 +13,7 @@ use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, Pool
 use crate::model::static_embedding::StaticEmbedding;
 use crate::model::torch::weights::Checkpoint;
 use crate::model::torch::{Options, TorchEncoder, save};
+use crate::record::Language;
 use crate::report::format::{count, measure, printable};
 use crate::report::meter::{Meter, bytes, left};
 use crate::report::progress::View;
@@ -290,7 +291,16 @@ fn sense(encoder: &mut dyn Encoder) -> Result<u8> {
     print(&format!("vectors       {} numbers, id {}\n", encoder.dim(), encoder.id()))?;
     let mut doubtful = 0;
     for (language, sentence, other) in SAMPLES {
-        let vectors = encoder.encode(&[sentence, &sentence.to_lowercase(), other])?;
+        let (own, lower) = (language.parse::<Language>()?, sentence.to_lowercase());
+        let vectors = match encoder.encode_tagged(&[(own, sentence), (own, &lower), (own, other)]) {
+            Ok(vectors) => vectors,
+            // Others may be there: a model of a few languages is no wrong one.
+            Err(error) if error.to_string().contains("has no language") => {
+                print(&format!("sense         {language}: the model does not have this language\n"))?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let cosine = |row: usize| -> f64 {
             vectors.row(0).iter().zip(vectors.row(row)).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
         };

@@ -264,3 +264,16 @@ fn commands_on_models_say_what_is_and_what_to_do() {
     let text = said(&output);
     assert!(text.contains("libtorch") && text.contains("2.11.0") && text.contains("cuda"), "{text}");
 }
+
+#[test]
+fn a_check_reads_each_sample_in_its_language() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/m2m100-tiny");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kopri"));
+    let output = command.args(["models", "check"]).arg(folder).env("NO_COLOR", "1").output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        ["ru", "tk", "en"].iter().all(|language| told.contains(&format!("sense         {language}: itself"))),
+        "{told}"
+    );
+}
