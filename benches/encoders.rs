@@ -5,6 +5,9 @@
 //! sentence-transformers beside it.
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
+#[path = "memory.rs"]
+mod memory;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,6 +15,7 @@ use kopri::error::{Error, Result};
 use kopri::model::Encoder as _;
 use kopri::model::torch::compute::{Multiply, rate};
 use kopri::model::torch::{Dtype, Options, TorchEncoder};
+use memory::peak_mib;
 
 /// The best of so many counts.
 const ROUNDS: u32 = 2;
@@ -58,11 +62,4 @@ fn main() -> Result<()> {
         println!("product of [256, 768] × [768, 3072] in {multiply}: {:.0} GFLOP/s", rate(multiply)? / 1e9);
     }
     Ok(())
-}
-
-/// The most memory that this process has held, as Linux counts it; 0 elsewhere.
-fn peak_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

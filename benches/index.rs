@@ -3,13 +3,18 @@
 //! `cargo bench --bench index -- ROWS.f32 QUERIES.f32 DIM K [exact|hnsw EF…]`: raw little-endian f32, unit rows.
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
+#[path = "memory.rs"]
+mod memory;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use kopri::error::{Error, Result};
 use kopri::index::{Exact, Hnsw, HnswParams, Neighbours, VectorIndex as _, both_ways, recall};
-use kopri::model::torch::compute::{Multiply, multiplies_int8, rate};
+use kopri::model::torch::compute::rate;
+use kopri::model::torch::products::Form;
 use kopri::record::Vectors;
+use memory::peak_mib;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -25,8 +30,7 @@ fn main() -> Result<()> {
     let exact = Exact::new(Arc::clone(&rows)).search(&queries, k)?;
     let seconds = began.elapsed().as_secs_f64();
     let products = 2.0 * (rows.rows() * queries.rows() * dim) as f64;
-    let form = if multiplies_int8() { Multiply::Int8 } else { Multiply::OneDnn };
-    let best = rate(form)?;
+    let best = rate(Form::fastest().multiply())?;
     println!(
         "kopri exact: search {seconds:.2} s, {:.0} GFLOP/s of {:.0} measured ({:.0} %), peak {} MiB",
         products / seconds / 1e9,
@@ -72,11 +76,4 @@ fn read(path: &str, dim: usize) -> Result<Vectors> {
         return Err(Error::config(format!("{path} does not hold rows of {dim} numbers")));
     }
     Vectors::normalised(dim, numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-}
-
-/// The most memory that this process has held, as Linux counts it; 0 elsewhere.
-fn peak_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

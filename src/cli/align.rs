@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{DONE, print, say};
+use super::{DONE, plain, print, say};
 use crate::algo::align::{self, Bead, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metric::beads::{BeadScores, Scores, bead_scores};
-use crate::model::lexical::{LexicalFit, LexicalParams};
 use crate::model::sentence_transformers::{Opening, PoolingMode};
 use crate::model::torch::Options;
 use crate::model::{self, Encoder, cache};
@@ -216,9 +215,7 @@ fn vectors(arguments: &AlignArgs, source: Text, target: Text, longest: usize) ->
         return Ok((source, target, names.join(", ")));
     }
     let mut encoder: Box<dyn Encoder> = if arguments.model == LEXICAL {
-        let mut fit = LexicalFit::new(LexicalParams::default())?;
-        source.texts.iter().chain(&target.texts).for_each(|text| fit.add(text));
-        Box::new(fit.finish())
+        Box::new(plain::lexical(&source.texts, &target.texts)?)
     } else {
         let opening = Opening { pooling: arguments.pooling, ..Opening::default() };
         model::open_as(&cache::resolve(&arguments.model, Path::new(""))?, &opening, &Options::default())?

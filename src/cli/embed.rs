@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::models::ModelArgs;
 use super::vectors::Form;
-use super::{DONE, say};
+use super::{DONE, say, written};
 use crate::error::{Context as _, Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::model::torch::{Device, Dtype, Options};
@@ -137,12 +137,7 @@ pub(super) fn embed(arguments: &EmbedArgs) -> Result<u8> {
     if arguments.out.as_os_str() == "-" {
         let mut out = BufWriter::new(std::io::stdout().lock());
         work.run(encoder.as_mut(), &mut out)?;
-        match out.flush() {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                return Err(Error::with_source(ErrorKind::Store, "writing to standard output", error));
-            }
-            _ => {}
-        }
+        written(out.flush())?;
     } else {
         let dim = encoder.dim();
         files::write_seekable(&arguments.out, |file: &mut File| {

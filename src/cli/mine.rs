@@ -10,14 +10,13 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::models::OpeningArgs;
-use super::{DONE, print, say};
+use super::{DONE, plain, print, say};
 use crate::algo::assign::one_to_one;
 use crate::algo::margin::{self, Candidate, Margin, Retrieval};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::both::{Kind, Mutual, mutual};
 use crate::index::{HnswParams, cosine};
 use crate::metric::mining::{Mined, best_threshold};
-use crate::model::lexical::{LexicalFit, LexicalParams};
 use crate::model::torch::{Device, Dtype, Options};
 use crate::model::{self, Encoder, cache};
 use crate::record::Vectors;
@@ -200,7 +199,8 @@ pub(super) fn mine(arguments: &MineArgs) -> Result<u8> {
     meter.clear();
 
     if let (Some(out), Some(format)) = (out, format) {
-        Writer { source: &source, target: &target, format }.write(out, &pairs)?;
+        let writer = Writer { source: &source, target: &target, format };
+        plain::write(out, |file| writer.write(file, &pairs))?;
     }
     if !arguments.quiet {
         let how = match recall {
@@ -255,9 +255,7 @@ fn vectors(
         Ok(Arc::new(vectors))
     };
     if arguments.model == LEXICAL {
-        let mut fit = LexicalFit::new(LexicalParams::default())?;
-        source.texts.iter().chain(&target.texts).for_each(|text| fit.add(text));
-        let mut encoder = fit.finish();
+        let mut encoder = plain::lexical(&source.texts, &target.texts)?;
         return Ok((encode(&mut encoder, source)?, encode(&mut encoder, target)?, encoder.id().to_string()));
     }
     let device: Device = arguments.device.parse().map_err(usage)?;

@@ -11,6 +11,7 @@ mod fetch;
 mod look;
 mod mine;
 mod models;
+mod plain;
 mod run;
 mod site;
 mod source;
@@ -174,10 +175,15 @@ fn dispatch(cli: Cli) -> Result<u8> {
     }
 }
 
-/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+/// Writes to standard output.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of writing to standard output. A reader that has seen enough (`| head`) is no error.
+fn written(result: std::io::Result<()>) -> Result<()> {
+    match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::with_source(ErrorKind::Store, "writing to standard output", error))
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Hnsw, HnswParams, Neighbours, Sample, VectorIndex as _, both_ways};
+use super::{Estimate, Exact, Hnsw, HnswParams, Neighbours, Sample, VectorIndex as _, both_ways};
 use crate::error::Result;
 use crate::record::Vectors;
 
@@ -68,7 +68,7 @@ pub fn mutual(
     }
     let one_way = |queries: &Arc<Vectors>, rows: &Arc<Vectors>| -> Result<(Neighbours, f64)> {
         let mut graph = Hnsw::build(Arc::clone(rows), params);
-        let sample = Sample::take(SAMPLE, queries, rows, k)?;
+        let sample = Sample::take(SAMPLE, queries, &Exact::new(Arc::clone(rows)), k)?;
         let recall = sample.widen(&mut graph, floor)?;
         Ok((graph.search(queries, k)?, recall))
     };

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::{Hnsw, HnswParams, VectorIndex as _};
 use crate::error::Result;
-use crate::model::torch::compute::{Multiply, multiplies_int8, rate};
+use crate::model::torch::compute::rate;
+use crate::model::torch::products::Form;
 use crate::record::Vectors;
 
 /// Exact search that takes no longer than this, in seconds, needs no comparison.
@@ -30,10 +31,9 @@ impl Estimate {
     /// # Errors
     /// Kind `Model`, when libtorch fails.
     pub fn of(queries: usize, rows: &Vectors, params: HnswParams) -> Result<Self> {
-        let form = if multiplies_int8() { Multiply::Int8 } else { Multiply::OneDnn };
         let products = 2.0 * queries as f64 * rows.rows() as f64 * rows.dim() as f64;
         // No product is as fast as its largest: a fifth is lost at the edges of tiles and in looking through them.
-        let exact = products / (0.8 * rate(form)?);
+        let exact = products / (0.8 * rate(Form::fastest().multiply())?);
         if exact < SHORT || rows.rows() <= SAMPLE {
             return Ok(Self { exact, graph: None });
         }

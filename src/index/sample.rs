@@ -1,7 +1,5 @@
 //! What a graph misses, measured on some queries.
 
-use std::sync::Arc;
-
 use super::{Exact, Hnsw, Neighbours, VectorIndex as _, recall};
 use crate::error::Result;
 use crate::record::Vectors;
@@ -24,12 +22,12 @@ impl Sample {
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn take(count: usize, queries: &Vectors, rows: &Arc<Vectors>, k: usize) -> Result<Self> {
+    pub fn take(count: usize, queries: &Vectors, exact: &Exact, k: usize) -> Result<Self> {
         let count = count.min(queries.rows());
         let picked: Vec<usize> = (0..count).map(|i| i * queries.rows() / count).collect();
         let mut some = Vectors::empty(queries.dim());
         picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
-        let exact = Exact::new(Arc::clone(rows)).search(&some, k)?;
+        let exact = exact.search(&some, k)?;
         Ok(Self { rows: picked, queries: some, exact, k })
     }
 
@@ -56,6 +54,8 @@ impl Sample {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::index::HnswParams;
 
@@ -69,7 +69,7 @@ mod tests {
         let rows = Arc::new(Vectors::normalised(24, (0..24 * 3_000).map(|_| random()).collect()).unwrap());
         let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4, parallel: false };
         let mut graph = Hnsw::build(Arc::clone(&rows), params);
-        let sample = Sample::take(100, &rows, &rows, 5).unwrap();
+        let sample = Sample::take(100, &rows, &Exact::new(Arc::clone(&rows)), 5).unwrap();
         let narrow = sample.widen(&mut graph, 0.0).unwrap();
         assert!(narrow < 0.95 && graph.ef_search() == 4, "{narrow}");
         let wide = sample.widen(&mut graph, 0.98).unwrap();

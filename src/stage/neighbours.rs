@@ -82,7 +82,8 @@ pub struct Pools {
 #[derive(Debug)]
 enum Found {
     Exact(Exact),
-    Graph(Hnsw),
+    /// With what its recall is measured against.
+    Graph(Hnsw, Exact),
 }
 
 /// Texts that search, texts that are found, and the vectors of both.
@@ -255,11 +256,12 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
     if !pools.indexes.contains_key(&direction) {
         let rows = Arc::clone(pools.side(direction)?.3);
         let exact = params.index.is_exact(batch.len() + left, &rows, params.hnsw)?;
-        let index = if exact { Found::Exact(Exact::new(rows)) } else { Found::Graph(Hnsw::build(rows, params.hnsw)) };
+        let all = Exact::new(Arc::clone(&rows));
+        let index = if exact { Found::Exact(all) } else { Found::Graph(Hnsw::build(rows, params.hnsw), all) };
         pools.indexes.insert(direction, index);
     }
     let mut index = pools.indexes.remove(&direction).ok_or_else(|| Error::bug("the index was just made"))?;
-    let (own, others, own_vectors, other_vectors) = pools.side(direction)?;
+    let (own, others, own_vectors, _) = pools.side(direction)?;
     let mut queries = Vectors::empty(own_vectors.dim());
     for text in &batch {
         let row = own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")))?;
@@ -271,8 +273,8 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
             counts.push(("searched in a graph", 0.0));
             exact.search(&queries, params.k)?
         }
-        Found::Graph(graph) => {
-            let sample = Sample::take(params.limits.recall_sample, &queries, other_vectors, params.k)?;
+        Found::Graph(graph, exact) => {
+            let sample = Sample::take(params.limits.recall_sample, &queries, exact, params.k)?;
             sample.widen(graph, params.min_recall)?;
             let found = graph.search(&queries, params.k)?;
             counts.push(("searched in a graph", batch.len() as f64));

@@ -1,7 +1,6 @@
 //! `kopri align`: two texts into every format, ready vectors, gold beads, and what is said of wrong input.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use crate::harness::{Desk, text};
 
 /// Sentences whose translations share names and numbers; the target joins the third and the fourth, and says one more.
 const SOURCE: &str = "\
@@ -21,58 +20,22 @@ Direktor Maýa Annaýewa 2026-njy ýylyň meýilnamalary barada aýtdy.
 ";
 const GOLD: &str = "[0]:[0]\n[1]:[1]\n[3, 4]:[3]\n[5]:[4]\n";
 
-struct Desk(tempfile::TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
-        desk.write("ru.txt", SOURCE.as_bytes());
-        desk.write("tk.txt", TARGET.as_bytes());
-        desk.write("gold.beads", GOLD.as_bytes());
-        desk
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.path().join(name)).unwrap()
-    }
-
-    /// Runs in the folder.
-    fn align(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kopri"));
-        command.args(["align", "--source", "ru.txt", "--target", "tk.txt"]).args(arguments).env("NO_COLOR", "1");
-        command.current_dir(self.0.path()).output().unwrap()
-    }
-
-    /// The error of a run that must fail with this code.
-    fn error(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.align(arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        said
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+fn desk() -> Desk {
+    let files = [("ru.txt", SOURCE), ("tk.txt", TARGET), ("gold.beads", GOLD)];
+    Desk::new(&["align", "--source", "ru.txt", "--target", "tk.txt"], &files)
 }
 
 #[test]
 fn every_format_says_the_same_with_the_lines_of_the_files() {
-    let desk = Desk::new();
-    let output = desk.align(&[]);
+    let desk = desk();
+    let output = desk.run(&[]);
     let beads = text(&output.stdout);
     let shapes: Vec<&str> = beads.lines().filter_map(|line| line.rsplit_once(':')).map(|(bead, _)| bead).collect();
     assert_eq!(shapes, GOLD.lines().collect::<Vec<_>>(), "{beads}");
     assert!(text(&output.stderr).contains("5 and 4 lines: 4 beads, 0 lines left alone"), "{}", text(&output.stderr));
 
     for name in ["out.tsv", "out.tmx", "out.jsonl", "out.html", "out.beads"] {
-        let output = desk.align(&["--out", name, "--quiet"]);
+        let output = desk.run(&["--out", name, "--quiet"]);
         assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{name}");
     }
     assert_eq!(desk.read("out.beads"), beads);
@@ -89,20 +52,20 @@ fn every_format_says_the_same_with_the_lines_of_the_files() {
     assert!(html.contains("&lt;за 8&gt;") && html.contains("4<br>5") && html.contains("<th>2:1</th>"), "{html}");
     assert!(!html.contains("://"), "nothing is fetched");
 
-    desk.align(&["--out", "sure.tsv", "--min-probability", "1"]);
+    desk.run(&["--out", "sure.tsv", "--min-probability", "1"]);
     assert!(desk.read("sure.tsv").lines().count() < tsv.lines().count());
 }
 
 #[test]
 fn gold_beads_give_scores_with_their_counts() {
-    let desk = Desk::new();
-    let output = desk.align(&["--gold", "gold.beads"]);
+    let desk = desk();
+    let output = desk.run(&["--gold", "gold.beads"]);
     let scores = text(&output.stdout);
     assert_eq!(
         scores,
         "strict  P 1.000 (4/4)  R 1.000 (4/4)  F1 1.000\nlax     P 1.000 (4/4)  R 1.000 (4/4)  F1 1.000\n"
     );
-    let single = text(&desk.align(&["--gold", "gold.beads", "--max-bead", "1"]).stdout);
+    let single = text(&desk.run(&["--gold", "gold.beads", "--max-bead", "1"]).stdout);
     assert!(
         single.starts_with("strict  P 0.600 (3/5)  R 0.750 (3/4)  F1 0.667\nlax     P 0.800 (4/5)  R 1.000"),
         "{single}"
@@ -127,7 +90,7 @@ fn along(axes: &[usize]) -> Vec<f32> {
 
 #[test]
 fn ready_vectors_in_all_their_forms_give_one_alignment() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("ru.txt", b"a b\nc\nd\n");
     desk.write("tk.txt", b"x\ny\n");
     // c and d are y together; a run lies where its last line does, and before the first run there is anything.
@@ -138,7 +101,7 @@ fn ready_vectors_in_all_their_forms_give_one_alignment() {
     desk.write("a.emb", &raw(&along(&[3, 0, 1, 2, 1])));
     desk.write("b.emb", &raw(&along(&[3, 0, 2])));
     let ready = ["--source-vectors", "a.npy", "--target-vectors", "b.npy"];
-    let beads = text(&desk.align(&[&ready[..], &["--set", "skip=-3"]].concat()).stdout);
+    let beads = text(&desk.run(&[&ready[..], &["--set", "skip=-3"]].concat()).stdout);
     assert!(beads.starts_with("[0]:[0]:") && beads.contains("\n[1, 2]:[1]:"), "{beads}");
     let spans = [
         "--source-vectors",
@@ -150,7 +113,7 @@ fn ready_vectors_in_all_their_forms_give_one_alignment() {
         "--target-spans",
         "b.txt",
     ];
-    let again = text(&desk.align(&[&spans[..], &["--max-bead", "2", "--set", "skip=-3"]].concat()).stdout);
+    let again = text(&desk.run(&[&spans[..], &["--max-bead", "2", "--set", "skip=-3"]].concat()).stdout);
     assert_eq!(again, beads);
 
     desk.write("a.txt", "c d\na b\nc\nd\na b  c\n".as_bytes());
@@ -171,7 +134,7 @@ fn ready_vectors_in_all_their_forms_give_one_alignment() {
 
 #[test]
 fn wrong_input_is_named_with_file_and_line() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("gold.beads", b"[0]:[0]\n\n[1:[2]\n");
     assert!(desk.error(3, &["--gold", "gold.beads"]).contains("gold.beads, line 3: \"[1:[2]\" is no bead"));
     assert!(desk.error(2, &["--out", "out.doc"]).contains("out.doc: name a file that ends in .beads"));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use kopri::error::Result;
 use kopri::pipeline::event::Silent;
@@ -269,4 +270,51 @@ pub(crate) fn assert_same(left: &str, right: &str, what: &str) {
         right.lines().count(),
         differing.join("\n")
     );
+}
+
+/// A folder of files, in which one command runs again and again.
+pub(crate) struct Desk {
+    folder: tempfile::TempDir,
+    command: Vec<String>,
+}
+
+impl Desk {
+    /// `command` stands before the arguments of each run.
+    pub(crate) fn new(command: &[&str], files: &[(&str, &str)]) -> Self {
+        let command = command.iter().map(|&part| part.to_owned()).collect();
+        let desk = Self { folder: tempfile::tempdir().unwrap(), command };
+        files.iter().for_each(|(name, text)| desk.write(name, text.as_bytes()));
+        desk
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs in the folder.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kopri"));
+        command.args(&self.command).args(arguments).env("NO_COLOR", "1");
+        command.current_dir(self.folder.path()).output().unwrap()
+    }
+
+    /// The error of a run that must fail with this code.
+    pub(crate) fn error(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        said
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
 }

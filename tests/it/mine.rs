@@ -1,7 +1,8 @@
 //! `kopri mine`: pairs among the lines of two texts that share names and numbers, given pairs, and wrong input.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use crate::harness::{Desk, text};
 
 /// Translations stand on other lines; each side has a sentence without one, and the source an empty line and a copy.
 const SOURCE: &str = "\
@@ -19,73 +20,46 @@ Gowunlar bişdi.
 Direktor Maýa Annaýewa 2026-njy ýylyň meýilnamalary barada aýtdy.
 ";
 
-struct Desk(tempfile::TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
-        desk.write("ru.txt", SOURCE.as_bytes());
-        desk.write("tk.txt", TARGET.as_bytes());
-        desk
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn mine(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kopri"));
-        command.args(["mine", "--source", "ru.txt", "--target", "tk.txt"]).args(arguments);
-        if !arguments.contains(&"-k") {
-            command.args(["-k", "2"]);
-        }
-        command.env("NO_COLOR", "1").current_dir(self.0.path()).output().unwrap()
-    }
-
-    /// Pairs of line numbers that a run writes as TSV.
-    fn pairs(&self, arguments: &[&str]) -> Vec<(usize, usize)> {
-        let output = self.mine(arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        let field = |line: &str, at: usize| line.split('\t').nth(at).unwrap().parse().unwrap();
-        text(&output.stdout).lines().skip(1).map(|line| (field(line, 2), field(line, 3))).collect()
-    }
-
-    fn error(&self, arguments: &[&str]) -> String {
-        let output = self.mine(arguments);
-        assert_ne!(output.status.code(), Some(0));
-        text(&output.stderr)
-    }
+fn desk() -> Desk {
+    Desk::new(&["mine", "--source", "ru.txt", "--target", "tk.txt"], &[("ru.txt", SOURCE), ("tk.txt", TARGET)])
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+/// Runs with two neighbours.
+fn mine(desk: &Desk, arguments: &[&str]) -> Output {
+    desk.run(&[&["-k", "2"], arguments].concat())
+}
+
+/// Pairs of line numbers that a run writes as TSV.
+fn pairs(desk: &Desk, arguments: &[&str]) -> Vec<(usize, usize)> {
+    let output = mine(desk, arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let field = |line: &str, at: usize| line.split('\t').nth(at).unwrap().parse().unwrap();
+    text(&output.stdout).lines().skip(1).map(|line| (field(line, 2), field(line, 3))).collect()
 }
 
 const RIGHT: [(usize, usize); 3] = [(1, 2), (4, 4), (5, 1)];
 
 #[test]
 fn translations_are_found_on_whatever_line_they_stand() {
-    let desk = Desk::new();
+    let desk = desk();
     for retrieval in ["forward", "backward", "intersect", "max"] {
-        let found = desk.pairs(&["--retrieval", retrieval]);
+        let found = pairs(&desk, &["--retrieval", retrieval]);
         assert!(RIGHT.iter().all(|pair| found.contains(pair)), "{retrieval}: {found:?}");
         // The best three are the right ones, and a threshold holds in every mode.
         let mut best = found[..3].to_vec();
         best.sort_unstable();
         assert_eq!(best, RIGHT, "{retrieval}");
-        assert!(desk.pairs(&["--retrieval", retrieval, "--threshold", "1e9"]).is_empty(), "{retrieval}");
-        assert!(desk.pairs(&["--retrieval", retrieval, "--max-score=-1"]).is_empty(), "{retrieval}");
+        assert!(pairs(&desk, &["--retrieval", retrieval, "--threshold", "1e9"]).is_empty(), "{retrieval}");
+        assert!(pairs(&desk, &["--retrieval", retrieval, "--max-score=-1"]).is_empty(), "{retrieval}");
     }
     for margin in ["distance", "absolute"] {
-        let found = desk.pairs(&["--margin", margin, "--retrieval", "intersect"]);
+        let found = pairs(&desk, &["--margin", margin, "--retrieval", "intersect"]);
         assert!(RIGHT.iter().all(|pair| found.contains(pair)), "{margin}: {found:?}");
     }
-    let one = desk.pairs(&["--retrieval", "forward", "--one-to-one"]);
+    let one = pairs(&desk, &["--retrieval", "forward", "--one-to-one"]);
     let targets: std::collections::HashSet<_> = one.iter().map(|(_, target)| target).collect();
     assert_eq!(targets.len(), one.len());
-    let graph = desk.mine(&["--index", "hnsw"]);
+    let graph = mine(&desk, &["--index", "hnsw"]);
     assert!(
         text(&graph.stderr).contains("in a graph that finds 1.000 of the true neighbours"),
         "{}",
@@ -95,15 +69,15 @@ fn translations_are_found_on_whatever_line_they_stand() {
 
 #[test]
 fn files_say_the_same_in_every_format_and_gold_pairs_judge_them() {
-    let desk = Desk::new();
-    let (tsv, jsonl) = (desk.0.path().join("m.tsv"), desk.0.path().join("m.jsonl"));
+    let desk = desk();
+    let (tsv, jsonl) = (desk.path("m.tsv"), desk.path("m.jsonl"));
     for path in [&tsv, &jsonl] {
-        assert_eq!(desk.mine(&["--out", path.to_str().unwrap()]).status.code(), Some(0));
+        assert_eq!(mine(&desk, &["--out", path.to_str().unwrap()]).status.code(), Some(0));
     }
     let rows: Vec<String> = std::fs::read_to_string(tsv).unwrap().lines().skip(1).map(str::to_owned).collect();
     let objects: Vec<serde_json::Value> =
         std::fs::read_to_string(jsonl).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let laser = text(&desk.mine(&["--format", "laser"]).stdout);
+    let laser = text(&mine(&desk, &["--format", "laser"]).stdout);
     assert_eq!((rows.len(), laser.lines().count()), (objects.len(), objects.len()));
     for ((row, object), laser) in rows.iter().zip(&objects).zip(laser.lines()) {
         let fields: Vec<&str> = row.split('\t').collect();
@@ -114,15 +88,15 @@ fn files_say_the_same_in_every_format_and_gold_pairs_judge_them() {
     }
 
     desk.write("gold.tsv", b"1\t2\n4\t4\n5\t1\n");
-    let judged = text(&desk.mine(&["--gold", "gold.tsv", "--retrieval", "intersect"]).stdout);
+    let judged = text(&mine(&desk, &["--gold", "gold.tsv", "--retrieval", "intersect"]).stdout);
     assert!(judged.contains("R 1.000 (3/3)") && judged.contains("odd lines, best threshold"), "{judged}");
 }
 
 #[test]
 fn given_pairs_are_scored_line_by_line() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("tk.txt", "Aşgabatda 120 orunlyk kitaphana açyldy.\nZalda 35 kompýuter goýuldy.\n\nDirektor Maýa Annaýewa 2026-njy ýylyň meýilnamalary barada aýtdy.\nGowunlar bişdi.\nAşgabatda 120 orunlyk kitaphana açyldy.\n".as_bytes());
-    let output = text(&desk.mine(&["--score"]).stdout);
+    let output = text(&mine(&desk, &["--score"]).stdout);
     let score = |line: usize| -> f64 {
         let row = output.lines().skip(1).find(|row| row.split('\t').nth(2) == Some(&line.to_string())).unwrap();
         row.split('\t').next().unwrap().parse().unwrap()
@@ -134,16 +108,16 @@ fn given_pairs_are_scored_line_by_line() {
 
 #[test]
 fn what_is_wrong_is_named_with_its_file_and_line() {
-    let desk = Desk::new();
-    assert!(desk.error(&["--score"]).contains("ru.txt has 6 lines, tk.txt has 4"));
-    assert!(desk.error(&["-k", "0"]).contains("--k is 0"));
+    let desk = desk();
+    assert!(desk.error(2, &["--score"]).contains("ru.txt has 6 lines, tk.txt has 4"));
+    assert!(desk.error(2, &["-k", "0"]).contains("--k is 0"));
     desk.write("gold.tsv", b"1\t2\n3\t1\n");
-    assert!(desk.error(&["--gold", "gold.tsv"]).contains("gold.tsv, line 2: ru.txt has no sentence on line 3"));
+    assert!(desk.error(3, &["--gold", "gold.tsv"]).contains("gold.tsv, line 2: ru.txt has no sentence on line 3"));
     desk.write("gold.tsv", b"one\ttwo\n");
-    assert!(desk.error(&["--gold", "gold.tsv"]).contains("gold.tsv, line 1: wanted are two line numbers"));
+    assert!(desk.error(3, &["--gold", "gold.tsv"]).contains("gold.tsv, line 1: wanted are two line numbers"));
     desk.write("tk.txt", b"Salam\n\xff\n");
-    assert!(desk.error(&[]).contains("tk.txt, line 2: it is not UTF-8"));
+    assert!(desk.error(3, &[]).contains("tk.txt, line 2: it is not UTF-8"));
     desk.write("tk.txt", b"\n \n");
-    assert!(desk.error(&[]).contains("no line of it has text"));
-    assert!(desk.error(&["--out", "x.doc"]).contains("name a file that ends in .tsv or .jsonl"));
+    assert!(desk.error(3, &[]).contains("no line of it has text"));
+    assert!(desk.error(2, &["--out", "x.doc"]).contains("name a file that ends in .tsv or .jsonl"));
 }

@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use super::numbers;
 use super::texts::Text;
 use crate::algo::align::Bead;
+use crate::cli::plain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
 use crate::record::{Language, Origin, Pair, PairId, Side};
 use crate::report::alignment::{Lines, Row, Sheet};
 use crate::stage::Languages;
@@ -102,17 +102,7 @@ impl Alignment<'_> {
             (Format::Tmx, Some(languages)) => self.tmx(out, languages),
             (Format::Tmx | Format::Html, _) => out.write_all(self.sheet(languages).html().as_bytes()),
         };
-        if path != Path::new("-") {
-            return files::write_atomically(path, write);
-        }
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        match write(&mut out).and_then(|()| out.flush()) {
-            // A reader that has seen enough (`| head`) is no error.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::with_source(ErrorKind::Store, "writing to standard output", error))
-            }
-            _ => Ok(()),
-        }
+        plain::write(path, write)
     }
 
     /// The language of a side: what the user says, else what its beginning looks like.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::algo::align::Line;
+use crate::cli::plain;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::metric::beads::Bead;
@@ -26,14 +27,7 @@ pub(super) struct Text {
 impl Text {
     /// Reads a file: a sentence a line, blank lines between paragraphs.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let (name, bytes) = (path.display().to_string(), files::read(path)?);
-        let all = match std::str::from_utf8(&bytes) {
-            Ok(all) => all.strip_prefix('\u{feff}').unwrap_or(all),
-            Err(error) => {
-                let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-                return Err(Error::input(format!("{name}, line {line}: it is not UTF-8")));
-            }
-        };
+        let (name, all) = (path.display().to_string(), plain::read(path)?);
         let mut text = Self { name, total: 0, numbers: Vec::new(), texts: Vec::new(), lines: Vec::new() };
         let mut block = 0;
         for (number, line) in all.lines().enumerate() {

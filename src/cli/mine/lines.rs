@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use crate::cli::plain;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -23,14 +24,10 @@ pub(super) struct Lines {
 impl Lines {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let (name, bytes) = (path.display().to_string(), files::read(path)?);
-        let all = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Error::input(format!("{name}, line {line}: it is not UTF-8"))
-        })?;
+        let (name, all) = (path.display().to_string(), plain::read(path)?);
         let mut lines = Self { name, total: 0, texts: Vec::new(), numbers: Vec::new(), rows: Vec::new() };
         let mut known: HashMap<&str, usize> = HashMap::new();
-        for (number, line) in all.strip_prefix('\u{feff}').unwrap_or(all).lines().enumerate() {
+        for (number, line) in all.lines().enumerate() {
             lines.total += 1;
             let line = line.trim();
             if line.is_empty() {

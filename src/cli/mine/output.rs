@@ -9,7 +9,6 @@ use super::Found;
 use super::lines::Lines;
 use crate::algo::margin::Candidate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
 use crate::stage::formats::tsv_field;
 
 /// What is written.
@@ -57,21 +56,8 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Into a file, which appears when it is whole, or to standard output.
-    pub(super) fn write(&self, path: &Path, pairs: &[Found]) -> Result<()> {
-        if path != Path::new("-") {
-            return files::write_atomically(path, |out| self.lines(out, pairs));
-        }
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        match self.lines(&mut out, pairs).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::with_source(ErrorKind::Store, "writing to standard output", error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn lines(&self, out: &mut dyn Write, pairs: &[Found]) -> io::Result<()> {
+    /// One after the other, in their order.
+    pub(super) fn write(&self, out: &mut dyn Write, pairs: &[Found]) -> io::Result<()> {
         if self.format == Format::Tsv {
             writeln!(out, "score\tcosine\tsource_line\ttarget_line\tsource\ttarget")?;
         }

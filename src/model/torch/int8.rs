@@ -6,6 +6,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::batch::signed;
 use crate::error::{Error, Result};
 
 /// The largest step.
@@ -158,10 +159,6 @@ fn check<T>(tensor: &Tensor, kind: Kind) -> Result<()> {
         return Err(Error::bug(format!("a product of 8-bit integers was given {tensor:?}")));
     }
     Ok(())
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

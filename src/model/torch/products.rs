@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use tch::{Device, Kind, Tensor};
 
-use super::compute::multiplies_int8;
+use super::batch::signed;
+use super::compute::{Multiply, multiplies_int8};
 use super::int8;
 use crate::error::{Error, Result};
 
@@ -25,6 +26,14 @@ impl Form {
     /// The fastest here.
     pub fn fastest() -> Self {
         if multiplies_int8() { Self::Int8 } else { Self::F32 }
+    }
+
+    /// How its products are multiplied, for those who ask at which rate.
+    pub fn multiply(self) -> Multiply {
+        match self {
+            Self::Int8 => Multiply::Int8,
+            Self::F32 => Multiply::Blas,
+        }
     }
 }
 
@@ -122,10 +131,6 @@ impl Tile {
         let width = self.width.max(1);
         Ok(ints.chunks_exact(width).map(Sums::Int).chain(floats.chunks_exact(width).map(Sums::Float)))
     }
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
