@@ -1,6 +1,6 @@
-"""Exact search and HNSW of kopri, FAISS, hnswlib and usearch on the same vectors, in one run.
+"""Exact search and HNSW of kopri, FAISS, hnswlib, usearch and hnsw_rs on the same vectors, in one run.
 
-    python benches/index.py [--rows 100000] [--dim 768] [--queries 10000] [--k 4] [--only kopri,faiss,hnswlib,usearch]
+    python benches/index.py [--rows 100000] [--dim 768] [--queries 10000] [--k 4] [--only kopri,hnsw_rs,faiss-flat,…]
 
 Rows are unit vectors of 32 hidden dimensions and noise; a query is a row with more noise, as a translation is. Recall
 is against FAISS Flat. Needs faiss-cpu, hnswlib, usearch and numpy, and `cargo bench --no-run --bench index` before it.
@@ -107,7 +107,7 @@ def main():
     arguments.add_argument("--queries", type=int, default=10_000)
     arguments.add_argument("--k", type=int, default=4)
     arguments.add_argument("--ef", default="32,64,128")
-    arguments.add_argument("--only", default="kopri,faiss-flat,faiss-hnsw,hnswlib,usearch")
+    arguments.add_argument("--only", default="kopri,hnsw_rs,faiss-flat,faiss-hnsw,hnswlib,usearch")
     options = arguments.parse_args()
     efs, only = [int(ef) for ef in options.ef.split(",")], options.only.split(",")
     rows, queries = made(options.rows, options.queries, options.dim)
@@ -123,9 +123,10 @@ def main():
                 process = multiprocessing.Process(target=work, args=(rows, queries, options.k, exact, *more))
                 process.start()
                 process.join()
-        if "kopri" in only:
-            call = ["cargo", "bench", "--quiet", "--bench", "index", "--", scratch / "rows.f32", scratch / "queries.f32", options.dim, options.k, "hnsw", *efs]
-            subprocess.run([str(part) for part in call], cwd=ROOT, check=True)
+        for name, which in [("kopri", "hnsw"), ("hnsw_rs", "hnsw_rs")]:
+            if name in only:
+                call = ["cargo", "bench", "--quiet", "--bench", "index", "--", scratch / "rows.f32", scratch / "queries.f32", options.dim, options.k, which, *efs]
+                subprocess.run([str(part) for part in call], cwd=ROOT, check=True)
 
 
 main()

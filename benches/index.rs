@@ -1,6 +1,7 @@
 //! Building and searching indexes, on vectors that `benches/index.py` makes and gives to other libraries too.
 //!
-//! `cargo bench --bench index -- ROWS.f32 QUERIES.f32 DIM K [exact|hnsw EF…]`: raw little-endian f32, unit rows.
+//! `cargo bench --bench index -- ROWS.f32 QUERIES.f32 DIM K [exact|both|hnsw EF…|hnsw_rs EF…]`: raw little-endian f32,
+//! unit rows. `hnsw_rs` is that crate's graph on the same f32.
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
 #[path = "memory.rs"]
@@ -9,8 +10,9 @@ mod memory;
 use std::sync::Arc;
 use std::time::Instant;
 
+use hnsw_rs::anndists::dist::distances::Distance;
 use kopri::error::{Error, Result};
-use kopri::index::{Exact, Hnsw, HnswParams, Neighbours, VectorIndex as _, both_ways, recall};
+use kopri::index::{Exact, Hnsw, HnswParams, Neighbours, VectorIndex as _, both_ways, cosine, recall};
 use kopri::model::torch::compute::rate;
 use kopri::model::torch::products::Form;
 use kopri::record::Vectors;
@@ -19,7 +21,7 @@ use memory::peak_mib;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [rows, queries, dim, k, which @ ..] = arguments.as_slice() else {
-        println!("index: give ROWS.f32 QUERIES.f32 DIM K [exact|hnsw EF…]");
+        println!("index: give ROWS.f32 QUERIES.f32 DIM K [exact|both|hnsw EF…|hnsw_rs EF…]");
         return Ok(());
     };
     let number = |text: &String| text.parse::<usize>().map_err(|_| Error::config(format!("{text:?} is no number")));
@@ -45,6 +47,11 @@ fn main() -> Result<()> {
         assert_eq!(forward, exact, "one product or two, the same neighbours");
         assert_eq!(backward.len(), rows.rows());
     }
+    let report = |name: &str, ef: &str, began: Instant, found: &Neighbours| {
+        let (seconds, at_one, at_k) =
+            (began.elapsed().as_secs_f64(), first(found, &exact), recall(found, &exact).unwrap_or(1.0));
+        println!("{name}: ef {ef}, search {seconds:.2} s, recall@1 {at_one:.4}, recall@{k} {at_k:.4}");
+    };
     if which.first().is_some_and(|which| which == "hnsw") {
         let began = Instant::now();
         let mut hnsw = Hnsw::build(Arc::clone(&rows), HnswParams::default());
@@ -53,15 +60,35 @@ fn main() -> Result<()> {
             hnsw.set_ef_search(number(ef)?);
             let began = Instant::now();
             let found = hnsw.search(&queries, k)?;
-            let seconds = began.elapsed().as_secs_f64();
-            println!(
-                "kopri hnsw: ef {ef}, search {seconds:.2} s, recall@1 {:.4}, recall@{k} {:.4}",
-                first(&found, &exact),
-                recall(&found, &exact).unwrap_or(1.0)
-            );
+            report("kopri hnsw", ef, began, &found);
+        }
+    }
+    if which.first().is_some_and(|which| which == "hnsw_rs") {
+        let params = HnswParams::default();
+        let began = Instant::now();
+        let graph = hnsw_rs::hnsw::Hnsw::new(params.links, rows.rows(), 16, params.ef_construction, OneMinusCosine);
+        let numbered: Vec<(&[f32], usize)> = rows.iter().zip(0..).collect();
+        graph.parallel_insert_slice(&numbered);
+        println!("hnsw_rs: build {:.2} s, peak {} MiB", began.elapsed().as_secs_f64(), peak_mib());
+        let all: Vec<Vec<f32>> = queries.iter().map(<[f32]>::to_vec).collect();
+        for ef in &which[1..] {
+            let began = Instant::now();
+            let found = graph.parallel_search(&all, k, number(ef)?);
+            let lists = found.into_iter().map(|list| list.iter().map(|one| (one.d_id, 1.0 - one.distance)).collect());
+            report("hnsw_rs", ef, began, &lists.collect());
         }
     }
     Ok(())
+}
+
+/// hnsw_rs refuses negative distances, which rounding gives.
+#[derive(Clone, Copy)]
+struct OneMinusCosine;
+
+impl Distance<f32> for OneMinusCosine {
+    fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
+        (1.0 - cosine(a, b)).max(0.0)
+    }
 }
 
 fn first(found: &Neighbours, exact: &Neighbours) -> f64 {

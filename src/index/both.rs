@@ -22,15 +22,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether exact search is what this asks for, or the faster way for so many queries.
+    /// Whether exact search is what this asks for, or the faster way for so many queries. `kept`: rows that a graph from
+    /// a file has already.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn is_exact(self, queries: usize, rows: &Vectors, params: HnswParams) -> Result<bool> {
+    pub fn is_exact(self, queries: usize, rows: &Vectors, params: HnswParams, kept: usize) -> Result<bool> {
         match self {
             Self::Exact => Ok(true),
             Self::Hnsw => Ok(false),
-            Self::Auto => Ok(Estimate::of(queries, rows, params)?.prefers_exact()),
+            Self::Auto => Ok(Estimate::of(queries, rows, params, kept)?.prefers_exact()),
         }
     }
 }
@@ -62,7 +63,7 @@ pub fn mutual(
     floor: f64,
 ) -> Result<Mutual> {
     // One product serves both ways, so it answers half of each.
-    if kind.is_exact(left.rows() / 2, right, params)? {
+    if kind.is_exact(left.rows() / 2, right, params, 0)? {
         let (forward, backward) = both_ways(left, right, k)?;
         return Ok(Mutual { forward, backward, recall: None });
     }

@@ -67,7 +67,7 @@ mod tests {
             (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
         };
         let rows = Arc::new(Vectors::normalised(24, (0..24 * 3_000).map(|_| random()).collect()).unwrap());
-        let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4, parallel: false };
+        let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4 };
         let mut graph = Hnsw::build(Arc::clone(&rows), params);
         let sample = Sample::take(100, &rows, &Exact::new(Arc::clone(&rows)), 5).unwrap();
         let narrow = sample.widen(&mut graph, 0.0).unwrap();

@@ -12,8 +12,8 @@ use crate::store::extraction::Drift;
 use crate::store::pairs::{JudgedPair, SampleOf};
 
 use super::summary::{
-    Alarm, CalibrationReport, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow,
-    StageRow, Summary, WaterfallRow, WaterfallStep,
+    Alarm, CalibrationReport, Failure, GraphReport, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair,
+    SiteRow, StageRow, Summary, WaterfallRow, WaterfallStep,
 };
 
 /// Bins of the score histograms.
@@ -229,6 +229,9 @@ fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
     let sample = figure("recall sample")?.unwrap_or(0.0);
     let graph = figure("searched in a graph")?.unwrap_or(0.0) > 0.0;
     let measured = graph && sample > 0.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let nodes = |what: &str| -> Result<u64> { Ok(figure(&format!("graph nodes {what}"))?.unwrap_or(0.0) as u64) };
+    let grown = GraphReport { kept: nodes("kept")?, inserted: nodes("inserted")?, gone: nodes("gone")? };
     Ok(Some(IndexReport {
         kind: if graph { "hnsw".into() } else { "exact".into() },
         recall_at_k: if measured { figure("recall sum")?.map(|sum| sum / sample) } else { None },
@@ -236,6 +239,7 @@ fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         sample: sample as usize,
         seconds,
+        graph: graph.then_some(grown),
     }))
 }
 

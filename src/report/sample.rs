@@ -1,8 +1,8 @@
 //! A run's summary for the tests, with figures that add up and sentences written for it.
 
 use super::summary::{
-    Alarm, CalibrationReport, Failure, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair, SiteRow,
-    StageRow, Summary, WaterfallRow, WaterfallStep,
+    Alarm, CalibrationReport, Failure, GraphReport, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair,
+    SiteRow, StageRow, Summary, WaterfallRow, WaterfallStep,
 };
 use crate::metric::reliability::{Bin, Reliability};
 use crate::record::{Language, Origin, PairId};
@@ -30,7 +30,14 @@ pub(super) fn summary() -> Summary {
         sites: sites(),
         books: Vec::new(),
         notes: Vec::new(),
-        index: Some(IndexReport { kind: "hnsw".into(), recall_at_k: Some(0.987), k: 8, sample: 1000, seconds: 41.6 }),
+        index: Some(IndexReport {
+            kind: "hnsw".into(),
+            recall_at_k: Some(0.987),
+            k: 8,
+            sample: 1000,
+            seconds: 41.6,
+            graph: Some(GraphReport { kept: 1_200, inserted: 34, gone: 2 }),
+        }),
         calibration: Some(calibration()),
         evaluation: vec![
             metric(

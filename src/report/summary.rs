@@ -258,6 +258,27 @@ pub struct IndexReport {
     pub sample: usize,
     /// Time of building or updating, seconds.
     pub seconds: f64,
+    /// What became of the graph of the night before; `None` without one.
+    pub graph: Option<GraphReport>,
+}
+
+/// How a graph grew, in nodes; both directions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GraphReport {
+    /// Were there and still stand for a text.
+    pub kept: u64,
+    /// Were inserted.
+    pub inserted: u64,
+    /// Stand for no text any more.
+    pub gone: u64,
+}
+
+impl GraphReport {
+    /// In words.
+    pub fn told(&self) -> String {
+        let counted = |number| super::format::plural(number, "text");
+        format!("graph of {}, {} of them new, {} gone", counted(self.kept + self.inserted), self.inserted, self.gone)
+    }
 }
 
 /// From figures to probabilities, and how far these can be trusted.

@@ -54,7 +54,8 @@ pub(super) fn quality(out: &mut String, summary: &Summary) -> fmt::Result {
         None => "its recall was not measured".to_owned(),
     };
     let took = figure(&duration(index.seconds));
-    writeln!(out, "<p>Index <code>{}</code>: {recall}; built or updated in {took}.</p>", escape(&index.kind))
+    let graph = index.graph.map_or_else(String::new, |graph| format!("; {}", graph.told()));
+    writeln!(out, "<p>Index <code>{}</code>: {recall}; built or updated in {took}{graph}.</p>", escape(&index.kind))
 }
 
 pub(super) fn sites(out: &mut String, summary: &Summary) -> fmt::Result {

@@ -251,7 +251,9 @@ impl Page {
                     format!("recall at {} {} on {}", index.k, measure(recall), plural(index.sample as u64, "query"))
                 },
             );
-            self.paragraph(0, &format!("index {}: {recall}, {}", printable(&index.kind), duration(index.seconds)));
+            let graph = index.graph.map_or_else(String::new, |graph| format!("; {}", graph.told()));
+            let took = duration(index.seconds);
+            self.paragraph(0, &format!("index {}: {recall}, {took}{graph}", printable(&index.kind)));
         }
     }
 
@@ -352,7 +354,8 @@ xsim error rate                   0.031
   Russian → Turkmen, 1012 sentences
 chrF of the translation control    48.3 [47.1, 49.5]
   1012 sentences
-index hnsw: recall at 8 0.987 on 1 000 queries, 42 s
+index hnsw: recall at 8 0.987 on 1 000 queries, 42 s; graph of 1 234 texts, 34
+of them new, 2 gone
 
 Failed in crawl: 4 network errors
   Often passes by itself: the next run asks again.
@@ -410,7 +413,8 @@ precision aga…   0.943 [0.921, 0.961]
   400 pairs judged by two annotators; 95
   % bootstrap
 index hnsw: recall at 8 0.987 on 1 000
-queries, 42 s
+queries, 42 s; graph of 1 234 texts, 34
+of them new, 2 gone
 
 Failed in crawl: 1 network error
   Often passes by itself: the next run

@@ -6,19 +6,25 @@
 //! nights; with a graph, its recall against exact search is measured on a sample of every batch, and the graph searches
 //! more widely until that reaches a floor.
 //!
-//! Memory: both pools' vectors, 4 bytes a number, and the lists, 12 bytes a neighbour.
+//! A graph is kept in a file of the workspace and grows from night to night.
+//!
+//! Memory: both pools' vectors, 4 bytes a number (5 with a graph, and 200 bytes a text), and the lists, 12 bytes a
+//! neighbour.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::both::Kind;
+use crate::index::hnsw::Grown;
 use crate::index::{Exact, Hnsw, HnswParams, Sample, VectorIndex as _};
 use crate::model::ModelId;
 use crate::record::{TextId, Vectors};
+use crate::store::Store;
 use crate::store::pairs::{Direction, NeighbourList};
 
 /// Raised when the same vectors give other lists.
@@ -83,7 +89,7 @@ pub struct Pools {
 enum Found {
     Exact(Exact),
     /// With what its recall is measured against.
-    Graph(Hnsw, Exact),
+    Graph(Box<Hnsw>, Exact),
 }
 
 /// Texts that search, texts that are found, and the vectors of both.
@@ -180,7 +186,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut 
         let mut reader = look.store.vectors(&model.0);
         pools.vectors = Some((Arc::new(reader.read(&pools.sources)?), Arc::new(reader.read(&pools.targets)?)));
     }
-    let output = if unit.name == REFRESH { refresh(look, params, pools)? } else { search(look, params, pools, unit)? };
+    let output =
+        if unit.name == REFRESH { refresh(look, params, pools)? } else { search(look, params, model, pools, unit)? };
     Ok(Box::new(move || Ok(output)))
 }
 
@@ -248,16 +255,26 @@ fn offer(
 }
 
 /// Searches for a batch of texts.
-fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> Result<Output> {
+fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, unit: &Unit) -> Result<Output> {
     let direction = if unit.name == Direction::Forward.name() { Direction::Forward } else { Direction::Backward };
     let waiting = pools.waiting.get_mut(&direction).ok_or_else(|| Error::bug("a search before its listing"))?;
     let batch: Vec<TextId> = waiting.drain(..waiting.len().min(params.limits.batch)).collect();
     let left = waiting.len();
+    let mut counts = Vec::new();
     if !pools.indexes.contains_key(&direction) {
         let rows = Arc::clone(pools.side(direction)?.3);
-        let exact = params.index.is_exact(batch.len() + left, &rows, params.hnsw)?;
+        let file = graph_file(look.store, direction);
+        let of = &model.0;
+        let kept = Hnsw::kept(&file, of, params.hnsw);
+        let exact = params.index.is_exact(batch.len() + left, &rows, params.hnsw, kept)?;
         let all = Exact::new(Arc::clone(&rows));
-        let index = if exact { Found::Exact(all) } else { Found::Graph(Hnsw::build(rows, params.hnsw), all) };
+        let index = if exact {
+            Found::Exact(all)
+        } else {
+            let (graph, grown) = graph(&file, of, pools.side(direction)?.1, &rows, params.hnsw)?;
+            counts.extend(grown);
+            Found::Graph(Box::new(graph), all)
+        };
         pools.indexes.insert(direction, index);
     }
     let mut index = pools.indexes.remove(&direction).ok_or_else(|| Error::bug("the index was just made"))?;
@@ -267,7 +284,7 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
         let row = own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")))?;
         queries.push_unit(own_vectors.row(row));
     }
-    let mut counts = vec![("searched", batch.len() as f64)];
+    counts.push(("searched", batch.len() as f64));
     let found = match &mut index {
         Found::Exact(exact) => {
             counts.push(("searched in a graph", 0.0));
@@ -293,6 +310,42 @@ fn search(look: &Look<'_>, params: &Params, pools: &mut Pools, unit: &Unit) -> R
     let records = Records::Neighbours { key: look.key.to_owned(), put: vec![(direction, lists)], delete: Vec::new() };
     pools.indexes.insert(direction, index);
     Ok(Output { records, fingerprint: unit.input.clone(), counts })
+}
+
+/// Where the graph of the texts that a direction finds is kept from night to night. It is a cache: without it, it is built.
+fn graph_file(store: &Store, direction: Direction) -> PathBuf {
+    store.graphs_folder().join(format!("{}.hnsw", direction.name()))
+}
+
+/// The graph of the night before with the new texts in it, or one from scratch; and what became of it, for the summary.
+fn graph(
+    file: &Path,
+    of: &str,
+    texts: &[TextId],
+    rows: &Arc<Vectors>,
+    params: HnswParams,
+) -> Result<(Hnsw, Vec<(&'static str, f64)>)> {
+    let keys: Vec<i64> = texts.iter().map(|text| text.0).collect();
+    let (opened, damaged) = match Hnsw::open(file, of, &keys, rows, params) {
+        Ok(opened) => (opened, 0.0),
+        // Nothing is lost: what it was made of is in the store.
+        Err(error) if error.kind() == ErrorKind::Store => (None, 1.0),
+        Err(error) => return Err(error),
+    };
+    let (graph, grown) = opened.unwrap_or_else(|| {
+        let grown = Grown { kept: 0, inserted: keys.len(), gone: 0 };
+        (Hnsw::build_keyed(&keys, Arc::clone(rows), params), grown)
+    });
+    if grown.inserted > 0 {
+        graph.save(file, of, params)?;
+    }
+    let counts = vec![
+        ("graph nodes kept", grown.kept as f64),
+        ("graph nodes inserted", grown.inserted as f64),
+        ("graph nodes gone", grown.gone as f64),
+        ("graphs damaged", damaged),
+    ];
+    Ok((graph, counts))
 }
 
 #[cfg(test)]

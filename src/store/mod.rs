@@ -6,6 +6,7 @@
 //!   lock              held by the one run that may write
 //!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
 //!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
+//!   graphs/*.hnsw     search graphs from the night before; a cache, which may be deleted
 //!   export/           what the export stage wrote
 //!   report/           one HTML page a run, and `latest.html`
 //! ```
@@ -75,6 +76,11 @@ impl Store {
     /// Where vectors lie.
     pub fn vectors_folder(&self) -> PathBuf {
         self.folder.join("vectors")
+    }
+
+    /// Where search graphs are kept from night to night.
+    pub fn graphs_folder(&self) -> PathBuf {
+        self.folder.join("graphs")
     }
 
     /// The rows of a query, in order.

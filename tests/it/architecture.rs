@@ -25,11 +25,10 @@ const ALLOWED: [(&str, &str); 3] = [
 ];
 
 /// Crates and the only places that may name them.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("tch", &["model/torch"]),
     ("tokenizers", &["model"]),
     ("safetensors", &["model"]),
-    ("hnsw_rs", &["index/hnsw.rs"]),
     ("rusqlite", &["store"]),
     ("reqwest", &["net"]),
     ("hyper", &["net"]),

@@ -2,6 +2,8 @@
 //! new alone.
 
 use kopri::error::ErrorKind;
+use kopri::pipeline::RunOptions;
+use kopri::pipeline::event::Silent;
 use kopri::stage::Stage;
 
 use crate::harness::{House, assert_same};
@@ -109,6 +111,51 @@ fn a_grown_workspace_has_the_texts_pairs_and_lists_of_a_fresh_one() {
         assert!(fresh.len() >= 5, "{table} has {} rows", fresh.len());
         assert_eq!(grown, fresh, "{table}");
     }
+}
+
+#[test]
+fn a_graph_is_kept_from_night_to_night_and_what_is_new_is_inserted() {
+    let house = House::new(6);
+    let night = |index: &str| {
+        let pipeline = house.pipeline(index, &[&format!("neighbours.index={index:?}")]);
+        kopri::pipeline::run(&pipeline, RunOptions::default(), &mut Silent).unwrap()
+    };
+    let lists = |workspace: &str| -> Vec<String> {
+        let database = rusqlite::Connection::open(house.path(&format!("{workspace}/kopri.db"))).unwrap();
+        let sql = "SELECT direction || quote(text_id) || quote(list) FROM neighbours ORDER BY direction, text_id";
+        let mut rows = database.prepare(sql).unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
+    };
+    let nodes = |report| {
+        ["kept", "inserted", "gone"].map(|what| count(report, Stage::Neighbours, &format!("graph nodes {what}")))
+    };
+    house.write_article(2, true);
+    let first = night("hnsw");
+    night("exact");
+    let [kept, texts, gone] = nodes(&first);
+    assert!(
+        [kept, gone] == [0.0, 0.0] && texts >= count(&first, Stage::Embed, "texts"),
+        "all texts, some in both graphs"
+    );
+
+    // A sentence goes on both sides, and of the new article three texts come a side.
+    house.write_article(2, false);
+    house.write_article(7, false);
+    house.write_lists(&[1, 2, 3, 4, 5, 6, 7]);
+    let second = night("hnsw");
+    night("exact");
+    assert_eq!(nodes(&second), [texts - 2.0, 6.0, 2.0]);
+    assert_eq!(count(&second, Stage::Neighbours, "recall sum"), count(&second, Stage::Neighbours, "recall sample"));
+    assert_eq!(lists("hnsw"), lists("exact"));
+    assert!(lists("hnsw").len() > 20);
+
+    // A damaged graph is built anew.
+    std::fs::write(house.path("hnsw/graphs/forward.hnsw"), b"kopri-hnsw-1\n and nothing more").unwrap();
+    house.write_article(8, false);
+    house.write_lists(&[1, 2, 3, 4, 5, 6, 7, 8]);
+    let third = night("hnsw");
+    assert_eq!(count(&third, Stage::Neighbours, "graphs damaged"), 1.0);
+    assert!(count(&third, Stage::Neighbours, "graph nodes inserted") > 8.0);
 }
 
 #[test]
