@@ -1,5 +1,10 @@
 //! Margin scores (Artetxe & Schwenk 2019, "Margin-based parallel corpus mining with multilingual sentence embeddings"):
 //! a cosine against the mean cosine of both sides' neighbours, so that sentences which are near to everything do not win.
+//!
+//! Scores and pairs are those of LASER's `mine_bitexts.py` and of sentence-transformers' `bitext_mining.py`, with two
+//! differences. [`Retrieval::Max`] looks at all neighbours, they at the best of each row alone: where a row's best goes
+//! to another, they leave it without a pair and ours goes on to its next. And a ratio to a mean that is not positive is
+//! no score here, where they divide by it.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +30,7 @@ pub enum Retrieval {
     Backward,
     /// Pairs that are each other's best.
     Intersect,
-    /// All candidates of both directions, then one-to-one, best first.
+    /// All candidates of both directions, to be made one-to-one, best first.
     Max,
 }
 
@@ -114,7 +119,10 @@ fn best(candidates: Vec<Candidate>) -> Option<Candidate> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::algo::assign::one_to_one;
 
     type Lists = Vec<Vec<(usize, f32)>>;
 
@@ -151,5 +159,109 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(mean([].into_iter()), None);
         assert_eq!(Margin::Ratio.score(0.5, -0.1, 0.1), None);
+    }
+
+    /// What LASER and sentence-transformers find: see `tests/golden/make_margins.py`.
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        k: usize,
+        source: Vec<Vec<f32>>,
+        target: Vec<Vec<f32>>,
+        forward: Vec<Vec<usize>>,
+        backward: Vec<Vec<usize>>,
+        /// By margin, of each side's rows with their neighbours.
+        scores: BTreeMap<String, [Vec<Vec<f32>>; 2]>,
+        /// By margin and retrieval: score, source row, target row.
+        laser: BTreeMap<String, BTreeMap<String, Vec<(f32, usize, usize)>>>,
+        sentence_transformers: Vec<(f32, usize, usize)>,
+    }
+
+    impl Golden {
+        fn read() -> Self {
+            serde_json::from_str(include_str!("../../tests/golden/margins.json")).unwrap()
+        }
+
+        /// The neighbours of each row of one side, by comparing all.
+        fn nearest(&self, rows: &[Vec<f32>], others: &[Vec<f32>]) -> Lists {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+            let cosine = |a: &[f32], b: &[f32]| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+            let list = |row: &Vec<f32>| {
+                let mut all: Vec<_> = others.iter().map(|other| cosine(row, other)).enumerate().collect();
+                all.sort_by(|a, b| b.1.total_cmp(&a.1));
+                all.truncate(self.k);
+                all
+            };
+            rows.iter().map(list).collect()
+        }
+
+        fn lists(&self) -> (Lists, Lists) {
+            (self.nearest(&self.source, &self.target), self.nearest(&self.target, &self.source))
+        }
+    }
+
+    fn margin_of(name: &str) -> Margin {
+        serde_json::from_value(name.into()).unwrap()
+    }
+
+    /// The same pairs in the same order, with the same scores.
+    fn assert_same(found: &[Candidate], golden: &[(f32, usize, usize)], digits: f32, what: &str) {
+        let rows = |found: &[Candidate]| found.iter().map(|c| (c.source, c.target)).collect::<Vec<_>>();
+        assert_eq!(rows(found), golden.iter().map(|(_, i, j)| (*i, *j)).collect::<Vec<_>>(), "{what}");
+        assert!(found.iter().zip(golden).all(|(c, (score, _, _))| (c.margin - score).abs() < digits), "{what}");
+    }
+
+    #[test]
+    fn neighbours_and_scores_are_the_references() {
+        let golden = Golden::read();
+        let (forward, backward) = golden.lists();
+        let rows = |lists: &Lists| -> Vec<Vec<usize>> {
+            lists.iter().map(|list| list.iter().map(|(row, _)| *row).collect()).collect()
+        };
+        assert_eq!((rows(&forward), rows(&backward)), (golden.forward.clone(), golden.backward.clone()));
+        for (name, [by_source, by_target]) in &golden.scores {
+            let found = candidates(&forward, &backward, margin_of(name), Retrieval::Max);
+            let score = |source: usize, target: usize| {
+                found.iter().find(|c| (c.source, c.target) == (source, target)).map(|c| c.margin).unwrap()
+            };
+            for (i, (list, scores)) in forward.iter().zip(by_source).enumerate() {
+                for ((j, _), expected) in list.iter().zip(scores) {
+                    assert!((score(i, *j) - expected).abs() < 1e-5, "{name}: {i}, {j}");
+                }
+            }
+            for (j, (list, scores)) in backward.iter().zip(by_target).enumerate() {
+                for ((i, _), expected) in list.iter().zip(scores) {
+                    assert!((score(*i, j) - expected).abs() < 1e-5, "{name}: {i}, {j}");
+                }
+            }
+        }
+        assert_eq!(golden.scores.len(), 3);
+    }
+
+    #[test]
+    fn pairs_are_the_references() {
+        let golden = Golden::read();
+        let (forward, backward) = golden.lists();
+        let mut more = 0;
+        for (name, by_retrieval) in &golden.laser {
+            let found = |retrieval| candidates(&forward, &backward, margin_of(name), retrieval);
+            for (mode, retrieval) in
+                [("fwd", Retrieval::Forward), ("bwd", Retrieval::Backward), ("intersect", Retrieval::Intersect)]
+            {
+                assert_same(&found(retrieval), &by_retrieval[mode], 1e-5, &format!("{name}, {mode}"));
+            }
+            // Theirs is the same greedy choice, among the best of each row alone.
+            let mut best = [found(Retrieval::Forward), found(Retrieval::Backward)].concat();
+            best.sort_by_key(|c| (c.source, c.target));
+            best.dedup_by_key(|c| (c.source, c.target));
+            let (best, all) = (one_to_one(best), one_to_one(found(Retrieval::Max)));
+            assert_same(&best, &by_retrieval["max"], 1e-5, &format!("{name}, max"));
+            assert!(all.len() >= best.len() && all[0] == best[0], "{name}");
+            more += all.len() - best.len();
+            if name == "ratio" {
+                // It writes four digits.
+                assert_same(&best, &golden.sentence_transformers, 6e-5, "sentence-transformers");
+            }
+        }
+        assert!(golden.laser.len() == 3 && more > 0, "the data shows the difference: {more}");
     }
 }

@@ -46,12 +46,12 @@ pub(super) struct AlignArgs {
     /// vector of two sentences is far from the sum of theirs.
     #[arg(long, conflicts_with_all = ["source_vectors", "target_vectors"])]
     encode_runs: bool,
-    /// The language of the source (ru, tk, de, …); found out if not given. For TMX and HTML.
-    #[arg(long, value_name = "CODE")]
-    source_lang: Option<Language>,
+    /// The language of the source (ru, rus_Cyrl, …). NLLB must be told it; for TMX and HTML it is found out if not given.
+    #[arg(long, value_name = "NAME")]
+    source_lang: Option<String>,
     /// The language of the target, likewise.
-    #[arg(long, value_name = "CODE")]
-    target_lang: Option<Language>,
+    #[arg(long, value_name = "NAME")]
+    target_lang: Option<String>,
     /// Ready vectors of the source: .npy, [lines, d] or all runs [k, lines, d], where row i of layer r is that of the r + 1
     /// lines that end with line i; anything else is raw little-endian f32 rows. With --source-spans, a row a span.
     #[arg(long, value_name = "FILE", requires = "target_vectors", conflicts_with = "model")]
@@ -102,6 +102,7 @@ the same lines, lax one line of either side in common; precision counts insertio
 Examples:
   kopri align --source ru.txt --target tk.txt --out ru-tk.html
   kopri align --source ru.txt --target tk.txt --model sentence-transformers/LaBSE --out ru-tk.tmx --min-probability 0.5
+  kopri align --source ru.txt --target tk.txt --model nllb-folder --source-lang ru --target-lang tk
   kopri align --source de.txt --target fr.txt --gold de-fr.beads
   kopri align --source de.txt --target fr.txt --source-vectors de.npy --target-vectors fr.npy
   kopri align --source de.txt --target fr.txt --source-vectors de.emb --source-spans de.overlaps \\
@@ -142,7 +143,9 @@ pub(super) fn align(arguments: &AlignArgs) -> Result<u8> {
     texts::agree_on_blocks(&mut source, &mut target);
     let gold = arguments.gold.as_deref().map(texts::read_beads).transpose()?;
 
-    let (source, target, model) = vectors(arguments, source, target, params.max_bead)?;
+    let named = matches!(format, Some(Format::Tmx | Format::Html));
+    let languages = if named { languages(arguments)? } else { [None; 2] };
+    let (source, target, model) = vectors(arguments, source, target, params.max_bead, named)?;
     let encoded = began.elapsed();
     let beads = align::align(source.side(), target.side(), &params, arguments.max_cells);
     if let (Some(out), Some(format)) = (out, format) {
@@ -150,7 +153,7 @@ pub(super) fn align(arguments: &AlignArgs) -> Result<u8> {
             source: &source.text,
             target: &target.text,
             beads: &beads,
-            languages: [arguments.source_lang, arguments.target_lang],
+            languages,
             min_probability: arguments.min_probability.unwrap_or(0.0),
             model: &model,
         };
@@ -186,13 +189,28 @@ fn weights(arguments: &AlignArgs) -> Result<align::Params> {
     Ok(params)
 }
 
+/// The languages that a file shall name, as far as they are given.
+fn languages(arguments: &AlignArgs) -> Result<[Option<Language>; 2]> {
+    let read = |option: &str, name: &Option<String>| -> Result<Option<Language>> {
+        let language = name.as_deref().map(str::parse).transpose();
+        language.map_err(|error: Error| Error::new(ErrorKind::Usage, format!("{option}: {error}")))
+    };
+    Ok([read("--source-lang", &arguments.source_lang)?, read("--target-lang", &arguments.target_lang)?])
+}
+
 /// A bead in the files' own line numbers, from 0.
 fn numbers(bead: &Bead, source: &Text, target: &Text) -> (Vec<usize>, Vec<usize>) {
     (source.numbers[bead.source.clone()].to_vec(), target.numbers[bead.target.clone()].to_vec())
 }
 
-/// The vectors of both sides, and what made them.
-fn vectors(arguments: &AlignArgs, source: Text, target: Text, longest: usize) -> Result<(Half, Half, String)> {
+/// The vectors of both sides, and what made them. `named`: whether the file names the languages.
+fn vectors(
+    arguments: &AlignArgs,
+    source: Text,
+    target: Text,
+    longest: usize,
+    named: bool,
+) -> Result<(Half, Half, String)> {
     if let (Some(one), Some(other)) = (&arguments.source_vectors, &arguments.target_vectors) {
         let explicit = arguments.max_bead.map(usize::from);
         let half = |text: Text, file: &Path, spans: Option<&Path>| -> Result<Half> {
@@ -221,13 +239,18 @@ fn vectors(arguments: &AlignArgs, source: Text, target: Text, longest: usize) ->
         model::open_as(&cache::resolve(&arguments.model, Path::new(""))?, &opening, &Options::default())?
     };
     let most = if arguments.encode_runs { longest } else { 1 };
-    let mut half = |text: Text| -> Result<Half> {
+    let told = |option, lang| plain::Told { option, lang, used: named };
+    let in_source = told("--source-lang", arguments.source_lang.as_deref());
+    let in_target = told("--target-lang", arguments.target_lang.as_deref());
+    in_target.tell(encoder.as_mut())?;
+    let mut half = |text: Text, language: plain::Told<'_>| -> Result<Half> {
+        language.tell(encoder.as_mut())?;
         let mut layers = (1..=most).map(|run| encode(encoder.as_mut(), &text, run)).collect::<Result<Vec<_>>>()?;
         let runs = layers.split_off(1);
         let vectors = layers.pop().ok_or_else(|| Error::bug("no vectors of lines"))?;
         Ok(Half { text, vectors, runs })
     };
-    let (source, target) = (half(source)?, half(target)?);
+    let (source, target) = (half(source, in_source)?, half(target, in_target)?);
     Ok((source, target, encoder.id().to_string()))
 }
 

@@ -45,10 +45,10 @@ pub(super) struct MineArgs {
     /// Put before every text (multilingual-e5 wants "query: "); without it, what the model's folder names, if anything.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// The language that NLLB is told the source is in: ru, rus_Cyrl.
+    /// The language that NLLB is told the source is in, by its own name or code: rus_Cyrl, ru.
     #[arg(long, value_name = "NAME")]
     source_lang: Option<String>,
-    /// The language that NLLB is told the target is in.
+    /// The language that NLLB is told the target is in, likewise.
     #[arg(long, value_name = "NAME")]
     target_lang: Option<String>,
     /// Where to compute: auto, cpu, cuda or cuda:N.
@@ -141,6 +141,7 @@ Formats: tsv (score, cosine, lines counted from 1, texts; with a header), laser 
 
 Examples:
   kopri mine --source ru.txt --target tk.txt --model sentence-transformers/LaBSE --threshold 1.2 --out mined.tsv
+  kopri mine --source ru.txt --target tk.txt --model nllb-folder --source-lang ru --target-lang tk
   kopri mine --source ru.txt --target tk.txt --retrieval intersect --margin distance
   kopri mine --source ru.txt --target tk.txt --score --out scored.tsv
   kopri mine --source ru.txt --target tk.txt --gold gold.tsv";
@@ -254,26 +255,23 @@ fn vectors(
         }
         Ok(Arc::new(vectors))
     };
-    if arguments.model == LEXICAL {
-        let mut encoder = plain::lexical(&source.texts, &target.texts)?;
-        return Ok((encode(&mut encoder, source)?, encode(&mut encoder, target)?, encoder.id().to_string()));
-    }
-    let device: Device = arguments.device.parse().map_err(usage)?;
-    let dtype: Dtype = arguments.dtype.parse().map_err(usage)?;
-    let folder = cache::resolve(&arguments.model, Path::new(""))?;
-    let opening = arguments.opening.read()?;
-    let open = |lang: &Option<String>| {
-        let options =
-            Options { device, dtype, prompt: arguments.prompt.clone(), lang: lang.clone(), ..Options::default() };
-        model::open_as(&folder, &opening, &options)
+    let mut encoder: Box<dyn Encoder> = if arguments.model == LEXICAL {
+        Box::new(plain::lexical(&source.texts, &target.texts)?)
+    } else {
+        let device: Device = arguments.device.parse().map_err(usage)?;
+        let dtype: Dtype = arguments.dtype.parse().map_err(usage)?;
+        let folder = cache::resolve(&arguments.model, Path::new(""))?;
+        let options = Options { device, dtype, prompt: arguments.prompt.clone(), ..Options::default() };
+        model::open_as(&folder, &arguments.opening.read()?, &options)?
     };
-    let mut encoder = open(&arguments.source_lang)?;
-    let (left, name) = (encode(encoder.as_mut(), source)?, encoder.id().to_string());
-    if arguments.source_lang != arguments.target_lang {
-        drop(encoder);
-        encoder = open(&arguments.target_lang)?;
-    }
-    Ok((left, encode(encoder.as_mut(), target)?, name))
+    let told = |option, lang| plain::Told { option, lang, used: false };
+    let in_source = told("--source-lang", arguments.source_lang.as_deref());
+    let in_target = told("--target-lang", arguments.target_lang.as_deref());
+    in_target.tell(encoder.as_mut())?;
+    in_source.tell(encoder.as_mut())?;
+    let left = encode(encoder.as_mut(), source)?;
+    in_target.tell(encoder.as_mut())?;
+    Ok((left, encode(encoder.as_mut(), target)?, encoder.id().to_string()))
 }
 
 impl From<MarginArg> for Margin {

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::written;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files;
+use crate::model::Encoder;
 use crate::model::lexical::{Lexical, LexicalFit, LexicalParams};
 
 /// A whole text, without a byte order mark. One that is not UTF-8 is an error that names the line.
@@ -35,4 +36,37 @@ pub(super) fn lexical(source: &[String], target: &[String]) -> Result<Lexical> {
     let mut fit = LexicalFit::new(LexicalParams::default())?;
     source.iter().chain(target).for_each(|text| fit.add(text));
     Ok(fit.finish())
+}
+
+/// The language of a side, as its option gives it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'a> {
+    /// `--source-lang` or `--target-lang`.
+    pub(super) option: &'a str,
+    /// What it says.
+    pub(super) lang: Option<&'a str>,
+    /// Whether it has a use beside the model's.
+    pub(super) used: bool,
+}
+
+impl Told<'_> {
+    /// Makes an encoder read what follows in this language. Asked of both sides before either is encoded, it finds what
+    /// is wrong while nothing is lost.
+    ///
+    /// # Errors
+    /// Kind `Usage`: the model wants a language and none is given, or one is given that is of no use.
+    pub(super) fn tell(self, encoder: &mut dyn Encoder) -> Result<()> {
+        let (option, usage) = (self.option, |what: String| Err(Error::new(ErrorKind::Usage, what)));
+        match (encoder.wants_language(), self.lang) {
+            (true, Some(lang)) => encoder.read_as(lang).map_err(|error| error.while_doing(format!("{option} {lang}"))),
+            (true, None) => usage(format!(
+                "{} must know the language of its texts: give {option}, such as tk or tuk_Latn",
+                encoder.id()
+            )),
+            (false, Some(lang)) if !self.used => {
+                usage(format!("{option} is {lang:?}, and {} knows no languages: leave it out", encoder.id()))
+            }
+            (false, _) => Ok(()),
+        }
+    }
 }

@@ -64,6 +64,21 @@ pub trait Encoder: Send {
     /// Kind `Model`; a text without any token is one, and the message names its index.
     fn encode(&mut self, texts: &[&str]) -> Result<Vectors>;
 
+    /// Whether it must be told the language of its texts, by [`Self::read_as`] or with them
+    /// ([`Self::encode_tagged`]).
+    fn wants_language(&self) -> bool {
+        false
+    }
+
+    /// Reads the texts that follow in a language, named as the model does (`tuk_Latn`) or by its code (`tk`). One that
+    /// knows no languages reads as before.
+    ///
+    /// # Errors
+    /// Kind `Model`: a model that wants a language has no such one.
+    fn read_as(&mut self, _language: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// As [`Self::encode`], of texts with their languages, which a model that must know them is told.
     ///
     /// # Errors

@@ -148,3 +148,33 @@ fn wrong_input_is_named_with_file_and_line() {
     desk.write("tk.txt", b"1\n2\n");
     assert!(desk.error(2, &["--format", "tmx"]).contains("tk.txt: its language is unclear: give --target-lang"));
 }
+
+#[test]
+fn a_model_that_must_know_languages_is_told_each_sides() {
+    let desk = desk();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/m2m100-tiny");
+    let by = |more: &[&'static str]| [&["--model", folder], more].concat();
+    let beads = |more: &[&'static str]| {
+        let output = desk.run(&by(more));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let right = beads(&["--source-lang", "ru", "--target-lang", "tuk_Latn"]);
+    assert_eq!(right, beads(&["--source-lang", "rus_Cyrl", "--target-lang", "tk"]), "a code is a name");
+    assert_ne!(right, beads(&["--source-lang", "tk", "--target-lang", "ru"]), "each side has its own");
+    beads(&["--source-lang", "ru", "--target-lang", "tk", "--encode-runs", "--out", "a.tmx"]);
+    assert!(desk.read("a.tmx").contains("srclang=\"ru\""));
+
+    let untold = desk.error(2, &by(&["--source-lang", "ru"]));
+    assert!(untold.contains("must know the language") && untold.contains("--target-lang"), "{untold}");
+    let unknown = desk.error(6, &by(&["--source-lang", "ru", "--target-lang", "tuk_Cyrl"]));
+    assert!(unknown.contains("--target-lang tuk_Cyrl: the model has no language \"tuk_Cyrl\""), "{unknown}");
+    // To a model without languages they are of no use, unless the file names them.
+    let other = ["--source-lang", "ru"];
+    assert!(desk.error(2, &other).contains("--source-lang is \"ru\", and lexical"), "{}", desk.error(2, &other));
+    assert!(desk.run(&["--source-lang", "tr", "--out", "b.tmx"]).status.success());
+    assert!(desk.read("b.tmx").contains("srclang=\"tr\""));
+    assert!(
+        desk.error(2, &["--source-lang", "xx", "--out", "b.tmx"]).contains("--source-lang: unknown language \"xx\"")
+    );
+}

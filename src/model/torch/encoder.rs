@@ -37,8 +37,9 @@ pub struct Options {
     /// Put before every text (multilingual-e5 wants `query: `); `None` takes the prompt that the folder names, if any.
     pub prompt: Option<String>,
     /// The language of all texts, as the model names it (`tuk_Latn`) or by its code (`tk`): NLLB and M2M100 want to know,
-    /// the others do not. `None`: texts come with their languages ([`Encoder::encode_tagged`]). The language's token and
-    /// the end token count in the mean, as they do where transformers' hidden states are averaged.
+    /// the others do not. `None`: it comes with the texts or before them ([`Encoder::encode_tagged`],
+    /// [`Encoder::read_as`]). The language's token and the end token count in the mean, as they do where transformers'
+    /// hidden states are averaged.
     pub lang: Option<String>,
     /// Whether a LoRA adapter is multiplied beside its base's matrices instead of being added to them when they are
     /// read: slower, and nothing of it is lost in the rounding of bf16 or i8.
@@ -147,8 +148,16 @@ impl Encoder for TorchEncoder {
         self.crew.window()
     }
 
+    fn wants_language(&self) -> bool {
+        matches!(self.texts.speech, Speech::Each { .. })
+    }
+
+    fn read_as(&mut self, language: &str) -> Result<()> {
+        self.texts.read_as(language)
+    }
+
     fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Vectors> {
-        if !matches!(self.texts.speech, Speech::Each { .. }) {
+        if !self.wants_language() {
             let texts: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
             return self.encode(&texts);
         }
@@ -158,7 +167,7 @@ impl Encoder for TorchEncoder {
         }
         let mut data = vec![0.0; texts.len() * self.dim];
         for (language, rows) in parts {
-            self.texts.read_as(language)?;
+            self.texts.read_as(language.code())?;
             let part: Vec<&str> = rows.iter().map(|&row| texts[row].1).collect();
             for (row, vector) in rows.into_iter().zip(self.encode(&part)?.iter()) {
                 data[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);

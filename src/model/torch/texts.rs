@@ -8,7 +8,6 @@ use super::languages;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 use crate::model::sentence_transformers::ModelFolder;
-use crate::record::Language;
 
 /// What a model is told of a text's language. `end` is the token that ends a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +97,9 @@ impl TextReader {
     }
 
     /// Reads the texts that follow in this language, where the model is told the language of each.
-    pub(super) fn read_as(&mut self, language: Language) -> Result<()> {
+    pub(super) fn read_as(&mut self, language: &str) -> Result<()> {
         let Speech::Each { end } = self.speech else { return Ok(()) };
-        let name = languages::name(&self.tokenizer, language.code())?;
+        let name = languages::name(&self.tokenizer, language)?;
         if self.present.as_ref() != Some(&name) {
             languages::read_as(&mut self.tokenizer, &name, end)?;
             self.present = Some(name);
