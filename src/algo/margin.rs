@@ -162,6 +162,9 @@ mod tests {
     }
 
     /// What LASER and sentence-transformers find: see `tests/golden/make_margins.py`.
+    /// Mined pairs with their scores, by the name of the retrieval.
+    type ByRetrieval = BTreeMap<String, Vec<(f32, usize, usize)>>;
+
     #[derive(serde::Deserialize)]
     struct Golden {
         k: usize,
@@ -172,7 +175,7 @@ mod tests {
         /// By margin, of each side's rows with their neighbours.
         scores: BTreeMap<String, [Vec<Vec<f32>>; 2]>,
         /// By margin and retrieval: score, source row, target row.
-        laser: BTreeMap<String, BTreeMap<String, Vec<(f32, usize, usize)>>>,
+        laser: BTreeMap<String, ByRetrieval>,
         sentence_transformers: Vec<(f32, usize, usize)>,
     }
 

@@ -14,7 +14,7 @@ use super::{DONE, plain, print, say};
 use crate::algo::assign::one_to_one;
 use crate::algo::margin::{self, Candidate, Margin, Retrieval};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::both::{Kind, Mutual, mutual};
+use crate::index::both::{Kind, Mutual, Search};
 use crate::index::{HnswParams, cosine};
 use crate::metric::mining::{Mined, best_threshold};
 use crate::model::torch::{Device, Dtype, Options};
@@ -183,7 +183,9 @@ pub(super) fn mine(arguments: &MineArgs) -> Result<u8> {
         IndexArg::Exact => Kind::Exact,
         IndexArg::Hnsw => Kind::Hnsw,
     };
-    let found = mutual(&left, &right, arguments.k, kind, HnswParams::default(), arguments.min_recall)?;
+    let device = arguments.device.parse()?;
+    let search = Search { kind, graph: HnswParams::default(), min_recall: arguments.min_recall, device };
+    let found = search.mutual(&left, &right, arguments.k)?;
     let recall = found.recall;
     let mut pairs = if arguments.score {
         given(arguments, &source, &target, &left, &right, &found)

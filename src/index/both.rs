@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Exact, Hnsw, HnswParams, Neighbours, Sample, VectorIndex as _, both_ways};
 use crate::error::Result;
+use crate::model::torch::compute::{Compute, Device, Dtype};
 use crate::record::Vectors;
 
 /// Which index.
@@ -21,19 +22,17 @@ pub enum Kind {
     Hnsw,
 }
 
-impl Kind {
-    /// Whether exact search is what this asks for, or the faster way for so many queries. `kept`: rows that a graph from
-    /// a file has already.
-    ///
-    /// # Errors
-    /// Kind `Model`, when libtorch fails.
-    pub fn is_exact(self, queries: usize, rows: &Vectors, params: HnswParams, kept: usize) -> Result<bool> {
-        match self {
-            Self::Exact => Ok(true),
-            Self::Hnsw => Ok(false),
-            Self::Auto => Ok(Estimate::of(queries, rows, params, kept)?.prefers_exact()),
-        }
-    }
+/// How to search.
+#[derive(Debug, Clone, Copy)]
+pub struct Search {
+    /// Which index.
+    pub kind: Kind,
+    /// The graph's settings.
+    pub graph: HnswParams,
+    /// Share of the exact neighbours that a graph must find on a sample, 0 to 1.
+    pub min_recall: f64,
+    /// Where exact search multiplies.
+    pub device: Device,
 }
 
 /// The neighbours of both sides.
@@ -50,30 +49,50 @@ pub struct Mutual {
 /// Queries whose exact neighbours are searched too, to measure a graph.
 const SAMPLE: usize = 500;
 
-/// Searches both ways. With a graph, `floor` is the share of the exact neighbours that it must find on a sample.
-///
-/// # Errors
-/// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails.
-pub fn mutual(
-    left: &Arc<Vectors>,
-    right: &Arc<Vectors>,
-    k: usize,
-    kind: Kind,
-    params: HnswParams,
-    floor: f64,
-) -> Result<Mutual> {
-    // One product serves both ways, so it answers half of each.
-    if kind.is_exact(left.rows() / 2, right, params, 0)? {
-        let (forward, backward) = both_ways(left, right, k)?;
-        return Ok(Mutual { forward, backward, recall: None });
+impl Search {
+    /// Whether exact search is what this asks for, or the faster way for so many queries. `kept`: rows that a graph from
+    /// a file has already. On a GPU exact search is the faster way as long as the rows fit there.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails or the device is not there.
+    pub fn is_exact(&self, queries: usize, rows: &Vectors, kept: usize) -> Result<bool> {
+        match self.kind {
+            Kind::Exact => Ok(true),
+            Kind::Hnsw => Ok(false),
+            Kind::Auto if self.is_on_gpu()? => Ok(true),
+            Kind::Auto => Ok(Estimate::of(queries, rows, self.graph, kept)?.prefers_exact()),
+        }
     }
-    let one_way = |queries: &Arc<Vectors>, rows: &Arc<Vectors>| -> Result<(Neighbours, f64)> {
-        let mut graph = Hnsw::build(Arc::clone(rows), params);
-        let sample = Sample::take(SAMPLE, queries, &Exact::new(Arc::clone(rows)), k)?;
-        let recall = sample.widen(&mut graph, floor)?;
-        Ok((graph.search(queries, k)?, recall))
-    };
-    let (forward, there) = one_way(left, right)?;
-    let (backward, back) = one_way(right, left)?;
-    Ok(Mutual { forward, backward, recall: Some(there.min(back)) })
+
+    fn is_on_gpu(&self) -> Result<bool> {
+        Ok(Compute::choose(self.device, Dtype::Auto)?.iter().any(|compute| !compute.is_cpu()))
+    }
+
+    /// Searches both ways.
+    ///
+    /// # Errors
+    /// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails or the device is not there.
+    pub fn mutual(&self, left: &Arc<Vectors>, right: &Arc<Vectors>, k: usize) -> Result<Mutual> {
+        // One product serves both ways, so it answers half of each.
+        if self.is_exact(left.rows() / 2, right, 0)? {
+            let (forward, backward) = if self.is_on_gpu()? {
+                let one_way =
+                    |queries: &Arc<Vectors>, rows| Exact::on(Arc::clone(rows), self.device).search(queries, k);
+                (one_way(left, right)?, one_way(right, left)?)
+            } else {
+                both_ways(left, right, k)?
+            };
+            return Ok(Mutual { forward, backward, recall: None });
+        }
+        let one_way = |queries: &Arc<Vectors>, rows: &Arc<Vectors>| -> Result<(Neighbours, f64)> {
+            let mut graph = Hnsw::build(Arc::clone(rows), self.graph);
+            let exact = Exact::on(Arc::clone(rows), self.device);
+            let sample = Sample::take(SAMPLE, queries, &exact, k)?;
+            let recall = sample.widen(&mut graph, self.min_recall)?;
+            Ok((graph.search(queries, k)?, recall))
+        };
+        let (forward, there) = one_way(left, right)?;
+        let (backward, back) = one_way(right, left)?;
+        Ok(Mutual { forward, backward, recall: Some(there.min(back)) })
+    }
 }

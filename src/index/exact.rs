@@ -11,6 +11,8 @@
 //! error of a product. A query whose k-th cosine is not above this is searched again in f32, and at last one by one: so
 //! the answer is the exact one (with integers, but for one cosine in 10⁹).
 //!
+//! On a GPU the candidates are found there ([`crate::model::torch::nearest`]); the rest is the same.
+//!
 //! Cost: `queries × rows × dim` multiply-adds. Memory: 1 byte a number of both sides beside the vectors themselves, and
 //! some `12 · (k + 32)` bytes for each row when both ways are searched.
 
@@ -22,7 +24,8 @@ use rayon::prelude::*;
 use super::pools::Pools;
 use super::{Neighbours, VectorIndex, cosine, same_dimensions};
 use crate::error::Result;
-use crate::model::torch::compute::{share_out, threads};
+use crate::model::torch::compute::{Compute, Device, Dtype, share_out, threads};
+use crate::model::torch::nearest::Nearest;
 use crate::model::torch::products::{Form, Packed};
 use crate::record::Vectors;
 
@@ -37,14 +40,39 @@ const SMALL: usize = 1 << 24;
 #[derive(Debug)]
 pub struct Exact {
     rows: Arc<Vectors>,
+    /// Where to look for candidates.
+    device: Device,
     /// Made at the first search that needs it.
     packed: OnceLock<Packed>,
+    /// The same on a GPU; one search at a time.
+    nearest: Mutex<Option<Nearest>>,
 }
 
 impl Exact {
-    /// An index over these rows.
+    /// An index over these rows, on the processor.
     pub fn new(rows: Arc<Vectors>) -> Self {
-        Self { rows, packed: OnceLock::new() }
+        Self::on(rows, Device::Cpu)
+    }
+
+    /// An index over these rows. On a GPU (the first, when all are meant) it finds candidates there, in f16; what it
+    /// answers is the same.
+    pub fn on(rows: Arc<Vectors>, device: Device) -> Self {
+        Self { rows, device, packed: OnceLock::new(), nearest: Mutex::new(None) }
+    }
+
+    /// Candidates from a GPU with the error of their products; `None` when the processor is to find them.
+    fn elsewhere(&self, queries: &Vectors, keep: usize) -> Result<Option<(Pools, f32)>> {
+        let compute = Compute::choose(self.device, Dtype::Auto)?.swap_remove(0);
+        if compute.is_cpu() {
+            return Ok(None);
+        }
+        let mut nearest = lock(&self.nearest);
+        let nearest = match &mut *nearest {
+            Some(nearest) => nearest,
+            none => none.insert(Nearest::new(self.rows.data(), self.rows.dim(), compute)?),
+        };
+        let best = nearest.find(queries.data(), keep)?;
+        Ok(Some((Pools::found(&best.products, &best.rows, best.each), nearest.error())))
     }
 
     fn packed(&self) -> Result<&Packed> {
@@ -64,10 +92,13 @@ impl VectorIndex for Exact {
         if is_small(queries, &self.rows) || k == 0 {
             return Ok(one_by_one(queries, &self.rows, k));
         }
+        if let Some((found, error)) = self.elsewhere(queries, k + SLACK)? {
+            return settle(queries, &self.rows, &found, k, error, Some(Form::F32));
+        }
         let (form, rows) = (Form::fastest(), self.packed()?);
         let packed = Packed::new(queries.data(), queries.dim(), form)?;
         let found = sweep(&packed, queries.rows(), rows, self.rows.rows(), k + SLACK, false)?;
-        settle(queries, &self.rows, &found.0, k, packed.error(rows), form)
+        settle(queries, &self.rows, &found.0, k, packed.error(rows), finer(form))
     }
 }
 
@@ -115,8 +146,8 @@ fn search(left: &Vectors, right: &Vectors, k: usize, both: bool, form: Form) -> 
     let (a, b) = (Packed::new(left.data(), left.dim(), form)?, Packed::new(right.data(), right.dim(), form)?);
     let found = sweep(&a, left.rows(), &b, right.rows(), k + SLACK, both)?;
     let error = a.error(&b);
-    let forward = settle(left, right, &found.0, k, error, form)?;
-    let backward = if both { settle(right, left, &found.1, k, error, form)? } else { Vec::new() };
+    let forward = settle(left, right, &found.0, k, error, finer(form))?;
+    let backward = if both { settle(right, left, &found.1, k, error, finer(form))? } else { Vec::new() };
     Ok((forward, backward))
 }
 
@@ -167,6 +198,14 @@ fn sweep(a: &Packed, rows: usize, b: &Packed, columns: usize, keep: usize, both:
     Ok((Pools::joined(keep, by_row.into_iter().map(|(_, pools)| pools)), columns))
 }
 
+/// In what to search again where a form is too coarse; `None`: one by one.
+fn finer(form: Form) -> Option<Form> {
+    match form {
+        Form::Int8 => Some(Form::F32),
+        Form::F32 => None,
+    }
+}
+
 /// From candidates to neighbours: cosines, the best k, and another search where that is not sure to be right.
 fn settle(
     queries: &Vectors,
@@ -174,7 +213,7 @@ fn settle(
     candidates: &Pools,
     k: usize,
     error: f32,
-    form: Form,
+    finer: Option<Form>,
 ) -> Result<Neighbours> {
     let (mut found, sure): (Neighbours, Vec<bool>) = (0..queries.rows())
         .into_par_iter()
@@ -204,9 +243,9 @@ fn settle(
     }
     let mut again = Vectors::empty(queries.dim());
     unsure.iter().for_each(|query| again.push_unit(queries.row(*query)));
-    let better = match form {
-        Form::Int8 => search(&again, rows, k, false, Form::F32)?.0,
-        Form::F32 => one_by_one(&again, rows, k),
+    let better = match finer {
+        Some(form) => search(&again, rows, k, false, form)?.0,
+        None => one_by_one(&again, rows, k),
     };
     for (query, list) in unsure.into_iter().zip(better) {
         found[query] = list;
@@ -255,7 +294,7 @@ fn better(a: (usize, f32), b: (usize, f32)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::torch::compute::multiplies_int8;
+    use crate::model::torch::compute::{Multiply, multiplies_int8};
 
     proptest::proptest! {
         #[test]
@@ -297,6 +336,17 @@ mod tests {
             (0..dim).map(|i| if alike { template[i] + 0.001 * random() } else { random() }).collect::<Vec<_>>()
         });
         Vectors::normalised(dim, data.collect()).unwrap()
+    }
+
+    #[test]
+    fn candidates_from_a_device_in_f16_lead_to_the_same_neighbours() {
+        let (queries, rows) = (points(300, 40, 3), points(900, 40, 4));
+        let f16 = Compute { multiply: Multiply::F16, ..Compute::choose(Device::Cpu, Dtype::F32).unwrap()[0] };
+        let nearest = Nearest::new(rows.data(), 40, f16).unwrap();
+        let best = nearest.find(queries.data(), 6 + SLACK).unwrap();
+        let candidates = Pools::found(&best.products, &best.rows, best.each);
+        let found = settle(&queries, &rows, &candidates, 6, nearest.error(), Some(Form::F32)).unwrap();
+        assert_eq!(found, one_by_one(&queries, &rows, 6));
     }
 
     #[test]

@@ -46,6 +46,18 @@ impl Pools {
         all
     }
 
+    /// The candidates of rows that have the same number each, found elsewhere.
+    pub(super) fn found(products: &[f32], others: &[i64], each: usize) -> Self {
+        let rows = products.len() / each.max(1);
+        let mut pools = Self::new(rows, each);
+        let number = |other: i64| usize::try_from(other).unwrap_or(usize::MAX);
+        for (row, (products, others)) in products.chunks(each).zip(others.chunks(each)).enumerate() {
+            products.iter().zip(others).for_each(|(product, other)| pools.offer(row, *product, number(*other)));
+        }
+        pools.prune_all();
+        pools
+    }
+
     /// Looks through a tile. `scales` are those of its rows and columns, for integers. `own` are the rows' pools with the
     /// number of the first row, `theirs` the columns'.
     pub(super) fn scan(

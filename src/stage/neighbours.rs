@@ -19,10 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::both::Kind;
+use crate::index::both::{Kind, Search};
 use crate::index::hnsw::Grown;
 use crate::index::{Exact, Hnsw, HnswParams, Sample, VectorIndex as _};
 use crate::model::ModelId;
+use crate::model::torch::compute::Device;
 use crate::record::{TextId, Vectors};
 use crate::store::Store;
 use crate::store::pairs::{Direction, NeighbourList};
@@ -54,6 +55,8 @@ pub struct Limits {
     pub batch: usize,
     /// Texts of a batch whose neighbours are also looked for exactly, to measure recall.
     pub recall_sample: usize,
+    /// Where exact search multiplies.
+    pub device: Device,
 }
 
 impl Default for Params {
@@ -64,7 +67,13 @@ impl Default for Params {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch: 4_096, recall_sample: 200 }
+        Self { batch: 4_096, recall_sample: 200, device: Device::Auto }
+    }
+}
+
+impl Params {
+    fn search(&self) -> Search {
+        Search { kind: self.index, graph: self.hnsw, min_recall: self.min_recall, device: self.limits.device }
     }
 }
 
@@ -214,7 +223,7 @@ fn refresh(look: &Look<'_>, params: &Params, pools: &Pools) -> Result<Output> {
         let changed = if kept.is_empty() || new.is_empty() {
             Vec::new()
         } else {
-            offer(&kept, &own_rows, own_vectors, others, other_vectors, &new, params.k)?
+            offer(&kept, &own_rows, own_vectors, others, other_vectors, &new, params)?
         };
         mended += changed.len() + gone.len();
         put.push((direction, changed));
@@ -232,13 +241,13 @@ fn offer(
     others: &[TextId],
     other_vectors: &Vectors,
     new: &[usize],
-    k: usize,
+    params: &Params,
 ) -> Result<Vec<NeighbourList>> {
     let mut new_vectors = Vectors::empty(other_vectors.dim());
     new.iter().for_each(|row| new_vectors.push_unit(other_vectors.row(*row)));
     let mut queries = Vectors::empty(own_vectors.dim());
     lists.iter().for_each(|(text, _)| queries.push_unit(own_vectors.row(own_rows[text])));
-    let found = Exact::new(Arc::new(new_vectors)).search(&queries, k)?;
+    let found = Exact::on(Arc::new(new_vectors), params.limits.device).search(&queries, params.k)?;
     Ok(lists
         .iter()
         .zip(found)
@@ -248,7 +257,7 @@ fn offer(
             list.extend(added.filter(|(other, _)| !old.iter().any(|(known, _)| known == other)));
             // The order of an exact search: cosine, then id, since pools are sorted by id.
             list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            list.truncate(k);
+            list.truncate(params.k);
             (list != *old).then_some((*text, list))
         })
         .collect())
@@ -266,8 +275,8 @@ fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, 
         let file = graph_file(look.store, direction);
         let of = &model.0;
         let kept = Hnsw::kept(&file, of, params.hnsw);
-        let exact = params.index.is_exact(batch.len() + left, &rows, params.hnsw, kept)?;
-        let all = Exact::new(Arc::clone(&rows));
+        let exact = params.search().is_exact(batch.len() + left, &rows, kept)?;
+        let all = Exact::on(Arc::clone(&rows), params.limits.device);
         let index = if exact {
             Found::Exact(all)
         } else {
@@ -384,7 +393,7 @@ mod tests {
             let before = as_lists(Exact::new(Arc::new(gather(&old))).search(&own, k).unwrap(), &old);
             let mut mended: HashMap<TextId, Vec<(TextId, f32)>> = before.iter().cloned().collect();
             let lists: Vec<&NeighbourList> = before.iter().collect();
-            mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, k).unwrap());
+            mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, &Params { k, ..Params::default() }).unwrap());
             let all: Vec<usize> = (0..12).collect();
             for (text, list) in as_lists(Exact::new(Arc::new(others.clone())).search(&own, k).unwrap(), &all) {
                 proptest::prop_assert_eq!(&mended[&text], &list);

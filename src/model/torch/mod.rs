@@ -25,6 +25,7 @@ pub mod languages;
 pub mod layers;
 pub mod lora;
 pub mod m2m100;
+pub mod nearest;
 pub mod network;
 pub mod pooling;
 pub mod products;
