@@ -64,7 +64,11 @@ impl Search {
         }
     }
 
-    fn is_on_gpu(&self) -> Result<bool> {
+    /// Whether exact search is on a GPU.
+    ///
+    /// # Errors
+    /// Kind `Model`, when the device is not there.
+    pub fn is_on_gpu(&self) -> Result<bool> {
         Ok(Compute::choose(self.device, Dtype::Auto)?.iter().any(|compute| !compute.is_cpu()))
     }
 

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 
 use super::pools::Pools;
 use super::{Neighbours, VectorIndex, cosine, same_dimensions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::torch::compute::{Compute, Device, Dtype, share_out, threads};
 use crate::model::torch::nearest::Nearest;
 use crate::model::torch::products::{Form, Packed};
@@ -97,8 +97,8 @@ impl VectorIndex for Exact {
         }
         let (form, rows) = (Form::fastest(), self.packed()?);
         let packed = Packed::new(queries.data(), queries.dim(), form)?;
-        let found = sweep(&packed, queries.rows(), rows, self.rows.rows(), k + SLACK, false)?;
-        settle(queries, &self.rows, &found.0, k, packed.error(rows), finer(form))
+        let found = sweep((&packed, queries.rows()), (rows, self.rows.rows()), k + SLACK, None)?;
+        settle(queries, &self.rows, &found, k, packed.error(rows), finer(form))
     }
 }
 
@@ -111,8 +111,76 @@ fn is_small(left: &Vectors, right: &Vectors) -> bool {
 ///
 /// # Errors
 /// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails.
-pub fn both_ways(left: &Vectors, right: &Vectors, k: usize) -> Result<(Neighbours, Neighbours)> {
-    search(left, right, k, true, Form::fastest())
+pub fn both_ways(left: &Vectors, right: &Arc<Vectors>, k: usize) -> Result<(Neighbours, Neighbours)> {
+    if is_small(left, right) || k == 0 {
+        same_dimensions(left, right)?;
+        return Ok((one_by_one(left, right, k), one_by_one(right, left, k)));
+    }
+    let mut both = BothWays::new(Arc::clone(right), k)?;
+    Ok((both.forward(left)?, both.backward(left)?))
+}
+
+/// Both ways of one product, when the left side comes in parts.
+#[derive(Debug)]
+pub struct BothWays {
+    right: Arc<Vectors>,
+    packed: Packed,
+    by_column: ByColumn,
+    k: usize,
+    form: Form,
+    /// Rows of the left side that have come.
+    seen: usize,
+    /// The largest error of a part's products.
+    error: f32,
+}
+
+impl BothWays {
+    /// Waits for the left side's first rows.
+    ///
+    /// # Errors
+    /// Kind `Model` when libtorch fails.
+    pub fn new(right: Arc<Vectors>, k: usize) -> Result<Self> {
+        Self::in_form(right, k, Form::fastest())
+    }
+
+    fn in_form(right: Arc<Vectors>, k: usize, form: Form) -> Result<Self> {
+        let packed = Packed::new(right.data(), right.dim(), form)?;
+        let by_column = by_column(right.rows(), k + SLACK);
+        Ok(Self { right, packed, by_column, k, form, seen: 0, error: 0.0 })
+    }
+
+    /// How many of the left side's rows have come.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// The neighbours of the left side's next rows.
+    ///
+    /// # Errors
+    /// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails.
+    pub fn forward(&mut self, next: &Vectors) -> Result<Neighbours> {
+        same_dimensions(next, &self.right)?;
+        let packed = Packed::new(next.data(), next.dim(), self.form)?;
+        let (sides, theirs) =
+            (((&packed, next.rows()), (&self.packed, self.right.rows())), (&self.by_column, self.seen));
+        let found = sweep(sides.0, sides.1, self.k + SLACK, Some(theirs))?;
+        let error = packed.error(&self.packed);
+        (self.seen, self.error) = (self.seen + next.rows(), self.error.max(error));
+        settle(next, &self.right, &found, self.k, error, finer(self.form))
+    }
+
+    /// The neighbours of the right side, once all of the left has come; `left` is all of it.
+    ///
+    /// # Errors
+    /// Kind `Bug` when not all has come; kind `Model` when libtorch fails.
+    pub fn backward(self, left: &Vectors) -> Result<Neighbours> {
+        if self.seen != left.rows() {
+            return Err(Error::bug(format!("{} of {} rows have come", self.seen, left.rows())));
+        }
+        let mut columns = Pools::joined(self.k + SLACK, self.by_column.into_iter().map(into_inner));
+        columns.prune_all();
+        settle(&self.right, left, &columns, self.k, self.error, finer(self.form))
+    }
 }
 
 /// Each query against each row, one cosine at a time.
@@ -137,30 +205,34 @@ pub fn one_by_one(queries: &Vectors, rows: &Vectors, k: usize) -> Neighbours {
     found.into_iter().flatten().collect()
 }
 
-fn search(left: &Vectors, right: &Vectors, k: usize, both: bool, form: Form) -> Result<(Neighbours, Neighbours)> {
-    same_dimensions(left, right)?;
-    let backward = |left, right| if both { one_by_one(right, left, k) } else { Vec::new() };
-    if is_small(left, right) || k == 0 {
-        return Ok((one_by_one(left, right, k), backward(left, right)));
+fn search(queries: &Vectors, rows: &Vectors, k: usize, form: Form) -> Result<Neighbours> {
+    same_dimensions(queries, rows)?;
+    if is_small(queries, rows) || k == 0 {
+        return Ok(one_by_one(queries, rows, k));
     }
-    let (a, b) = (Packed::new(left.data(), left.dim(), form)?, Packed::new(right.data(), right.dim(), form)?);
-    let found = sweep(&a, left.rows(), &b, right.rows(), k + SLACK, both)?;
-    let error = a.error(&b);
-    let forward = settle(left, right, &found.0, k, error, finer(form))?;
-    let backward = if both { settle(right, left, &found.1, k, error, finer(form))? } else { Vec::new() };
-    Ok((forward, backward))
+    let (a, b) = (Packed::new(queries.data(), queries.dim(), form)?, Packed::new(rows.data(), rows.dim(), form)?);
+    let found = sweep((&a, queries.rows()), (&b, rows.rows()), k + SLACK, None)?;
+    settle(queries, rows, &found, k, a.error(&b), finer(form))
 }
 
-/// The best `keep` products of each row of `a`, and with `both` of each row of `b`.
-fn sweep(a: &Packed, rows: usize, b: &Packed, columns: usize, keep: usize, both: bool) -> Result<(Pools, Pools)> {
+/// Pools of columns, a block each: anyone's, one at a time.
+type ByColumn = Vec<Mutex<Pools>>;
+
+fn by_column(columns: usize, keep: usize) -> ByColumn {
+    (0..columns).step_by(TILE.1).map(|block| Mutex::new(Pools::new(TILE.1.min(columns - block), keep))).collect()
+}
+
+/// The best `keep` products of each row of `a`; with `theirs`, which has pools of all rows of `b`, these are offered the
+/// rows of `a` under their numbers from `first` on.
+fn sweep(
+    (a, rows): (&Packed, usize),
+    (b, columns): (&Packed, usize),
+    keep: usize,
+    theirs: Option<(&ByColumn, usize)>,
+) -> Result<Pools> {
     let bands: Vec<usize> = (0..rows).step_by(TILE.0).collect();
     let blocks: Vec<usize> = (0..columns).step_by(TILE.1).collect();
     let workers = threads().min(bands.len());
-    // A worker has the rows of its band for itself; the columns of a block are anyone's, one at a time.
-    let by_column: Vec<Mutex<Pools>> = blocks
-        .iter()
-        .map(|block| Mutex::new(Pools::new(if both { TILE.1.min(columns - block) } else { 0 }, keep)))
-        .collect();
     let by_row = Mutex::new(Vec::new());
     let failed = Mutex::new(None);
     let next = AtomicUsize::new(0);
@@ -175,9 +247,11 @@ fn sweep(a: &Packed, rows: usize, b: &Packed, columns: usize, keep: usize, both:
                 let block = (step + worker * blocks.len() / workers) % blocks.len();
                 let range = blocks[block]..(blocks[block] + TILE.1).min(columns);
                 let scanned = a.tile(band..last, b, range.clone()).and_then(|tile| {
-                    let mut theirs = lock(&by_column[block]);
+                    let mut column = theirs.map(|(pools, first)| (lock(&pools[block]), first));
+                    let first = column.as_ref().map_or(0, |(_, first)| *first);
                     let scales = (a.scales().get(band..last), b.scales().get(range.clone()));
-                    Pools::scan(&tile, scales, (&mut own, band), (both.then_some(&mut *theirs), range.start))
+                    let column = column.as_mut().map(|(pools, _)| &mut **pools);
+                    Pools::scan(&tile, scales, (&mut own, first + band), (column, range.start))
                 });
                 if let Err(error) = scanned {
                     lock(&failed).get_or_insert(error);
@@ -193,9 +267,7 @@ fn sweep(a: &Packed, rows: usize, b: &Packed, columns: usize, keep: usize, both:
     }
     let mut by_row: Vec<(usize, Pools)> = into_inner(by_row);
     by_row.sort_by_key(|(band, _)| *band);
-    let mut columns = Pools::joined(keep, by_column.into_iter().map(into_inner));
-    columns.prune_all();
-    Ok((Pools::joined(keep, by_row.into_iter().map(|(_, pools)| pools)), columns))
+    Ok(Pools::joined(keep, by_row.into_iter().map(|(_, pools)| pools)))
 }
 
 /// In what to search again where a form is too coarse; `None`: one by one.
@@ -244,7 +316,7 @@ fn settle(
     let mut again = Vectors::empty(queries.dim());
     unsure.iter().for_each(|query| again.push_unit(queries.row(*query)));
     let better = match finer {
-        Some(form) => search(&again, rows, k, false, form)?.0,
+        Some(form) => search(&again, rows, k, form)?,
         None => one_by_one(&again, rows, k),
     };
     for (query, list) in unsure.into_iter().zip(better) {
@@ -355,13 +427,27 @@ mod tests {
         let (left, right) = (points(700, 40, 1), points(2_300, 40, 2));
         let expected = (one_by_one(&left, &right, 6), one_by_one(&right, &left, 6));
         let forms = if multiplies_int8() { vec![Form::Int8, Form::F32] } else { vec![Form::F32] };
+        let right = Arc::new(right);
         for form in forms {
-            let found = search(&left, &right, 6, true, form).unwrap();
-            assert_eq!(found.0, expected.0, "{form:?}");
-            assert_eq!(found.1, expected.1, "{form:?}");
-            assert_eq!(search(&left, &right, 6, false, form).unwrap().0, expected.0, "{form:?}");
+            // In two parts, then whole.
+            for cut in [300, 700] {
+                let mut both = BothWays::in_form(Arc::clone(&right), 6, form).unwrap();
+                let part = |from: usize, to: usize| {
+                    let mut part = Vectors::empty(40);
+                    (from..to).for_each(|row| part.push_unit(left.row(row)));
+                    part
+                };
+                let mut found = both.forward(&part(0, cut)).unwrap();
+                if cut < 700 {
+                    found.extend(both.forward(&part(cut, 700)).unwrap());
+                }
+                assert_eq!(found, expected.0, "{form:?}");
+                assert_eq!(both.backward(&left).unwrap(), expected.1, "{form:?}");
+            }
+            assert_eq!(search(&left, &right, 6, form).unwrap(), expected.0, "{form:?}");
         }
-        let index = Exact::new(Arc::new(right));
+        assert!(BothWays::new(Arc::clone(&right), 6).unwrap().backward(&left).is_err());
+        let index = Exact::new(right);
         assert_eq!(
             (index.search(&left, 6).unwrap(), index.search(&left, 6).unwrap()),
             (expected.0.clone(), expected.0)

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::record::Vectors;
 
 pub use choice::Estimate;
-pub use exact::{Exact, both_ways};
+pub use exact::{BothWays, Exact, both_ways};
 pub use hnsw::{Hnsw, HnswParams};
 pub use sample::Sample;
 

@@ -5,6 +5,7 @@
 //! look-ups a document; texts' vectors are compared only for documents that nothing else has paired.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -205,8 +206,8 @@ fn weak_evidence(found: &mut Found, sources: &[DocumentClaims], targets: &[Docum
 /// Documents that are each other's nearest by a clear lead.
 fn vector_evidence(
     found: &mut Found,
-    sources: &(Vec<DocumentId>, Vectors),
-    targets: &(Vec<DocumentId>, Vectors),
+    sources: &(Vec<DocumentId>, Arc<Vectors>),
+    targets: &(Vec<DocumentId>, Arc<Vectors>),
     params: &Params,
 ) -> Result<()> {
     if sources.0.is_empty() || targets.0.is_empty() {
@@ -229,9 +230,9 @@ fn document_vectors(
     look: &Look<'_>,
     model: Option<&ModelId>,
     documents: Vec<DocumentId>,
-) -> Result<(Vec<DocumentId>, Vectors)> {
+) -> Result<(Vec<DocumentId>, Arc<Vectors>)> {
     let (mut ids, mut data, mut dim) = (Vec::new(), Vec::new(), 1);
-    let Some(model) = model else { return Ok((ids, Vectors::empty(1))) };
+    let Some(model) = model else { return Ok((ids, Arc::new(Vectors::empty(1)))) };
     let mut reader = look.store.vectors(&model.0);
     for document in documents {
         let texts: Vec<_> = look
@@ -253,7 +254,7 @@ fn document_vectors(
             data.extend(sum);
         }
     }
-    Ok((ids, Vectors::normalised(dim, data)?))
+    Ok((ids, Arc::new(Vectors::normalised(dim, data)?)))
 }
 
 /// One pair a document, the most evidence first.

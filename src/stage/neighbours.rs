@@ -8,8 +8,10 @@
 //!
 //! A graph is kept in a file of the workspace and grows from night to night.
 //!
-//! Memory: both pools' vectors, 4 bytes a number (5 with a graph, and 200 bytes a text), and the lists, 12 bytes a
-//! neighbour.
+//! A run from scratch searches both directions with one product; a run that is killed in it searches the second one anew.
+//!
+//! Memory: both pools' vectors, 5 bytes a number; the lists, 16 bytes a neighbour; and for each target text 12 bytes for
+//! each of k + 32 candidates in a run from scratch, or 200 bytes for each text in a graph.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, combined
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::both::{Kind, Search};
 use crate::index::hnsw::Grown;
-use crate::index::{Exact, Hnsw, HnswParams, Sample, VectorIndex as _};
+use crate::index::{BothWays, Exact, Hnsw, HnswParams, Neighbours, Sample, VectorIndex as _};
 use crate::model::ModelId;
 use crate::model::torch::compute::Device;
 use crate::record::{TextId, Vectors};
@@ -97,9 +99,16 @@ pub struct Pools {
 #[derive(Debug)]
 enum Found {
     Exact(Exact),
+    /// Forward, when no text has a list yet: one product for both directions.
+    Both(Box<BothWays>),
+    /// Backward, after that: all lists, waiting to be written batch by batch.
+    Ready(Neighbours),
     /// With what its recall is measured against.
     Graph(Box<Hnsw>, Exact),
 }
+
+/// Figures for the summary.
+type Figures = Vec<(&'static str, f64)>;
 
 /// Texts that search, texts that are found, and the vectors of both.
 type Side<'a> = (&'a [TextId], &'a [TextId], &'a Arc<Vectors>, &'a Arc<Vectors>);
@@ -271,34 +280,24 @@ fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, 
     let left = waiting.len();
     let mut counts = Vec::new();
     if !pools.indexes.contains_key(&direction) {
-        let rows = Arc::clone(pools.side(direction)?.3);
-        let file = graph_file(look.store, direction);
-        let of = &model.0;
-        let kept = Hnsw::kept(&file, of, params.hnsw);
-        let exact = params.search().is_exact(batch.len() + left, &rows, kept)?;
-        let all = Exact::on(Arc::clone(&rows), params.limits.device);
-        let index = if exact {
-            Found::Exact(all)
-        } else {
-            let (graph, grown) = graph(&file, of, pools.side(direction)?.1, &rows, params.hnsw)?;
-            counts.extend(grown);
-            Found::Graph(Box::new(graph), all)
-        };
+        let (index, grown) = index(look, params, model, pools, direction, batch.len() + left)?;
         pools.indexes.insert(direction, index);
+        counts.extend(grown);
     }
     let mut index = pools.indexes.remove(&direction).ok_or_else(|| Error::bug("the index was just made"))?;
     let (own, others, own_vectors, _) = pools.side(direction)?;
     let mut queries = Vectors::empty(own_vectors.dim());
-    for text in &batch {
-        let row = own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")))?;
-        queries.push_unit(own_vectors.row(row));
-    }
+    let row = |text: &TextId| own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")));
+    let batch_rows = batch.iter().map(row).collect::<Result<Vec<usize>>>()?;
+    batch_rows.iter().for_each(|row| queries.push_unit(own_vectors.row(*row)));
     counts.push(("searched", batch.len() as f64));
+    if !matches!(index, Found::Graph(..)) {
+        counts.push(("searched in a graph", 0.0));
+    }
     let found = match &mut index {
-        Found::Exact(exact) => {
-            counts.push(("searched in a graph", 0.0));
-            exact.search(&queries, params.k)?
-        }
+        Found::Exact(exact) => exact.search(&queries, params.k)?,
+        Found::Both(both) => both.forward(&queries)?,
+        Found::Ready(lists) => batch_rows.iter().map(|row| std::mem::take(&mut lists[*row])).collect(),
         Found::Graph(graph, exact) => {
             let sample = Sample::take(params.limits.recall_sample, &queries, exact, params.k)?;
             sample.widen(graph, params.min_recall)?;
@@ -321,19 +320,45 @@ fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, 
     Ok(Output { records, fingerprint: unit.input.clone(), counts })
 }
 
+/// What a direction searches in, when so many texts wait; and figures for the summary.
+fn index(
+    look: &Look<'_>,
+    params: &Params,
+    model: &ModelId,
+    pools: &mut Pools,
+    direction: Direction,
+    waiting: usize,
+) -> Result<(Found, Figures)> {
+    let forward = pools.indexes.remove(&Direction::Forward);
+    let (own, others, _, rows) = pools.side(direction)?;
+    if let Some(Found::Both(both)) = forward
+        && both.seen() == others.len()
+    {
+        return Ok((Found::Ready(both.backward(rows)?), Vec::new()));
+    }
+    let (search, file) = (params.search(), graph_file(look.store, direction));
+    let from_scratch = direction == Direction::Forward && waiting == own.len();
+    // One product for both directions: half of it is for this one.
+    let queries = if from_scratch { waiting / 2 } else { waiting };
+    if search.is_exact(queries, rows, Hnsw::kept(&file, &model.0, params.hnsw))? {
+        let index = if from_scratch && !search.is_on_gpu()? {
+            Found::Both(Box::new(BothWays::new(Arc::clone(rows), params.k)?))
+        } else {
+            Found::Exact(Exact::on(Arc::clone(rows), search.device))
+        };
+        return Ok((index, Vec::new()));
+    }
+    let (graph, grown) = graph(&file, &model.0, others, rows, params.hnsw)?;
+    Ok((Found::Graph(Box::new(graph), Exact::on(Arc::clone(rows), search.device)), grown))
+}
+
 /// Where the graph of the texts that a direction finds is kept from night to night. It is a cache: without it, it is built.
 fn graph_file(store: &Store, direction: Direction) -> PathBuf {
     store.graphs_folder().join(format!("{}.hnsw", direction.name()))
 }
 
 /// The graph of the night before with the new texts in it, or one from scratch; and what became of it, for the summary.
-fn graph(
-    file: &Path,
-    of: &str,
-    texts: &[TextId],
-    rows: &Arc<Vectors>,
-    params: HnswParams,
-) -> Result<(Hnsw, Vec<(&'static str, f64)>)> {
+fn graph(file: &Path, of: &str, texts: &[TextId], rows: &Arc<Vectors>, params: HnswParams) -> Result<(Hnsw, Figures)> {
     let keys: Vec<i64> = texts.iter().map(|text| text.0).collect();
     let (opened, damaged) = match Hnsw::open(file, of, &keys, rows, params) {
         Ok(opened) => (opened, 0.0),
@@ -360,7 +385,6 @@ fn graph(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::Neighbours;
 
     fn vectors(numbers: &[f32]) -> Vectors {
         // Shifted, so that no row is zero.
