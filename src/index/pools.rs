@@ -1,10 +1,14 @@
 //! Candidates of many rows at once: of each, the best products so far, and the threshold under which none counts.
 
+use std::ops::Range;
+
 use crate::error::Result;
 use crate::model::torch::products::{Sums, Tile};
 
 /// Sums that are looked at together.
-const LANES: usize = 16;
+const LANES: usize = 64;
+/// And when one of them counts.
+const FEW: usize = 8;
 
 /// For each of some rows, its best products with others. What is kept does not depend on the order in which they come.
 #[derive(Debug)]
@@ -147,45 +151,79 @@ fn find_ints(
     columns: Option<&[f32]>,
     hits: &mut Vec<(u32, f32)>,
 ) {
+    // Loops over arrays are the ones that a compiler unrolls.
+    let ((whole, rest), (scales, last)) = (sums.as_chunks::<LANES>(), column_scales.as_chunks::<LANES>());
     let mut products = [0.0_f32; LANES];
-    for start in (0..sums.len()).step_by(LANES) {
-        let end = (start + LANES).min(sums.len());
-        for ((product, sum), scale) in products.iter_mut().zip(&sums[start..end]).zip(&column_scales[start..end]) {
-            #[expect(clippy::cast_precision_loss, reason = "rounded far coarser already")]
-            let exact = *sum as f32;
-            *product = exact * (row_scale * scale);
+    #[expect(clippy::cast_precision_loss, reason = "rounded far coarser already")]
+    let product = |sum: i32, scale: f32| sum as f32 * (row_scale * scale);
+    match columns {
+        None => {
+            for (number, (sums, scales)) in whole.iter().zip(scales).enumerate() {
+                (0..LANES).for_each(|lane| products[lane] = product(sums[lane], scales[lane]));
+                collect(&products, number * LANES, threshold, None, hits);
+            }
         }
-        collect(&products[..end - start], start, threshold, columns, hits);
+        Some(columns) => {
+            let columns = columns.as_chunks::<LANES>().0;
+            for (number, ((sums, scales), columns)) in whole.iter().zip(scales).zip(columns).enumerate() {
+                (0..LANES).for_each(|lane| products[lane] = product(sums[lane], scales[lane]));
+                collect(&products, number * LANES, threshold, Some(columns), hits);
+            }
+        }
+    }
+    let start = whole.len() * LANES;
+    for (place, (sum, scale)) in (start..).zip(rest.iter().zip(last)) {
+        note(place, product(*sum, *scale), threshold, columns.map(|columns| columns[place]), hits);
     }
 }
 
 /// As [`find_ints`].
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn find_floats(sums: &[f32], threshold: f32, columns: Option<&[f32]>, hits: &mut Vec<(u32, f32)>) {
-    for (number, products) in sums.chunks(LANES).enumerate() {
+    let (whole, rest) = sums.as_chunks::<LANES>();
+    for (number, products) in whole.iter().enumerate() {
+        let columns = columns.and_then(|columns| columns[number * LANES..].first_chunk());
         collect(products, number * LANES, threshold, columns, hits);
+    }
+    for (place, product) in (whole.len() * LANES..).zip(rest) {
+        note(place, *product, threshold, columns.map(|columns| columns[place]), hits);
+    }
+}
+
+/// Most have none that reaches, and those that do have one: first it is asked of all, then of a few at a time.
+#[inline(always)]
+fn collect(
+    products: &[f32; LANES],
+    start: usize,
+    threshold: f32,
+    columns: Option<&[f32; LANES]>,
+    hits: &mut Vec<(u32, f32)>,
+) {
+    let reaches = |lanes: Range<usize>| {
+        let mut any = 0_u32;
+        match columns {
+            None => lanes.for_each(|lane| any |= u32::from(products[lane] >= threshold)),
+            Some(columns) => lanes.for_each(|lane| {
+                any |= u32::from(products[lane] >= threshold) | u32::from(products[lane] >= columns[lane]);
+            }),
+        }
+        any != 0
+    };
+    if !reaches(0..LANES) {
+        return;
+    }
+    for few in (0..LANES).step_by(FEW) {
+        if reaches(few..few + FEW) {
+            for lane in few..few + FEW {
+                note(start + lane, products[lane], threshold, columns.map(|columns| columns[lane]), hits);
+            }
+        }
     }
 }
 
 #[inline(always)]
-fn collect(products: &[f32], start: usize, threshold: f32, columns: Option<&[f32]>, hits: &mut Vec<(u32, f32)>) {
-    let mut any = false;
-    match columns {
-        None => products.iter().for_each(|product| any |= *product >= threshold),
-        Some(columns) => {
-            let columns = &columns[start..start + products.len()];
-            products
-                .iter()
-                .zip(columns)
-                .for_each(|(product, column)| any |= *product >= threshold || product >= column);
-        }
-    }
-    if any {
-        // Nearly always one of them; who it is for is asked again by its pool.
-        for (lane, product) in products.iter().enumerate() {
-            if *product >= threshold || columns.is_some_and(|columns| *product >= columns[start + lane]) {
-                hits.push((u32::try_from(start + lane).unwrap_or(u32::MAX), *product));
-            }
-        }
+fn note(place: usize, product: f32, threshold: f32, column: Option<f32>, hits: &mut Vec<(u32, f32)>) {
+    if product >= threshold || column.is_some_and(|column| product >= column) {
+        hits.push((u32::try_from(place).unwrap_or(u32::MAX), product));
     }
 }
