@@ -5,11 +5,12 @@
 //! alone (1:0, 0:1), as in Gale & Church 1993; all shapes up to 5:5 may compete. A bead's weight is a log-likelihood
 //! ratio "translations" against "any two runs": from the similarity of the runs' vectors, measured in standard
 //! deviations above what runs of these lengths have with the rest of the other document (so that it needs no threshold
-//! per encoder, and longer runs have no advantage), less what they have in common with the lines just around the bead;
-//! from their lengths; from the numbers they name; from where blocks begin and what kind they are. On that scale to
-//! leave a sentence alone has one price for every encoder. The best path is Viterbi's; the posterior of a bead is the
-//! share of all paths' weight that runs through it (forward–backward), so it knows what the neighbours say: a sentence
-//! without a single common word is still sure between two sure ones.
+//! per encoder, and longer runs have no advantage), less what they have in common with the lines just around the bead,
+//! and weighed by how far translations stand out in this pair of documents; from their lengths; from the numbers they
+//! name; from where blocks begin and what kind they are. On that scale to leave a sentence alone has one price for every
+//! encoder. The best path is Viterbi's; the posterior of a bead is the share of all paths' weight that runs through it
+//! (forward–backward), so it knows what the neighbours say: a sentence without a single common word is still sure
+//! between two sure ones.
 //!
 //! Time and memory: `O(cells · shapes)` and 70 bytes a cell (with vectors of runs: 4 more a shape), where cells =
 //! `(n + 1)(m + 1)` up to a limit. Beyond it `coarse` finds a band of about 60 cells a line, in time and memory linear
@@ -84,9 +85,11 @@ pub struct Params {
     pub merge: f64,
     /// Weight of holding several sentences on both sides, beside what they weigh as merged.
     pub many_to_many: f64,
-    /// Weight of one standard deviation of similarity above the background.
+    /// Weight of one standard deviation of similarity above the background, for vectors whose translations stand out by
+    /// up to twice `neutral`; it grows where they stand out further.
     pub similarity: f64,
-    /// Standard deviations of similarity that speak neither for nor against.
+    /// Standard deviations of similarity that speak neither for nor against; of sharper vectors, half of what their
+    /// translations stand out by.
     pub neutral: f64,
     /// How much of what a bead's runs have in common with the lines around the bead counts against it: those lines may
     /// belong to it.
@@ -289,6 +292,18 @@ mod tests {
             1 << 20,
         );
         assert!(beads.iter().all(|bead| bead.source.len() < 2 && bead.target.len() < 2), "{beads:?}");
+    }
+
+    #[test]
+    fn lengths_are_outvoted_where_translations_stand_far_out() {
+        let axes: Vec<usize> = (0..14).collect();
+        let (mut short, mut long) = ([50; 14], [50; 14]);
+        (short[6], long[6]) = (10, 90);
+        assert_eq!(shapes(&run(&axes, &axes, (&short, &long), 1 << 20)), [(1, 1); 14]);
+        // Where half of the lines have nothing in common with any other, an agreement may be chance.
+        let half: Vec<usize> = axes.iter().map(|axis| if axis % 2 == 0 { *axis } else { 15 }).collect();
+        let beads = run(&axes, &half, (&short, &long), 1 << 20);
+        assert!(!shapes(&beads)[6..8].starts_with(&[(1, 1)]), "{beads:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::text::labels::{self, Numbered};
 use crate::text::numbers;
 
 /// Raised when the same sentences give other pairs.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What changes aligned pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

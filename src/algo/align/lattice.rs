@@ -6,7 +6,13 @@ use super::similarities::Similarities;
 use super::{Bead, Params, Side};
 
 /// Similarity alone never says more than this, for or against: other evidence must be able to outvote an accident.
+/// With sharp vectors accidents are as much rarer as their weight is higher.
 const SIMILARITY_CAP: f64 = 6.0;
+
+/// The weight of similarity grows by this power of how far translations stand out of chance. 1 is the log-likelihood
+/// ratio of two normal distributions of one spread; where they stand further out, translations vary less beside it.
+/// 1.25 to 2 were about equal.
+const SHARPNESS: f64 = 1.5;
 
 pub(super) struct Lattice<'a> {
     source: Features<'a>,
@@ -15,6 +21,7 @@ pub(super) struct Lattice<'a> {
     band: Band,
     similarities: Similarities,
     longest: usize,
+    cap: f64,
     /// How much the similarity of a bead of so many lines on both sides together weighs.
     growth: Vec<f64>,
 }
@@ -26,7 +33,12 @@ impl<'a> Lattice<'a> {
         let ratio = evidence::mean_length(target.lines) / evidence::mean_length(source.lines);
         let (source, target) = (Features::new(source.lines, longest, ratio), Features::new(target.lines, longest, 1.0));
         let growth = (0..=2 * longest).map(|lines| (lines as f64 / 2.0).powf(params.growth)).collect();
-        Self { source, target, params: *params, band, similarities, longest, growth }
+        // The weights are those of vectors whose translations stand out by twice what is neutral, or by less. Of sharper
+        // ones a standard deviation says more, and neutral is still half way.
+        let sharpness = (similarities.standing() / (2.0 * params.neutral).max(1.0)).max(1.0);
+        let weight = sharpness.powf(SHARPNESS);
+        let params = Params { similarity: params.similarity * weight, neutral: params.neutral * sharpness, ..*params };
+        Self { source, target, params, band, similarities, longest, cap: SIMILARITY_CAP * weight, growth }
     }
 
     /// Calls `each` with the node where it begins and the weight of every bead that ends in the node (i, j).
@@ -56,7 +68,7 @@ impl<'a> Lattice<'a> {
         let similarity = params.similarity * (deviations - context - params.neutral);
         let size = self.growth[p + q];
         let several = if p > 1 && q > 1 { params.many_to_many } else { 0.0 };
-        similarity.clamp(-SIMILARITY_CAP, SIMILARITY_CAP) * size
+        similarity.clamp(-self.cap, self.cap) * size
             + (p + q - 2) as f64 * params.merge
             + several
             + evidence::weight((&self.source, &self.target), from, (p, q))
