@@ -1,7 +1,7 @@
 //! Building and searching indexes, on vectors that `benches/index.py` makes and gives to other libraries too.
 //!
-//! `cargo bench --bench index -- ROWS.f32 QUERIES.f32 DIM K [exact|both|hnsw EF…|hnsw_rs EF…]`: raw little-endian f32,
-//! unit rows. `hnsw_rs` is that crate's graph on the same f32.
+//! `cargo bench --bench index -- ROWS.f32 QUERIES.f32 DIM K [exact|both|hnsw EF…|hnsw_rs EF…|mine INDEX]`: raw
+//! little-endian f32, unit rows. `hnsw_rs` is that crate's graph on the same f32.
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
 #[path = "memory.rs"]
@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hnsw_rs::anndists::dist::distances::Distance;
+use kopri::algo::assign::one_to_one;
+use kopri::algo::margin::{Margin, Retrieval, candidates};
 use kopri::error::{Error, Result};
+use kopri::index::both::{Kind, Search};
 use kopri::index::{Exact, Hnsw, HnswParams, Neighbours, VectorIndex as _, both_ways, cosine, recall};
-use kopri::model::torch::compute::rate;
+use kopri::model::torch::compute::{Device, rate};
 use kopri::model::torch::products::Form;
 use kopri::record::Vectors;
 use memory::peak_mib;
@@ -21,13 +24,16 @@ use memory::peak_mib;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [rows, queries, dim, k, which @ ..] = arguments.as_slice() else {
-        println!("index: give ROWS.f32 QUERIES.f32 DIM K [exact|both|hnsw EF…|hnsw_rs EF…]");
+        println!("index: give ROWS.f32 QUERIES.f32 DIM K [exact|both|hnsw EF…|hnsw_rs EF…|mine INDEX]");
         return Ok(());
     };
     let number = |text: &String| text.parse::<usize>().map_err(|_| Error::config(format!("{text:?} is no number")));
     let (dim, k) = (number(dim)?, number(k)?);
     let (rows, queries) = (Arc::new(read(rows, dim)?), read(queries, dim)?);
     println!("{} rows, {} queries, {dim} dimensions, k = {k}; start {} MiB", rows.rows(), queries.rows(), peak_mib());
+    if which.first().is_some_and(|which| which == "mine") {
+        return mine(&Arc::new(queries), &rows, k, which.get(1).map_or("auto", String::as_str));
+    }
     let began = Instant::now();
     let exact = Exact::new(Arc::clone(&rows)).search(&queries, k)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -78,6 +84,28 @@ fn main() -> Result<()> {
             report("hnsw_rs", ef, began, &lists.collect());
         }
     }
+    Ok(())
+}
+
+/// Neighbours both ways, margins, and each sentence in one pair at most.
+fn mine(left: &Arc<Vectors>, right: &Arc<Vectors>, k: usize, index: &str) -> Result<()> {
+    let kind = match index {
+        "exact" => Kind::Exact,
+        "hnsw" => Kind::Hnsw,
+        _ => Kind::Auto,
+    };
+    let search = Search { kind, graph: HnswParams::default(), min_recall: 0.995, device: Device::Cpu };
+    let began = Instant::now();
+    let found = search.mutual(left, right, k)?;
+    let searched = began.elapsed().as_secs_f64();
+    let how = found.recall.map_or("exact".to_owned(), |recall| format!("graph, recall {recall:.4}"));
+    let pairs = one_to_one(candidates(&found.forward, &found.backward, Margin::Ratio, Retrieval::Max));
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "kopri mine {index}: {} pairs in {seconds:.1} s, neighbours in {searched:.1} s ({how}), peak {} MiB",
+        pairs.len(),
+        peak_mib()
+    );
     Ok(())
 }
 

@@ -60,7 +60,7 @@ impl Search {
             Kind::Exact => Ok(true),
             Kind::Hnsw => Ok(false),
             Kind::Auto if self.is_on_gpu()? => Ok(true),
-            Kind::Auto => Ok(Estimate::of(queries, rows, self.graph, kept)?.prefers_exact()),
+            Kind::Auto => Ok(Estimate::of(queries, rows, self.graph, self.min_recall, kept)?.prefers_exact()),
         }
     }
 
@@ -92,11 +92,24 @@ impl Search {
             let mut graph = Hnsw::build(Arc::clone(rows), self.graph);
             let exact = Exact::on(Arc::clone(rows), self.device);
             let sample = Sample::take(SAMPLE, queries, &exact, k)?;
-            let recall = sample.widen(&mut graph, self.min_recall)?;
-            Ok((graph.search(queries, k)?, recall))
+            match self.widened(&mut graph, &sample)? {
+                Some(recall) => Ok((graph.search(queries, k)?, recall)),
+                None => Ok((exact.search(queries, k)?, 1.0)),
+            }
         };
         let (forward, there) = one_way(left, right)?;
         let (backward, back) = one_way(right, left)?;
         Ok(Mutual { forward, backward, recall: Some(there.min(back)) })
+    }
+
+    /// Makes a graph search widely enough; answers the share that it finds. `None` when it turns out slower than exact
+    /// search and the choice is ours: vectors of few large numbers are hard to find in a graph.
+    ///
+    /// # Errors
+    /// Kind `Bug` when the dimensions differ.
+    pub fn widened(&self, graph: &mut Hnsw, sample: &Sample) -> Result<Option<f64>> {
+        let most = if self.kind == Kind::Auto { sample.seconds } else { f64::INFINITY };
+        let widened = sample.widen(graph, self.min_recall, most)?;
+        Ok((widened.seconds <= most).then_some(widened.recall))
     }
 }

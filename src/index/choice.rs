@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Hnsw, HnswParams, VectorIndex as _};
+use super::{Exact, Hnsw, HnswParams, Sample};
 use crate::error::Result;
 use crate::model::torch::compute::rate;
 use crate::model::torch::products::Form;
@@ -13,6 +13,9 @@ use crate::record::Vectors;
 const SHORT: f64 = 20.0;
 /// Rows of the graph that is built to be timed.
 const SAMPLE: usize = 4_000;
+/// Queries that are timed in it, and the neighbours of each.
+const QUERIES: usize = 1_000;
+const K: usize = 8;
 
 /// What each way would take, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,13 +28,14 @@ pub struct Estimate {
 
 impl Estimate {
     /// Estimates the search of `queries` queries among these rows. Exact search is a count of multiply-adds at the measured
-    /// rate of products; a graph over a sample of the rows is built and searched, and a row or query of the whole graph
+    /// rate of products; a graph over a sample of the rows is built and searched, as widely as it takes to find `floor` of the
+    /// true neighbours, and a row or query of the whole graph
     /// takes longer by the ratio of the logarithms of their sizes (Malkov & Yashunin 2018, section 4.2). `kept` rows are in
     /// a graph already and only read, which is next to nothing.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn of(queries: usize, rows: &Vectors, params: HnswParams, kept: usize) -> Result<Self> {
+    pub fn of(queries: usize, rows: &Vectors, params: HnswParams, floor: f64, kept: usize) -> Result<Self> {
         let products = 2.0 * queries as f64 * rows.rows() as f64 * rows.dim() as f64;
         // No product is as fast as its largest: a fifth is lost at the edges of tiles and in looking through them.
         let exact = products / (0.8 * rate(Form::fastest().multiply())?);
@@ -42,11 +46,10 @@ impl Estimate {
         (0..SAMPLE).for_each(|row| sample.push_unit(rows.row(row * (rows.rows() / SAMPLE))));
         let sample = Arc::new(sample);
         let began = Instant::now();
-        let graph = Hnsw::build(Arc::clone(&sample), params);
+        let mut graph = Hnsw::build(Arc::clone(&sample), params);
         let build = began.elapsed().as_secs_f64() / SAMPLE as f64;
-        let began = Instant::now();
-        graph.search(&sample, 1)?;
-        let search = began.elapsed().as_secs_f64() / SAMPLE as f64;
+        let some = Sample::take(QUERIES, &sample, &Exact::new(Arc::clone(&sample)), K)?;
+        let search = some.widen(&mut graph, floor, f64::INFINITY)?.seconds / some.rows.len() as f64;
         let new = rows.rows().saturating_sub(kept);
         let deeper = (rows.rows() as f64).ln() / (SAMPLE as f64).ln();
         Ok(Self { exact, graph: Some(deeper * (new as f64 * build + queries as f64 * search)) })
@@ -65,7 +68,7 @@ mod tests {
     #[test]
     fn a_short_search_is_exact_and_the_faster_way_is_taken() {
         let rows = Vectors::normalised(4, (0..400).map(|n| (n % 7) as f32 + 1.0).collect()).unwrap();
-        let estimate = Estimate::of(100, &rows, HnswParams::default(), 0).unwrap();
+        let estimate = Estimate::of(100, &rows, HnswParams::default(), 0.995, 0).unwrap();
         assert!(estimate.exact < 1.0 && estimate.graph.is_none() && estimate.prefers_exact());
         assert!(Estimate { exact: 50.0, graph: Some(60.0) }.prefers_exact());
         assert!(!Estimate { exact: 70.0, graph: Some(60.0) }.prefers_exact());

@@ -8,14 +8,15 @@
 //!
 //! A product in 8-bit integers only finds candidates; the cosines answered are computed anew, in one fixed order of
 //! additions. Whatever was not a candidate has a product under the last candidate's, and so a cosine under that plus the
-//! error of a product. A query whose k-th cosine is not above this is searched again in f32, and at last one by one: so
-//! the answer is the exact one (with integers, but for one cosine in 10⁹).
+//! error of a product. A query whose k-th cosine is not above this is searched again, with more candidates, then in f32,
+//! at last one by one: so the answer is the exact one (with integers, but for one cosine in 10⁹).
 //!
 //! On a GPU the candidates are found there ([`crate::model::torch::nearest`]); the rest is the same.
 //!
 //! Cost: `queries × rows × dim` multiply-adds. Memory: 1 byte a number of both sides beside the vectors themselves, and
 //! some `12 · (k + 32)` bytes for each row when both ways are searched.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -33,6 +34,10 @@ use crate::record::Vectors;
 const TILE: (usize, usize) = (256, 2_048);
 /// Candidates beyond the k that are asked for.
 const SLACK: usize = 32;
+/// And for queries that have more rows than these near their k-th: texts from one template, vectors of few large numbers.
+const WIDE_SLACK: usize = 512;
+/// Queries that are searched with so many at once, for their memory.
+const WIDE: usize = 4_096;
 /// Multiply-adds under which nothing is gained by products.
 const SMALL: usize = 1 << 24;
 
@@ -58,6 +63,14 @@ impl Exact {
     /// answers is the same.
     pub fn on(rows: Arc<Vectors>, device: Device) -> Self {
         Self { rows, device, packed: OnceLock::new(), nearest: Mutex::new(None) }
+    }
+
+    /// Makes ready what searches need, so that the first one takes no longer than the others.
+    ///
+    /// # Errors
+    /// Kind `Model`, when libtorch fails.
+    pub fn pack(&self) -> Result<()> {
+        self.packed().map(|_| ())
     }
 
     /// Candidates from a GPU with the error of their products; `None` when the processor is to find them.
@@ -93,12 +106,14 @@ impl VectorIndex for Exact {
             return Ok(one_by_one(queries, &self.rows, k));
         }
         if let Some((found, error)) = self.elsewhere(queries, k + SLACK)? {
-            return settle(queries, &self.rows, &found, k, error, Some(Form::F32));
+            return settle(queries, &self.rows, &found, k, error, |unsure| in_f32(unsure, &self.rows, k));
         }
         let (form, rows) = (Form::fastest(), self.packed()?);
         let packed = Packed::new(queries.data(), queries.dim(), form)?;
         let found = sweep((&packed, queries.rows()), (rows, self.rows.rows()), k + SLACK, None)?;
-        settle(queries, &self.rows, &found, k, packed.error(rows), finer(form))
+        settle(queries, &self.rows, &found, k, packed.error(rows), |unsure| {
+            again(unsure, &self.rows, Some(rows), k, form)
+        })
     }
 }
 
@@ -166,7 +181,8 @@ impl BothWays {
         let found = sweep(sides.0, sides.1, self.k + SLACK, Some(theirs))?;
         let error = packed.error(&self.packed);
         (self.seen, self.error) = (self.seen + next.rows(), self.error.max(error));
-        settle(next, &self.right, &found, self.k, error, finer(self.form))
+        let wider = |unsure: &Vectors| again(unsure, &self.right, Some(&self.packed), self.k, self.form);
+        settle(next, &self.right, &found, self.k, error, wider)
     }
 
     /// The neighbours of the right side, once all of the left has come; `left` is all of it.
@@ -179,7 +195,7 @@ impl BothWays {
         }
         let mut columns = Pools::joined(self.k + SLACK, self.by_column.into_iter().map(into_inner));
         columns.prune_all();
-        settle(&self.right, left, &columns, self.k, self.error, finer(self.form))
+        settle(&self.right, left, &columns, self.k, self.error, |unsure| again(unsure, left, None, self.k, self.form))
     }
 }
 
@@ -205,14 +221,36 @@ pub fn one_by_one(queries: &Vectors, rows: &Vectors, k: usize) -> Neighbours {
     found.into_iter().flatten().collect()
 }
 
-fn search(queries: &Vectors, rows: &Vectors, k: usize, form: Form) -> Result<Neighbours> {
-    same_dimensions(queries, rows)?;
-    if is_small(queries, rows) || k == 0 {
+/// Searches once more for queries whose answer was not sure: among more candidates, then in f32, at last one by one.
+fn again(queries: &Vectors, rows: &Vectors, packed: Option<&Packed>, k: usize, form: Form) -> Result<Neighbours> {
+    if form == Form::F32 {
         return Ok(one_by_one(queries, rows, k));
     }
-    let (a, b) = (Packed::new(queries.data(), queries.dim(), form)?, Packed::new(rows.data(), rows.dim(), form)?);
-    let found = sweep((&a, queries.rows()), (&b, rows.rows()), k + SLACK, None)?;
-    settle(queries, rows, &found, k, a.error(&b), finer(form))
+    let packed = match packed {
+        Some(packed) => packed,
+        None => &Packed::new(rows.data(), rows.dim(), form)?,
+    };
+    let mut found = Vec::with_capacity(queries.rows());
+    for first in (0..queries.rows()).step_by(WIDE) {
+        let some = part(queries, first..(first + WIDE).min(queries.rows()));
+        let own = Packed::new(some.data(), some.dim(), form)?;
+        let candidates = sweep((&own, some.rows()), (packed, rows.rows()), k + WIDE_SLACK, None)?;
+        found.extend(settle(&some, rows, &candidates, k, own.error(packed), |unsure| in_f32(unsure, rows, k))?);
+    }
+    Ok(found)
+}
+
+fn in_f32(queries: &Vectors, rows: &Vectors, k: usize) -> Result<Neighbours> {
+    let pack = |vectors: &Vectors| Packed::new(vectors.data(), vectors.dim(), Form::F32);
+    let (a, b) = (pack(queries)?, pack(rows)?);
+    let candidates = sweep((&a, queries.rows()), (&b, rows.rows()), k + SLACK, None)?;
+    settle(queries, rows, &candidates, k, a.error(&b), |unsure| Ok(one_by_one(unsure, rows, k)))
+}
+
+fn part(vectors: &Vectors, rows: Range<usize>) -> Vectors {
+    let mut part = Vectors::empty(vectors.dim());
+    rows.for_each(|row| part.push_unit(vectors.row(row)));
+    part
 }
 
 /// Pools of columns, a block each: anyone's, one at a time.
@@ -270,22 +308,15 @@ fn sweep(
     Ok(Pools::joined(keep, by_row.into_iter().map(|(_, pools)| pools)))
 }
 
-/// In what to search again where a form is too coarse; `None`: one by one.
-fn finer(form: Form) -> Option<Form> {
-    match form {
-        Form::Int8 => Some(Form::F32),
-        Form::F32 => None,
-    }
-}
-
-/// From candidates to neighbours: cosines, the best k, and another search where that is not sure to be right.
+/// From candidates to neighbours: cosines, the best k, and another search for queries where these are not sure to be the
+/// right ones.
 fn settle(
     queries: &Vectors,
     rows: &Vectors,
     candidates: &Pools,
     k: usize,
     error: f32,
-    finer: Option<Form>,
+    again: impl FnOnce(&Vectors) -> Result<Neighbours>,
 ) -> Result<Neighbours> {
     let (mut found, sure): (Neighbours, Vec<bool>) = (0..queries.rows())
         .into_par_iter()
@@ -313,13 +344,9 @@ fn settle(
     if unsure.is_empty() {
         return Ok(found);
     }
-    let mut again = Vectors::empty(queries.dim());
-    unsure.iter().for_each(|query| again.push_unit(queries.row(*query)));
-    let better = match finer {
-        Some(form) => search(&again, rows, k, form)?,
-        None => one_by_one(&again, rows, k),
-    };
-    for (query, list) in unsure.into_iter().zip(better) {
+    let mut left = Vectors::empty(queries.dim());
+    unsure.iter().for_each(|query| left.push_unit(queries.row(*query)));
+    for (query, list) in unsure.into_iter().zip(again(&left)?) {
         found[query] = list;
     }
     Ok(found)
@@ -417,7 +444,8 @@ mod tests {
         let nearest = Nearest::new(rows.data(), 40, f16).unwrap();
         let best = nearest.find(queries.data(), 6 + SLACK).unwrap();
         let candidates = Pools::found(&best.products, &best.rows, best.each);
-        let found = settle(&queries, &rows, &candidates, 6, nearest.error(), Some(Form::F32)).unwrap();
+        let found =
+            settle(&queries, &rows, &candidates, 6, nearest.error(), |unsure| in_f32(unsure, &rows, 6)).unwrap();
         assert_eq!(found, one_by_one(&queries, &rows, 6));
     }
 
@@ -432,20 +460,16 @@ mod tests {
             // In two parts, then whole.
             for cut in [300, 700] {
                 let mut both = BothWays::in_form(Arc::clone(&right), 6, form).unwrap();
-                let part = |from: usize, to: usize| {
-                    let mut part = Vectors::empty(40);
-                    (from..to).for_each(|row| part.push_unit(left.row(row)));
-                    part
-                };
-                let mut found = both.forward(&part(0, cut)).unwrap();
+                let mut found = both.forward(&part(&left, 0..cut)).unwrap();
                 if cut < 700 {
-                    found.extend(both.forward(&part(cut, 700)).unwrap());
+                    found.extend(both.forward(&part(&left, cut..700)).unwrap());
                 }
                 assert_eq!(found, expected.0, "{form:?}");
                 assert_eq!(both.backward(&left).unwrap(), expected.1, "{form:?}");
             }
-            assert_eq!(search(&left, &right, 6, form).unwrap(), expected.0, "{form:?}");
+            assert_eq!(again(&left, &right, None, 6, form).unwrap(), expected.0, "{form:?}");
         }
+        assert_eq!(in_f32(&left, &right, 6).unwrap(), expected.0);
         assert!(BothWays::new(Arc::clone(&right), 6).unwrap().backward(&left).is_err());
         let index = Exact::new(right);
         assert_eq!(

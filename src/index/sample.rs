@@ -1,5 +1,7 @@
 //! What a graph misses, measured on some queries.
 
+use std::time::Instant;
+
 use super::{Exact, Hnsw, Neighbours, VectorIndex as _, recall};
 use crate::error::Result;
 use crate::record::Vectors;
@@ -15,6 +17,17 @@ pub struct Sample {
     queries: Vectors,
     exact: Neighbours,
     k: usize,
+    /// What the exact search took, in seconds.
+    pub seconds: f64,
+}
+
+/// A graph that holds enough candidates, or as many as it may.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Widened {
+    /// Share of the sample's exact neighbours that it finds, 0 to 1.
+    pub recall: f64,
+    /// What it takes to search for the sample, in seconds.
+    pub seconds: f64,
 }
 
 impl Sample {
@@ -27,19 +40,25 @@ impl Sample {
         let picked: Vec<usize> = (0..count).map(|i| i * queries.rows() / count).collect();
         let mut some = Vectors::empty(queries.dim());
         picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
+        exact.pack()?;
+        let began = Instant::now();
         let exact = exact.search(&some, k)?;
-        Ok(Self { rows: picked, queries: some, exact, k })
+        Ok(Self { rows: picked, queries: some, exact, k, seconds: began.elapsed().as_secs_f64() })
     }
 
-    /// Makes a graph hold more candidates until it finds this share of the exact neighbours, 0 to 1; answers the share.
+    /// Makes a graph hold more candidates until it finds this share of the exact neighbours, 0 to 1, or takes longer than
+    /// `most` seconds for the sample.
     ///
     /// # Errors
     /// Kind `Bug`, when the dimensions differ.
-    pub fn widen(&self, graph: &mut Hnsw, floor: f64) -> Result<f64> {
+    pub fn widen(&self, graph: &mut Hnsw, floor: f64, most: f64) -> Result<Widened> {
         loop {
-            let found = recall(&graph.search(&self.queries, self.k)?, &self.exact).unwrap_or(1.0);
-            if found >= floor || graph.ef_search() >= WIDEST {
-                return Ok(found);
+            let began = Instant::now();
+            let found = graph.search(&self.queries, self.k)?;
+            let seconds = began.elapsed().as_secs_f64();
+            let recall = recall(&found, &self.exact).unwrap_or(1.0);
+            if recall >= floor || graph.ef_search() >= WIDEST || seconds > most {
+                return Ok(Widened { recall, seconds });
             }
             graph.set_ef_search(graph.ef_search() * 2);
         }
@@ -70,10 +89,14 @@ mod tests {
         let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4 };
         let mut graph = Hnsw::build(Arc::clone(&rows), params);
         let sample = Sample::take(100, &rows, &Exact::new(Arc::clone(&rows)), 5).unwrap();
-        let narrow = sample.widen(&mut graph, 0.0).unwrap();
+        let narrow = sample.widen(&mut graph, 0.0, f64::INFINITY).unwrap().recall;
         assert!(narrow < 0.95 && graph.ef_search() == 4, "{narrow}");
-        let wide = sample.widen(&mut graph, 0.98).unwrap();
+        let wide = sample.widen(&mut graph, 0.98, f64::INFINITY).unwrap().recall;
         assert!(wide >= 0.98 && graph.ef_search() > 4, "{wide}");
         assert_eq!(sample.recall(&graph.search(&rows, 5).unwrap()), wide);
+        // With no time for it, it stays as narrow as it is.
+        graph.set_ef_search(4);
+        let hurried = sample.widen(&mut graph, 0.98, 0.0).unwrap();
+        assert!(hurried.recall == narrow && hurried.seconds > 0.0 && graph.ef_search() == 4);
     }
 }

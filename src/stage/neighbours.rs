@@ -300,14 +300,17 @@ fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, 
         Found::Ready(lists) => batch_rows.iter().map(|row| std::mem::take(&mut lists[*row])).collect(),
         Found::Graph(graph, exact) => {
             let sample = Sample::take(params.limits.recall_sample, &queries, exact, params.k)?;
-            sample.widen(graph, params.min_recall)?;
-            let found = graph.search(&queries, params.k)?;
-            counts.push(("searched in a graph", batch.len() as f64));
-            counts.extend([
-                ("recall sample", sample.rows.len() as f64),
-                ("recall sum", sample.recall(&found) * sample.rows.len() as f64),
-            ]);
-            found
+            if params.search().widened(graph, &sample)?.is_some() {
+                let found = graph.search(&queries, params.k)?;
+                counts.extend([
+                    ("searched in a graph", batch.len() as f64),
+                    ("recall sample", sample.rows.len() as f64),
+                    ("recall sum", sample.recall(&found) * sample.rows.len() as f64),
+                ]);
+                found
+            } else {
+                exact.search(&queries, params.k)?
+            }
         }
     };
     let lists: Vec<NeighbourList> = batch
