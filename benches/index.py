@@ -129,4 +129,5 @@ def main():
                 subprocess.run([str(part) for part in call], cwd=ROOT, check=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -65,6 +65,27 @@ impl Exact {
         Self { rows, device, packed: OnceLock::new(), nearest: Mutex::new(None) }
     }
 
+    /// The `k` nearest rows of each query, when they are no farther than its floor: a cosine, −∞ for no floor, ∞ for a query
+    /// that nothing is looked for. Below the floor, rows may be missing. Far faster than a search when few reach it.
+    ///
+    /// # Errors
+    /// Kind `Bug` when the dimensions differ or there is not a floor for each query; kind `Model` when libtorch fails.
+    pub fn search_above(&self, queries: &Vectors, k: usize, floors: &[f32]) -> Result<Neighbours> {
+        if floors.len() != queries.rows() {
+            return Err(Error::bug(format!("{} floors for {} queries", floors.len(), queries.rows())));
+        }
+        same_dimensions(queries, &self.rows)?;
+        if is_small(queries, &self.rows) || k == 0 {
+            return Ok(one_by_one(queries, &self.rows, k));
+        }
+        let (form, rows) = (Form::fastest(), self.packed()?);
+        let packed = Packed::new(queries.data(), queries.dim(), form)?;
+        let error = packed.error(rows);
+        let floors: Vec<f32> = floors.iter().map(|floor| floor - error).collect();
+        let found = sweep((&packed, queries.rows()), (rows, self.rows.rows()), k + SLACK, Some(&floors), None)?;
+        settle(queries, &self.rows, &found, k, error, |unsure| again(unsure, &self.rows, Some(rows), k, form))
+    }
+
     /// Makes ready what searches need, so that the first one takes no longer than the others.
     ///
     /// # Errors
@@ -110,7 +131,7 @@ impl VectorIndex for Exact {
         }
         let (form, rows) = (Form::fastest(), self.packed()?);
         let packed = Packed::new(queries.data(), queries.dim(), form)?;
-        let found = sweep((&packed, queries.rows()), (rows, self.rows.rows()), k + SLACK, None)?;
+        let found = sweep((&packed, queries.rows()), (rows, self.rows.rows()), k + SLACK, None, None)?;
         settle(queries, &self.rows, &found, k, packed.error(rows), |unsure| {
             again(unsure, &self.rows, Some(rows), k, form)
         })
@@ -178,7 +199,7 @@ impl BothWays {
         let packed = Packed::new(next.data(), next.dim(), self.form)?;
         let (sides, theirs) =
             (((&packed, next.rows()), (&self.packed, self.right.rows())), (&self.by_column, self.seen));
-        let found = sweep(sides.0, sides.1, self.k + SLACK, Some(theirs))?;
+        let found = sweep(sides.0, sides.1, self.k + SLACK, None, Some(theirs))?;
         let error = packed.error(&self.packed);
         (self.seen, self.error) = (self.seen + next.rows(), self.error.max(error));
         let wider = |unsure: &Vectors| again(unsure, &self.right, Some(&self.packed), self.k, self.form);
@@ -234,7 +255,7 @@ fn again(queries: &Vectors, rows: &Vectors, packed: Option<&Packed>, k: usize, f
     for first in (0..queries.rows()).step_by(WIDE) {
         let some = part(queries, first..(first + WIDE).min(queries.rows()));
         let own = Packed::new(some.data(), some.dim(), form)?;
-        let candidates = sweep((&own, some.rows()), (packed, rows.rows()), k + WIDE_SLACK, None)?;
+        let candidates = sweep((&own, some.rows()), (packed, rows.rows()), k + WIDE_SLACK, None, None)?;
         found.extend(settle(&some, rows, &candidates, k, own.error(packed), |unsure| in_f32(unsure, rows, k))?);
     }
     Ok(found)
@@ -243,7 +264,7 @@ fn again(queries: &Vectors, rows: &Vectors, packed: Option<&Packed>, k: usize, f
 fn in_f32(queries: &Vectors, rows: &Vectors, k: usize) -> Result<Neighbours> {
     let pack = |vectors: &Vectors| Packed::new(vectors.data(), vectors.dim(), Form::F32);
     let (a, b) = (pack(queries)?, pack(rows)?);
-    let candidates = sweep((&a, queries.rows()), (&b, rows.rows()), k + SLACK, None)?;
+    let candidates = sweep((&a, queries.rows()), (&b, rows.rows()), k + SLACK, None, None)?;
     settle(queries, rows, &candidates, k, a.error(&b), |unsure| Ok(one_by_one(unsure, rows, k)))
 }
 
@@ -260,12 +281,13 @@ fn by_column(columns: usize, keep: usize) -> ByColumn {
     (0..columns).step_by(TILE.1).map(|block| Mutex::new(Pools::new(TILE.1.min(columns - block), keep))).collect()
 }
 
-/// The best `keep` products of each row of `a`; with `theirs`, which has pools of all rows of `b`, these are offered the
+/// The best `keep` products of each row of `a`, from its floor on; with `theirs`, which has pools of all rows of `b`, these are offered the
 /// rows of `a` under their numbers from `first` on.
 fn sweep(
     (a, rows): (&Packed, usize),
     (b, columns): (&Packed, usize),
     keep: usize,
+    floors: Option<&[f32]>,
     theirs: Option<(&ByColumn, usize)>,
 ) -> Result<Pools> {
     let bands: Vec<usize> = (0..rows).step_by(TILE.0).collect();
@@ -279,7 +301,9 @@ fn sweep(
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(&band) = bands.get(number) else { break };
             let last = (band + TILE.0).min(rows);
-            let mut own = Pools::new(last - band, keep);
+            let floors =
+                floors.map_or_else(|| vec![f32::NEG_INFINITY; last - band], |floors| floors[band..last].to_vec());
+            let mut own = Pools::above(floors, keep);
             // Workers begin at different blocks, so that they seldom want the same.
             for step in 0..blocks.len() {
                 let block = (step + worker * blocks.len() / workers) % blocks.len();
@@ -334,7 +358,8 @@ fn settle(
                 top.offer(row, cosine(queries.row(query), rows.row(row)));
             }
             // Nothing is left out, or nothing that is left out can reach the k-th.
-            let sure = candidates.is_whole(query, rows.rows())
+            let sure = candidates.has_room(query)
+                || candidates.is_whole(query, rows.rows())
                 || top.entries.len() == k
                     && top.entries.last().is_none_or(|(_, last)| *last > candidates.threshold(query) + error);
             (top.entries, sure)
@@ -391,90 +416,4 @@ fn better(a: (usize, f32), b: (usize, f32)) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::torch::compute::{Multiply, multiplies_int8};
-
-    proptest::proptest! {
-        #[test]
-        fn it_equals_a_naive_search(
-            numbers in proptest::collection::vec(-1.0_f32..1.0, 3 * 3..3 * 200),
-            k in 0_usize..6,
-        ) {
-            let whole = numbers.len() / 3 * 3;
-            let data: Vec<f32> = numbers[..whole].iter().map(|x| x + 2.0).collect();
-            let vectors = Arc::new(Vectors::normalised(3, data).unwrap());
-            let found = Exact::new(Arc::clone(&vectors)).search(&vectors, k).unwrap();
-            for (query, found) in found.iter().enumerate() {
-                let mut all: Vec<(usize, f32)> =
-                    (0..vectors.rows()).map(|row| (row, cosine(vectors.row(query), vectors.row(row)))).collect();
-                all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-                all.truncate(k);
-                proptest::prop_assert_eq!(found, &all);
-            }
-        }
-    }
-
-    #[test]
-    fn fewer_rows_than_asked_for_are_not_padded() {
-        let vectors = Arc::new(Vectors::normalised(2, vec![1.0, 0.0]).unwrap());
-        assert_eq!(Exact::new(Arc::clone(&vectors)).search(&vectors, 5).unwrap()[0].len(), 1);
-        assert_eq!(Exact::new(Arc::new(Vectors::empty(2))).search(&vectors, 5).unwrap(), vec![vec![]]);
-    }
-
-    /// Random rows, some of them again and again with hardly a difference, as texts from one template are.
-    fn points(count: usize, dim: usize, seed: u64) -> Vectors {
-        let mut state = seed;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-        };
-        let template: Vec<f32> = (0..dim).map(|_| random()).collect();
-        let data = (0..count).flat_map(|row| {
-            let alike = row % 5 == 0;
-            (0..dim).map(|i| if alike { template[i] + 0.001 * random() } else { random() }).collect::<Vec<_>>()
-        });
-        Vectors::normalised(dim, data.collect()).unwrap()
-    }
-
-    #[test]
-    fn candidates_from_a_device_in_f16_lead_to_the_same_neighbours() {
-        let (queries, rows) = (points(300, 40, 3), points(900, 40, 4));
-        let f16 = Compute { multiply: Multiply::F16, ..Compute::choose(Device::Cpu, Dtype::F32).unwrap()[0] };
-        let nearest = Nearest::new(rows.data(), 40, f16).unwrap();
-        let best = nearest.find(queries.data(), 6 + SLACK).unwrap();
-        let candidates = Pools::found(&best.products, &best.rows, best.each);
-        let found =
-            settle(&queries, &rows, &candidates, 6, nearest.error(), |unsure| in_f32(unsure, &rows, 6)).unwrap();
-        assert_eq!(found, one_by_one(&queries, &rows, 6));
-    }
-
-    #[test]
-    fn products_find_what_one_by_one_finds_both_ways_even_among_near_copies() {
-        // Ends of bands and blocks included; a fifth of the rows differ by less than integers can tell.
-        let (left, right) = (points(700, 40, 1), points(2_300, 40, 2));
-        let expected = (one_by_one(&left, &right, 6), one_by_one(&right, &left, 6));
-        let forms = if multiplies_int8() { vec![Form::Int8, Form::F32] } else { vec![Form::F32] };
-        let right = Arc::new(right);
-        for form in forms {
-            // In two parts, then whole.
-            for cut in [300, 700] {
-                let mut both = BothWays::in_form(Arc::clone(&right), 6, form).unwrap();
-                let mut found = both.forward(&part(&left, 0..cut)).unwrap();
-                if cut < 700 {
-                    found.extend(both.forward(&part(&left, cut..700)).unwrap());
-                }
-                assert_eq!(found, expected.0, "{form:?}");
-                assert_eq!(both.backward(&left).unwrap(), expected.1, "{form:?}");
-            }
-            assert_eq!(again(&left, &right, None, 6, form).unwrap(), expected.0, "{form:?}");
-        }
-        assert_eq!(in_f32(&left, &right, 6).unwrap(), expected.0);
-        assert!(BothWays::new(Arc::clone(&right), 6).unwrap().backward(&left).is_err());
-        let index = Exact::new(right);
-        assert_eq!(
-            (index.search(&left, 6).unwrap(), index.search(&left, 6).unwrap()),
-            (expected.0.clone(), expected.0)
-        );
-    }
-}
+mod tests;

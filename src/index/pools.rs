@@ -26,13 +26,13 @@ type Theirs<'a> = (Option<&'a mut Pools>, usize);
 
 impl Pools {
     pub(super) fn new(rows: usize, keep: usize) -> Self {
-        let capacity = Self::capacity(keep);
-        Self {
-            keep,
-            thresholds: vec![f32::NEG_INFINITY; rows],
-            lengths: vec![0; rows],
-            entries: vec![(0.0, 0); rows * capacity],
-        }
+        Self::above(vec![f32::NEG_INFINITY; rows], keep)
+    }
+
+    /// For rows of which only products from a floor on count.
+    pub(super) fn above(floors: Vec<f32>, keep: usize) -> Self {
+        let (lengths, entries) = (vec![0; floors.len()], vec![(0.0, 0); floors.len() * Self::capacity(keep)]);
+        Self { keep, thresholds: floors, lengths, entries }
     }
 
     /// Half as many more than are kept, so that what is out is thrown away now and then only.
@@ -133,6 +133,11 @@ impl Pools {
     /// No product that is not among the candidates is above it.
     pub(super) fn threshold(&self, row: usize) -> f32 {
         self.thresholds[row]
+    }
+
+    /// Whether there was room for more candidates than came: none was left out that counts.
+    pub(super) fn has_room(&self, row: usize) -> bool {
+        (self.lengths[row] as usize) < self.keep
     }
 
     /// Whether all of so many others are candidates.

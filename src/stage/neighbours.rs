@@ -254,12 +254,17 @@ fn offer(
 ) -> Result<Vec<NeighbourList>> {
     let mut new_vectors = Vectors::empty(other_vectors.dim());
     new.iter().for_each(|row| new_vectors.push_unit(other_vectors.row(*row)));
-    let mut queries = Vectors::empty(own_vectors.dim());
-    lists.iter().for_each(|(text, _)| queries.push_unit(own_vectors.row(own_rows[text])));
-    let found = Exact::on(Arc::new(new_vectors), params.limits.device).search(&queries, params.k)?;
+    // What cannot enter a list is not looked at, and what has no list looks for nothing.
+    let mut floors = vec![f32::INFINITY; own_vectors.rows()];
+    for (text, list) in lists {
+        let last = list.last().filter(|_| list.len() >= params.k);
+        floors[own_rows[text]] = last.map_or(f32::NEG_INFINITY, |(_, cosine)| *cosine);
+    }
+    let new_texts = Exact::on(Arc::new(new_vectors), params.limits.device);
+    let mut found = new_texts.search_above(own_vectors, params.k, &floors)?;
     Ok(lists
         .iter()
-        .zip(found)
+        .map(|list| (list, std::mem::take(&mut found[own_rows[&list.0]])))
         .filter_map(|((text, old), found)| {
             let mut list = old.clone();
             let added = found.into_iter().map(|(row, cosine)| (others[new[row]], cosine));
