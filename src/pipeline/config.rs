@@ -163,6 +163,15 @@ impl Pipeline {
         if !(0.0..=1.0).contains(&self.dedup.near) {
             return wrong(format!("dedup.near = {}: a share from 0 (off) to 1 is wanted", self.dedup.near));
         }
+        let neighbours = &self.neighbours;
+        if neighbours.k == 0 || !(2..=256).contains(&neighbours.hnsw.links) {
+            let (k, links) = (neighbours.k, neighbours.hnsw.links);
+            return wrong(format!("neighbours.k = {k}, hnsw.links = {links}: at least 1 and 2 to 256 are wanted"));
+        }
+        if !(0.0..=1.0).contains(&neighbours.min_recall) {
+            let floor = neighbours.min_recall;
+            return wrong(format!("neighbours.min-recall = {floor}: a share from 0 to 1 is wanted"));
+        }
         if self.segment.boilerplate_pages == 1 {
             return wrong(
                 "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
@@ -368,6 +377,21 @@ mod tests {
     fn a_block_on_one_page_is_no_boilerplate() {
         assert!(parse("[segment]\nboilerplate-pages = 1\n", &[]).unwrap_err().to_string().contains("0 turns it off"));
         assert_eq!(parse("[segment]\nboilerplate-pages = 0\n", &[]).unwrap().segment.boilerplate_pages, 0);
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_told_with_the_range() {
+        for (set, told) in [
+            ("neighbours.k=0", "neighbours.k = 0"),
+            ("neighbours.hnsw.links=1", "2 to 256"),
+            ("neighbours.hnsw.links=257", "2 to 256"),
+            ("neighbours.min-recall=1.5", "min-recall = 1.5"),
+            ("dedup.near=-0.1", "dedup.near = -0.1"),
+        ] {
+            let error = parse("", &[set]).unwrap_err().to_string();
+            assert!(error.contains(told), "{set}: {error}");
+        }
+        parse("", &["neighbours.k=1", "neighbours.hnsw.links=256", "neighbours.min-recall=1.0"]).unwrap();
     }
 
     #[test]
