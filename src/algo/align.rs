@@ -169,6 +169,7 @@ fn alone(n: usize, m: usize) -> Vec<Bead> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::vectors::random;
 
     fn lines(lengths: &[usize]) -> Vec<Line> {
         lengths.iter().map(|chars| Line { chars: *chars, ..Line::default() }).collect()
@@ -332,11 +333,7 @@ mod tests {
             book[at * 20].label = Some(Label { section: true, kind: 1, number: *part });
             for line in 0..20 {
                 // Lines of equal content have equal vectors, and no two others do.
-                let mut state = u64::from(part * 20 + line + 1);
-                data.extend((0..dim).map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-                }));
+                data.extend(std::iter::repeat_with(random(u64::from(part * 20 + line + 1))).take(dim));
             }
         }
         (book, Vectors::normalised(dim, data).unwrap())

@@ -29,9 +29,8 @@ pub struct Estimate {
 impl Estimate {
     /// Estimates the search of `queries` queries among these rows. Exact search is a count of multiply-adds at the measured
     /// rate of products; a graph over a sample of the rows is built and searched, as widely as it takes to find `floor` of the
-    /// true neighbours, and a row or query of the whole graph
-    /// takes longer by the ratio of the logarithms of their sizes (Malkov & Yashunin 2018, section 4.2). `kept` rows are in
-    /// a graph already and only read, which is next to nothing.
+    /// true neighbours, and a row or query of the whole graph takes longer by the ratio of the logarithms of their sizes
+    /// (Malkov & Yashunin 2018, section 4.2). `kept` rows are in a graph already and only read, which is next to nothing.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
@@ -42,9 +41,7 @@ impl Estimate {
         if exact < SHORT || rows.rows() <= SAMPLE {
             return Ok(Self { exact, graph: None });
         }
-        let mut sample = Vectors::empty(rows.dim());
-        (0..SAMPLE).for_each(|row| sample.push_unit(rows.row(row * (rows.rows() / SAMPLE))));
-        let sample = Arc::new(sample);
+        let sample = Arc::new(rows.picked((0..SAMPLE).map(|row| row * (rows.rows() / SAMPLE))));
         let began = Instant::now();
         let mut graph = Hnsw::build(Arc::clone(&sample), params);
         let build = began.elapsed().as_secs_f64() / SAMPLE as f64;

@@ -16,7 +16,6 @@
 //! Cost: `queries × rows × dim` multiply-adds. Memory: 1 byte a number of both sides beside the vectors themselves, and
 //! some `12 · (k + 32)` bytes for each row when both ways are searched.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -197,9 +196,8 @@ impl BothWays {
     pub fn forward(&mut self, next: &Vectors) -> Result<Neighbours> {
         same_dimensions(next, &self.right)?;
         let packed = Packed::new(next.data(), next.dim(), self.form)?;
-        let (sides, theirs) =
-            (((&packed, next.rows()), (&self.packed, self.right.rows())), (&self.by_column, self.seen));
-        let found = sweep(sides.0, sides.1, self.k + SLACK, None, Some(theirs))?;
+        let (own, right) = ((&packed, next.rows()), (&self.packed, self.right.rows()));
+        let found = sweep(own, right, self.k + SLACK, None, Some((&self.by_column, self.seen)))?;
         let error = packed.error(&self.packed);
         (self.seen, self.error) = (self.seen + next.rows(), self.error.max(error));
         let wider = |unsure: &Vectors| again(unsure, &self.right, Some(&self.packed), self.k, self.form);
@@ -253,7 +251,7 @@ fn again(queries: &Vectors, rows: &Vectors, packed: Option<&Packed>, k: usize, f
     };
     let mut found = Vec::with_capacity(queries.rows());
     for first in (0..queries.rows()).step_by(WIDE) {
-        let some = part(queries, first..(first + WIDE).min(queries.rows()));
+        let some = queries.picked(first..(first + WIDE).min(queries.rows()));
         let own = Packed::new(some.data(), some.dim(), form)?;
         let candidates = sweep((&own, some.rows()), (packed, rows.rows()), k + WIDE_SLACK, None, None)?;
         found.extend(settle(&some, rows, &candidates, k, own.error(packed), |unsure| in_f32(unsure, rows, k))?);
@@ -266,12 +264,6 @@ fn in_f32(queries: &Vectors, rows: &Vectors, k: usize) -> Result<Neighbours> {
     let (a, b) = (pack(queries)?, pack(rows)?);
     let candidates = sweep((&a, queries.rows()), (&b, rows.rows()), k + SLACK, None, None)?;
     settle(queries, rows, &candidates, k, a.error(&b), |unsure| Ok(one_by_one(unsure, rows, k)))
-}
-
-fn part(vectors: &Vectors, rows: Range<usize>) -> Vectors {
-    let mut part = Vectors::empty(vectors.dim());
-    rows.for_each(|row| part.push_unit(vectors.row(row)));
-    part
 }
 
 /// Pools of columns, a block each: anyone's, one at a time.
@@ -369,8 +361,7 @@ fn settle(
     if unsure.is_empty() {
         return Ok(found);
     }
-    let mut left = Vectors::empty(queries.dim());
-    unsure.iter().for_each(|query| left.push_unit(queries.row(*query)));
+    let left = queries.picked(unsure.iter().copied());
     for (query, list) in unsure.into_iter().zip(again(&left)?) {
         found[query] = list;
     }

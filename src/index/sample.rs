@@ -38,8 +38,7 @@ impl Sample {
     pub fn take(count: usize, queries: &Vectors, exact: &Exact, k: usize) -> Result<Self> {
         let count = count.min(queries.rows());
         let picked: Vec<usize> = (0..count).map(|i| i * queries.rows() / count).collect();
-        let mut some = Vectors::empty(queries.dim());
-        picked.iter().for_each(|row| some.push_unit(queries.row(*row)));
+        let some = queries.picked(picked.iter().copied());
         exact.pack()?;
         let began = Instant::now();
         let exact = exact.search(&some, k)?;
@@ -80,12 +79,7 @@ mod tests {
 
     #[test]
     fn a_narrow_search_is_widened_until_it_finds_enough() {
-        let mut state = 3_u64;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-        };
-        let rows = Arc::new(Vectors::normalised(24, (0..24 * 3_000).map(|_| random()).collect()).unwrap());
+        let rows = Arc::new(Vectors::random(3_000, 24, 3));
         let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4 };
         let mut graph = Hnsw::build(Arc::clone(&rows), params);
         let sample = Sample::take(100, &rows, &Exact::new(Arc::clone(&rows)), 5).unwrap();

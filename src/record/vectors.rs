@@ -63,10 +63,35 @@ impl Vectors {
         &self.data
     }
 
+    /// Some of the rows, in the order given.
+    pub fn picked(&self, rows: impl IntoIterator<Item = usize>) -> Self {
+        let mut picked = Self::empty(self.dim);
+        rows.into_iter().for_each(|row| picked.push_unit(self.row(row)));
+        picked
+    }
+
     /// Appends a row that is already of unit length (one read back from a shard).
     pub fn push_unit(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.dim);
         self.data.extend_from_slice(row);
+    }
+}
+
+/// Numbers from −½ to ½ for tests, from a small linear congruential generator: no crate, the same everywhere.
+#[cfg(test)]
+pub(crate) fn random(seed: u64) -> impl FnMut() -> f32 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+    }
+}
+
+#[cfg(test)]
+impl Vectors {
+    /// Points on a sphere, by [`random`].
+    pub(crate) fn random(rows: usize, dim: usize, seed: u64) -> Self {
+        Self::normalised(dim, std::iter::repeat_with(random(seed)).take(rows * dim).collect()).unwrap()
     }
 }
 
@@ -80,6 +105,12 @@ mod tests {
         assert_eq!(vectors.row(0), [0.6, 0.8]);
         assert_eq!(vectors.row(1), [0.0, -1.0]);
         assert_eq!(vectors.rows(), 2);
+    }
+
+    #[test]
+    fn rows_are_picked_in_the_order_asked_for() {
+        let vectors = Vectors::normalised(1, vec![1.0, -1.0, 1.0]).unwrap();
+        assert_eq!(vectors.picked([1, 0, 1]).data(), [-1.0, 1.0, -1.0]);
     }
 
     #[test]

@@ -232,7 +232,7 @@ fn refresh(look: &Look<'_>, params: &Params, pools: &Pools) -> Result<Output> {
         let changed = if kept.is_empty() || new.is_empty() {
             Vec::new()
         } else {
-            offer(&kept, &own_rows, own_vectors, others, other_vectors, &new, params)?
+            offer(&kept, &own_rows, own_vectors, others, other_vectors, &new, params.k)?
         };
         mended += changed.len() + gone.len();
         put.push((direction, changed));
@@ -250,18 +250,16 @@ fn offer(
     others: &[TextId],
     other_vectors: &Vectors,
     new: &[usize],
-    params: &Params,
+    k: usize,
 ) -> Result<Vec<NeighbourList>> {
-    let mut new_vectors = Vectors::empty(other_vectors.dim());
-    new.iter().for_each(|row| new_vectors.push_unit(other_vectors.row(*row)));
     // What cannot enter a list is not looked at, and what has no list looks for nothing.
     let mut floors = vec![f32::INFINITY; own_vectors.rows()];
     for (text, list) in lists {
-        let last = list.last().filter(|_| list.len() >= params.k);
+        let last = list.last().filter(|_| list.len() >= k);
         floors[own_rows[text]] = last.map_or(f32::NEG_INFINITY, |(_, cosine)| *cosine);
     }
-    let new_texts = Exact::on(Arc::new(new_vectors), params.limits.device);
-    let mut found = new_texts.search_above(own_vectors, params.k, &floors)?;
+    let new_texts = Exact::new(Arc::new(other_vectors.picked(new.iter().copied())));
+    let mut found = new_texts.search_above(own_vectors, k, &floors)?;
     Ok(lists
         .iter()
         .map(|list| (list, std::mem::take(&mut found[own_rows[&list.0]])))
@@ -271,7 +269,7 @@ fn offer(
             list.extend(added.filter(|(other, _)| !old.iter().any(|(known, _)| known == other)));
             // The order of an exact search: cosine, then id, since pools are sorted by id.
             list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            list.truncate(params.k);
+            list.truncate(k);
             (list != *old).then_some((*text, list))
         })
         .collect())
@@ -291,10 +289,9 @@ fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, 
     }
     let mut index = pools.indexes.remove(&direction).ok_or_else(|| Error::bug("the index was just made"))?;
     let (own, others, own_vectors, _) = pools.side(direction)?;
-    let mut queries = Vectors::empty(own_vectors.dim());
     let row = |text: &TextId| own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")));
     let batch_rows = batch.iter().map(row).collect::<Result<Vec<usize>>>()?;
-    batch_rows.iter().for_each(|row| queries.push_unit(own_vectors.row(*row)));
+    let queries = own_vectors.picked(batch_rows.iter().copied());
     counts.push(("searched", batch.len() as f64));
     if !matches!(index, Found::Graph(..)) {
         counts.push(("searched in a graph", 0.0));
@@ -416,16 +413,12 @@ mod tests {
                 found.into_iter().enumerate().map(|(row, list)| (TextId(row as i64 + 100), named(list))).collect()
             };
             let subset = |wanted: bool| -> Vec<usize> { (0..12).filter(|row| known[*row] == wanted).collect() };
-            let gather = |rows: &[usize]| {
-                let mut some = Vectors::empty(3);
-                rows.iter().for_each(|row| some.push_unit(others.row(*row)));
-                some
-            };
+            let gather = |rows: &[usize]| others.picked(rows.iter().copied());
             let (old, new) = (subset(true), subset(false));
             let before = as_lists(Exact::new(Arc::new(gather(&old))).search(&own, k).unwrap(), &old);
             let mut mended: HashMap<TextId, Vec<(TextId, f32)>> = before.iter().cloned().collect();
             let lists: Vec<&NeighbourList> = before.iter().collect();
-            mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, &Params { k, ..Params::default() }).unwrap());
+            mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, k).unwrap());
             let all: Vec<usize> = (0..12).collect();
             for (text, list) in as_lists(Exact::new(Arc::new(others.clone())).search(&own, k).unwrap(), &all) {
                 proptest::prop_assert_eq!(&mended[&text], &list);

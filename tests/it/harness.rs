@@ -278,6 +278,9 @@ pub(crate) struct Desk {
     command: Vec<String>,
 }
 
+/// A tiny model that must be told the language of a text.
+pub(crate) const KNOWS_LANGUAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/m2m100-tiny");
+
 impl Desk {
     /// `command` stands before the arguments of each run.
     pub(crate) fn new(command: &[&str], files: &[(&str, &str)]) -> Self {
@@ -285,6 +288,24 @@ impl Desk {
         let desk = Self { folder: tempfile::tempdir().unwrap(), command };
         files.iter().for_each(|(name, text)| desk.write(name, text.as_bytes()));
         desk
+    }
+
+    /// A command with `--model` tells a model each side's language, by name or code, and asks for the ones it lacks.
+    pub(crate) fn tells_a_model_the_languages(&self, more: &[&str]) {
+        let by = |languages: &[&'static str]| [&["--model", KNOWS_LANGUAGES], languages].concat();
+        let told = |languages: &[&'static str]| {
+            let output = self.run(&[more, &by(languages)].concat());
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+            text(&output.stdout)
+        };
+        let right = told(&["--source-lang", "ru", "--target-lang", "tuk_Latn"]);
+        assert_eq!(right, told(&["--source-lang", "rus_Cyrl", "--target-lang", "tk"]), "a code is a name");
+        assert_ne!(right, told(&["--source-lang", "tk", "--target-lang", "ru"]), "each side has its own");
+
+        let untold = self.error(2, &by(&["--source-lang", "ru"]));
+        assert!(untold.contains("must know the language") && untold.contains("--target-lang"), "{untold}");
+        let unknown = self.error(6, &by(&["--source-lang", "ru", "--target-lang", "tuk_Cyrl"]));
+        assert!(unknown.contains("--target-lang tuk_Cyrl: the model has no language \"tuk_Cyrl\""), "{unknown}");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

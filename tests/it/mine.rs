@@ -125,21 +125,7 @@ fn what_is_wrong_is_named_with_its_file_and_line() {
 #[test]
 fn a_model_that_must_know_languages_is_told_each_sides() {
     let desk = desk();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/m2m100-tiny");
-    let by = |more: &[&'static str]| [&["--model", folder], more].concat();
-    let scores = |more: &[&'static str]| {
-        let output = mine(&desk, &by(more));
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        text(&output.stdout)
-    };
-    let right = scores(&["--source-lang", "ru", "--target-lang", "tuk_Latn"]);
-    assert_eq!(right, scores(&["--source-lang", "rus_Cyrl", "--target-lang", "tk"]), "a code is a name");
-    assert_ne!(right, scores(&["--source-lang", "tk", "--target-lang", "ru"]), "each side has its own");
-
-    let untold = desk.error(2, &by(&["--source-lang", "ru"]));
-    assert!(untold.contains("must know the language") && untold.contains("--target-lang"), "{untold}");
-    let unknown = desk.error(6, &by(&["--source-lang", "ru", "--target-lang", "tuk_Cyrl"]));
-    assert!(unknown.contains("--target-lang tuk_Cyrl: the model has no language \"tuk_Cyrl\""), "{unknown}");
+    desk.tells_a_model_the_languages(&["-k", "2"]);
     let other = desk.error(2, &["--target-lang", "tk"]);
     assert!(other.contains("--target-lang is \"tk\", and lexical") && other.contains("knows no languages"), "{other}");
 }

@@ -32,11 +32,7 @@ fn fewer_rows_than_asked_for_are_not_padded() {
 
 /// Random rows, some of them again and again with hardly a difference, as texts from one template are.
 fn points(count: usize, dim: usize, seed: u64) -> Vectors {
-    let mut state = seed;
-    let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-    };
+    let mut random = crate::record::vectors::random(seed);
     let template: Vec<f32> = (0..dim).map(|_| random()).collect();
     let data = (0..count).flat_map(|row| {
         let alike = row % 5 == 0;
@@ -88,9 +84,9 @@ fn products_find_what_one_by_one_finds_both_ways_even_among_near_copies() {
         // In two parts, then whole.
         for cut in [300, 700] {
             let mut both = BothWays::in_form(Arc::clone(&right), 6, form).unwrap();
-            let mut found = both.forward(&part(&left, 0..cut)).unwrap();
+            let mut found = both.forward(&left.picked(0..cut)).unwrap();
             if cut < 700 {
-                found.extend(both.forward(&part(&left, cut..700)).unwrap());
+                found.extend(both.forward(&left.picked(cut..700)).unwrap());
             }
             assert_eq!(found, expected.0, "{form:?}");
             assert_eq!(both.backward(&left).unwrap(), expected.1, "{form:?}");

@@ -4,22 +4,12 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::index::{Exact, recall};
 
-/// Points on a sphere from a small linear congruential generator: no crate, the same everywhere.
 fn points(count: usize, dim: usize) -> Vectors {
-    let mut state = 1_u64;
-    let data = (0..count * dim)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-        })
-        .collect();
-    Vectors::normalised(dim, data).unwrap()
+    Vectors::random(count, dim, 1)
 }
 
 fn some(rows: &Vectors, which: impl Iterator<Item = usize>) -> Arc<Vectors> {
-    let mut some = Vectors::empty(rows.dim());
-    which.for_each(|row| some.push_unit(rows.row(row)));
-    Arc::new(some)
+    Arc::new(rows.picked(which))
 }
 
 #[test]

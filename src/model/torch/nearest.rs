@@ -129,32 +129,18 @@ fn sent(rows: &[f32], dim: usize, device: Device, kind: Kind) -> Result<Tensor> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Unit rows from a small linear congruential generator.
-    fn points(count: usize, dim: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed;
-        let mut numbers: Vec<f32> = (0..count * dim)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-            })
-            .collect();
-        for row in numbers.chunks_exact_mut(dim) {
-            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-            row.iter_mut().for_each(|x| *x /= norm);
-        }
-        numbers
-    }
+    use crate::record::Vectors;
 
     #[test]
     fn the_best_of_all_blocks_and_groups_are_found() {
         // Three blocks, the last of no whole group; more queries than are multiplied at once.
         let (dim, keep) = (12, 7);
-        let (rows, queries) = (points(300, dim, 1), points(QUERIES + 5, dim, 2));
+        let (rows, queries) = (Vectors::random(300, dim, 1), Vectors::random(QUERIES + 5, dim, 2));
+        let (rows, queries) = (rows.data(), queries.data());
         for (kind, error) in [(Kind::Float, 1e-5), (Kind::Half, 2e-3)] {
-            let index = Nearest::in_blocks(&rows, dim, Device::Cpu, kind, 128).unwrap();
+            let index = Nearest::in_blocks(rows, dim, Device::Cpu, kind, 128).unwrap();
             assert_eq!(index.error(), error);
-            let best = index.find(&queries, keep).unwrap();
+            let best = index.find(queries, keep).unwrap();
             assert_eq!((best.each, best.products.len()), (keep, (QUERIES + 5) * keep));
             for (number, query) in queries.chunks_exact(dim).enumerate() {
                 let product = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
@@ -176,8 +162,9 @@ mod tests {
 
     #[test]
     fn fewer_rows_than_asked_for_are_all_found() {
-        let rows = points(3, 4, 3);
-        let best = Nearest::in_blocks(&rows, 4, Device::Cpu, Kind::Half, 128).unwrap().find(&rows[..4], 9).unwrap();
+        let rows = Vectors::random(3, 4, 3);
+        let index = Nearest::in_blocks(rows.data(), 4, Device::Cpu, Kind::Half, 128).unwrap();
+        let best = index.find(rows.row(0), 9).unwrap();
         let mut found = best.rows;
         found.sort_unstable();
         assert_eq!((best.each, found), (3, vec![0, 1, 2]));
