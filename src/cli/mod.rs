@@ -8,6 +8,7 @@ mod embed;
 mod explain;
 mod extract;
 mod fetch;
+mod labelstudio;
 mod look;
 mod mine;
 mod models;
@@ -42,6 +43,7 @@ Examples:
   kopri status pipelines/demo.toml                     what is there, and what failed
   kopri explain pipelines/demo.toml p3f2a9c0d1e4b5768  everything about one pair: why it is kept or dropped
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
+  kopri labelstudio push pipelines/demo.toml           questions to people; `pull` brings their answers
   kopri extract page.html                              the text of a page or a PDF, of a file or URL
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
   kopri align --source ru.txt --target tk.txt --out ru-tk.html
@@ -73,6 +75,8 @@ enum Command {
     Export(data::ExportArgs),
     /// Bring in Label Studio annotations, or pairs from TSV, JSON lines or TMX.
     Import(data::ImportArgs),
+    /// Send questions to a Label Studio server, and fetch people's answers.
+    Labelstudio(labelstudio::LabelStudioArgs),
     /// Write the HTML report of the workspace's present state.
     Report(look::ReportArgs),
     /// Extract the text of pages and PDFs: files, URLs or standard input.
@@ -162,6 +166,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Export(arguments) => data::export(&arguments),
         Command::Import(arguments) => data::import(&arguments),
+        Command::Labelstudio(arguments) => labelstudio::labelstudio(&arguments),
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),

@@ -298,12 +298,7 @@ impl Client {
         Ok(Response { url: url.clone(), address, status, headers, body, latency, elapsed, request_headers })
     }
 
-    fn read_body(
-        &self,
-        url: &Url,
-        answer: &mut blocking::Response,
-        timeout: Duration,
-    ) -> Result<Vec<u8>, FetchError> {
+    fn read_body(&self, url: &Url, answer: &mut blocking::Response, timeout: Duration) -> Result<Vec<u8>, FetchError> {
         // reqwest takes the header away when it decodes.
         if let Some(encoding) = answer.headers().get(header::CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
