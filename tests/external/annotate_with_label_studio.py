@@ -193,7 +193,7 @@ def tokens(scene, kopri):
     scene.proxy.counts.clear()
     kopri.run("labelstudio", "push", token=scene.personal)
     check(scene.proxy.counts["POST /api/token/refresh/"] == 1, scene.proxy.counts)
-    scene.proxy.faults = [Fault("GET", "/api/projects/", "401", after=1)]
+    scene.proxy.faults = [Fault("GET", "/api/projects/", "401", at=2)]
     kopri.run("labelstudio", "push", token=scene.personal)
     check(scene.proxy.counts["POST /api/token/refresh/"] == 3, "a token that ran out is exchanged again")
     for token, part in (("0" * 40, "Invalid token"), ("no.token.this", "copy it again"), (" ", "is not set")):
@@ -215,7 +215,7 @@ def break_everything(scene):
         process.send_signal(signal.SIGKILL)
 
     # Killed while the server works on the second batch, whose reply nobody hears.
-    scene.proxy.faults = [Fault("POST", "/import$", "call", after=1, call=kill)]
+    scene.proxy.faults = [Fault("POST", "/import$", "call", at=2, call=kill)]
     process = kopri.start("labelstudio", "push")
     process.wait(600)
     check(process.returncode == -signal.SIGKILL, f"it ended with {process.returncode}")
@@ -230,14 +230,14 @@ def break_everything(scene):
         scene.server.start()
 
     scene.proxy.faults = [
-        Fault("POST", "/import$", "lost"),
-        Fault("POST", "/import$", "502", after=1),
-        Fault("POST", "/import$", "502-after", after=2),
-        Fault("GET", "/api/tasks/", "502", after=2, times=2),
-        Fault("POST", "/import$", "call", after=4, call=restart),
+        Fault("POST", "/import$", "lost", at=1),
+        Fault("POST", "/import$", "502", at=2),
+        Fault("POST", "/import$", "502-after", at=4),
+        Fault("POST", "/import$", "call", at=5, call=restart),
+        Fault("GET", "/api/tasks/", "502", at=2, times=2),
     ]
     pushed = kopri.run("labelstudio", "push", "--json")
-    check(all(fault.times == 0 for fault in scene.proxy.faults), "a fault did not happen")
+    check(all(fault.happened() for fault in scene.proxy.faults), "a fault did not happen")
     check(pushed["sent"] + pushed["found"] == MORE_TASKS - 500, pushed)
     scene.holds(kopri, project, MORE_TASKS)
     scene.told(f"killed with {there} tasks there; resumed through lost replies, 502s and a restart: {pushed}")
@@ -371,6 +371,83 @@ def adjudicate(scene, kopri):
     kopri.run("run")
     check((folder / "LATEST").read_text().strip() == version, "the same answers made another dataset")
     scene.told(f"adjudicated: {dict(words)}; dataset {version} with {len(lines)} examples: {dict(labels)}")
+
+
+QUESTIONS = 7
+
+
+def record(scene, folder):
+    """What passed between kopri and the server, for a test without a server: `tests/it/labelstudio.rs`."""
+    kopri = scene.kopri("golden", budget=QUESTIONS, token=scene.personal)
+    kopri.fill(QUESTIONS)
+    steps = []
+
+    def step(*arguments, token=None, code=0, faults=()):
+        scene.proxy.faults, scene.proxy.exchanges, scene.proxy.recording = list(faults), [], True
+        json_wanted = ("--json",) if code == 0 else ()
+        out = kopri.run("labelstudio", *arguments, *json_wanted, token=token, expect=code)
+        scene.proxy.recording = False
+        check(all(fault.happened() for fault in faults), f"{arguments}: a fault did not happen")
+        entry = {"run": list(arguments), "token": "legacy" if token else "personal", "code": code}
+        if code == 0:
+            entry["out"] = {name: value for name, value in out.items() if name != "seconds"}
+        entry["placements"] = kopri.rows("SELECT printf('q%016x', task), batch, remote FROM placement ORDER BY task")
+        entry["annotations"] = kopri.rows(
+            "SELECT printf('q%016x', task), remote, annotator, verdict, skipped FROM annotation ORDER BY remote"
+        )
+        steps.append(entry | {"exchanges": scene.proxy.exchanges})
+
+    def change(sql):
+        database = sqlite3.connect(kopri.folder / "workspace/kopri.db")
+        database.execute(sql)
+        database.commit()
+        database.close()
+        steps.append({"sql": sql})
+
+    columns = ("id", "interface", "pair", "other", "strategy", "control", "asked_at", "body")
+    tasks = kopri.rows(f"SELECT {', '.join(columns)} FROM task ORDER BY id")
+    # Made, and three sent.
+    step("push", "--limit", "3")
+    # The next batch arrives, and its reply is lost; before that a 502, and a token that has run out.
+    step("push", faults=[
+        Fault("GET", "/api/projects/[0-9]+/$", "502"),
+        Fault("GET", "/api/projects/[0-9]+/$", "401", at=3),
+        Fault("POST", "/import$", "lost"),
+    ])
+    # Nothing to do, with the other kind of token.
+    step("push", token=scene.server.token)
+    # One task that the server refuses.
+    change(f"UPDATE task SET body = replace(body, '\"tgt_text\":\"', '\"was_tgt_text\":\"') WHERE id = {tasks[4][0]}")
+    change(f"DELETE FROM placement WHERE task = {tasks[4][0]}")
+    (project,) = kopri.rows("SELECT remote FROM project")[0]
+    there = {task["data"]["task_id"]: task["id"] for task in scene.owner.tasks(project, include="id,data")}
+    scene.owner.call("DELETE", f"/api/tasks/{there[f'q{tasks[4][0]:016x}']}/")
+    step("push", code=3)
+    change(f"UPDATE task SET body = replace(body, '\"was_tgt_text\":\"', '\"tgt_text\":\"') WHERE id = {tasks[4][0]}")
+    step("push")
+    # Answers of three people: they agree, disagree, and one skips.
+    numbers = sorted(task["id"] for task in scene.owner.tasks(project, include="id"))
+    first = [person.annotate(numbers[0], result("yes")) for person in scene.people]
+    scene.people[0].annotate(numbers[1], result("partly", ["omission"], "Başga."))
+    scene.people[1].annotate(numbers[1], result("no"))
+    scene.people[2].annotate(numbers[1], [], skipped=True)
+    step("pull")
+    scene.people[0].call("PATCH", f"/api/annotations/{first[0]['id']}/", json={"result": result("no")})
+    scene.people[1].call("DELETE", f"/api/annotations/{first[1]['id']}/")
+    scene.people[2].annotate(numbers[2], result("yes"))
+    step("pull", faults=[Fault("GET", "/api/tasks/", "502-after")])
+    step("pull", "--full", faults=[Fault("GET", "/download$", "lost")])
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pairs.tsv").write_text((kopri.folder / "pairs.tsv").read_text())
+    with open(folder / "tasks.jsonl", "w") as out:
+        for task in tasks:
+            out.write(json.dumps(dict(zip(columns, task)), ensure_ascii=False) + "\n")
+    with open(folder / "exchanges.json", "w") as out:
+        title = f"{kopri.name}: translation"
+        json.dump({"label_studio": "1.23.2", "title": title, "steps": steps}, out, ensure_ascii=False, indent=1)
+        out.write("\n")
+    scene.told(f"{sum(len(step.get('exchanges', [])) for step in steps)} exchanges of {len(steps)} steps written to {folder}")
 
 
 def main():

@@ -158,11 +158,14 @@ def log_in(server):
 
 
 class Fault:
-    """What the proxy does to the first `times` requests that fit, after letting `after` of them through."""
+    """What the proxy does to the `at`-th request that fits (from 1), and to the `times` - 1 after it."""
 
-    def __init__(self, method, path, what, times=1, after=0, call=None):
+    def __init__(self, method, path, what, at=1, times=1, call=None):
         self.method, self.path, self.what = method, re.compile(path), what
-        self.times, self.after, self.call = times, after, call
+        self.at, self.times, self.call, self.seen = at, times, call, 0
+
+    def happened(self):
+        return self.seen >= self.at + self.times - 1
 
 
 class Proxy(ThreadingHTTPServer):
@@ -184,15 +187,14 @@ class Proxy(ThreadingHTTPServer):
         """Clients that are killed, and connections that are cut, are what the test is about."""
 
     def fault_of(self, method, path):
+        found = None
         with self.lock:
             for fault in self.faults:
                 if fault.method == method and fault.path.search(path):
-                    if fault.after > 0:
-                        fault.after -= 1
-                    elif fault.times > 0:
-                        fault.times -= 1
-                        return fault
-        return None
+                    fault.seen += 1
+                    if fault.at <= fault.seen < fault.at + fault.times:
+                        found = found or fault
+        return found
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -266,7 +268,7 @@ def record(proxy, request, body, answer):
     scheme = (request.headers.get("Authorization") or "").split(" ")[0]
     asked = {"method": request.command, "path": parts.path, "query": parse_qsl(parts.query), "authorization": scheme}
     if body:
-        asked["body"] = json.loads(body)
+        asked["body"] = scrubbed(json.loads(body), proxy)
         if "refresh" in asked["body"]:
             asked["body"]["refresh"] = "scrubbed"
     if answer is None:
@@ -276,7 +278,8 @@ def record(proxy, request, body, answer):
     answered = {"status": status}
     answered["headers"] = {n.lower(): v for n, v in headers.items() if n.lower() in KEPT_HEADERS}
     try:
-        answered["json"] = scrubbed(json.loads(text), proxy)
+        # A snapshot stays as it is, for its checksum.
+        answered |= {"text": text.decode()} if parts.path.endswith("/download") else {"json": scrubbed(json.loads(text), proxy)}
     except ValueError:
         answered["text"] = text.decode()
     proxy.exchanges.append({"request": asked, "response": answered})
@@ -288,10 +291,17 @@ def scrubbed(value, proxy):
     if isinstance(value, list):
         return [scrubbed(v, proxy) for v in value]
     if isinstance(value, str):
+        for name, interface in INTERFACES.items():
+            if value.strip() == interface:
+                return f"shipped:{name}"
         return value.replace(proxy.url, "http://server").replace(proxy.target.url, "http://server")
     return value
 
 
+# The replay compares them with what ships on its day.
+INTERFACES = {
+    path.stem: path.read_text().strip() for path in (Path(__file__).parents[2] / "schemas/label-studio").glob("*.xml")
+}
 # Of no use to the replay, and new in every recording.
-NOISE = {"exc_info", "avatar", "initials", "last_activity", "color", "organization_membership"}
+NOISE = {"exc_info", "avatar", "initials", "last_activity", "date_joined", "parsed_label_config", "control_weights"}
 Proxy.record = record

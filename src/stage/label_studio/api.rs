@@ -89,6 +89,23 @@ pub struct Snapshot {
     pub created_at: Option<Timestamp>,
 }
 
+/// Some of the tasks that a listing was asked for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TaskPage {
+    /// The tasks, by number.
+    pub tasks: Vec<Value>,
+    /// How many there are in all, these included.
+    #[serde(default)]
+    pub total: u64,
+}
+
+impl TaskPage {
+    /// Whether no more follow. A server may send fewer a page than it was asked for.
+    pub fn is_last(&self) -> bool {
+        self.tasks.is_empty() || self.tasks.len() as u64 >= self.total
+    }
+}
+
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct User {
@@ -287,18 +304,14 @@ impl<'t> Server<'t> {
         read(&doing, &response).map_err(|error| Failure::Lost { error, status: None, wait: None })
     }
 
-    /// Tasks of a project by number, after the number `after`: at most [`PAGE`] of them, none at the end. `filters` are
+    /// Tasks of a project by number, after the number `after`: at most [`PAGE`] of them. `filters` are
     /// further conditions that all must hold, `fields` what is told of each ([`IDS`], [`ANSWERS`]); all fields would take
     /// the server ten times as long. Pages by number, not by offset: tasks that come and go between two pages move no
     /// other.
     ///
     /// # Errors
     /// As every call.
-    pub fn tasks_after(&mut self, project: i64, after: i64, filters: &[Value], fields: &str) -> Result<Vec<Value>> {
-        #[derive(Deserialize)]
-        struct Page {
-            tasks: Vec<Value>,
-        }
+    pub fn tasks_after(&mut self, project: i64, after: i64, filters: &[Value], fields: &str) -> Result<TaskPage> {
         let doing = format!("listing tasks of project {project}");
         let mut items =
             vec![json!({ "filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": after })];
@@ -315,7 +328,7 @@ impl<'t> Server<'t> {
             ("query", wanted.as_str()),
         ];
         let response = self.ask(Call { query: &query, ..Call::new(&doing, Verb::Get, "api/tasks/") })?;
-        Ok(read::<Page>(&doing, &response)?.tasks)
+        read(&doing, &response)
     }
 
     /// Deletes a task; one that is gone already is as good.

@@ -129,14 +129,14 @@ fn changes(
     server.tell(Step::Begin(None));
     loop {
         let page = server.tasks_after(project, after, std::slice::from_ref(&behind), ANSWERS)?;
-        if after == 0 && !page.is_empty() {
+        if after == 0 && !page.tasks.is_empty() {
             // A listing knows people by their numbers alone.
             for user in server.users()?.into_iter().filter(|user| !user.email.is_empty()) {
                 taking.intake.name(&format!("user {}", user.id), &user.email)?;
             }
         }
-        let count = page.len() as u64;
-        for task in page {
+        let (count, last) = (page.tasks.len() as u64, page.is_last());
+        for task in page.tasks {
             let (number, _) = remote(&task)?;
             if number <= after {
                 return Err(unlike("tasks out of order"));
@@ -146,10 +146,10 @@ fn changes(
             newest = newest.max(moved.unwrap_or(newest));
             taking.task(task)?;
         }
-        if count == 0 {
+        server.tell(Step::Done(count));
+        if last {
             break;
         }
-        server.tell(Step::Done(count));
     }
     let (tally, taken_back) = (taking.intake.finish(), taking.taken_back);
     writer.set_pulled_until(row, newest)?;

@@ -343,7 +343,7 @@ impl Push<'_, '_> {
         let mut after = 0;
         loop {
             let page = self.server.tasks_after(self.remote, after, filters, IDS)?;
-            for task in &page {
+            for task in &page.tasks {
                 let (number, remote) = remote(task)?;
                 if number <= after {
                     return Err(super::unlike("tasks out of order"));
@@ -354,7 +354,7 @@ impl Push<'_, '_> {
                     None => found.foreign += 1,
                 }
             }
-            if page.is_empty() {
+            if page.is_last() {
                 return Ok(found);
             }
         }
