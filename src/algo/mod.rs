@@ -4,6 +4,7 @@
 pub mod align;
 pub mod assign;
 pub mod calibrate;
+pub mod dawid_skene;
 pub mod isotonic;
 pub mod lcs;
 pub mod margin;

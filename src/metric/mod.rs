@@ -1,5 +1,6 @@
 //! Measures of quality. Pure; each says its range and which way is better.
 
+pub mod agreement;
 pub mod beads;
 pub mod mining;
 pub mod overlap;
