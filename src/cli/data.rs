@@ -10,14 +10,14 @@ use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::stage::export::{self, File, Which};
 use crate::stage::formats::Format;
-use crate::stage::{Look, annotate, fingerprint};
+use crate::stage::{Look, annotate, fingerprint, pairs_in};
 use crate::store::Store;
 use crate::store::open::Access;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kopri export pipelines/demo.toml tsv > pairs.tsv\n  kopri export pipelines/demo.toml label-studio --pairs uncertain --limit 200 > tasks.json"
+    after_help = "Examples:\n  kopri export pipelines/demo.toml tsv > pairs.tsv\n  kopri export pipelines/demo.toml label-studio > tasks.json      the questions that wait\n  kopri export pipelines/demo.toml label-studio --pairs dropped --limit 200 > tasks.json"
 )]
 pub(super) struct ExportArgs {
     #[command(flatten)]
@@ -25,9 +25,9 @@ pub(super) struct ExportArgs {
     /// The format.
     #[arg(value_enum)]
     format: FormatName,
-    /// Which pairs.
-    #[arg(long, value_enum, default_value = "kept")]
-    pairs: WhichName,
+    /// Which pairs: kept ones unless it is said, and for Label Studio the questions that wait for an answer.
+    #[arg(long, value_enum)]
+    pairs: Option<WhichName>,
     /// The most pairs to write.
     #[arg(long)]
     limit: Option<u64>,
@@ -49,6 +49,7 @@ enum WhichName {
     Dropped,
     All,
     Uncertain,
+    Asked,
 }
 
 /// Arguments of `import`.
@@ -59,7 +60,7 @@ enum WhichName {
 pub(super) struct ImportArgs {
     #[command(flatten)]
     common: Common,
-    /// What the file is: Label Studio's JSON export, or pairs.
+    /// What the file is: Label Studio's export (JSON, a snapshot or JSON_MIN), or pairs.
     #[arg(value_enum)]
     format: FormatName,
     /// The file.
@@ -84,6 +85,7 @@ impl From<WhichName> for Which {
             WhichName::Dropped => Self::Dropped,
             WhichName::All => Self::All,
             WhichName::Uncertain => Self::Uncertain,
+            WhichName::Asked => Self::Asked,
         }
     }
 }
@@ -92,20 +94,22 @@ pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let look = Look { store: &store, languages: pipeline.languages(), key: "" };
-    let file = File {
-        format: arguments.format.into(),
-        path: String::new(),
-        pairs: arguments.pairs.into(),
-        limit: arguments.limit,
+    let format = Format::from(arguments.format);
+    let pairs = match (arguments.pairs, format) {
+        (Some(pairs), _) => pairs.into(),
+        (None, Format::LabelStudio) => Which::Asked,
+        (None, _) => Which::Kept,
     };
+    let file = File { format, path: String::new(), pairs, limit: arguments.limit };
+    file.check().map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let written = export::write_to(&look, &file, &mut out).and_then(|rows| {
+    let written = export::write_to(&look, &file, &pipeline.annotate, &pipeline.folder, &mut out).and_then(|rows| {
         std::io::Write::flush(&mut out)
             .map_err(|error| Error::with_source(ErrorKind::Store, "writing pairs", error))?;
         Ok(rows)
     });
     match written {
-        Ok(rows) => say(&format!("{rows} pairs written as {}", file.format.name())),
+        Ok(rows) => say(&format!("{rows} {} written as {}", file.holds(), file.format.name())),
         // `| head` has seen enough.
         Err(error) if error.to_string().contains("Broken pipe") => {}
         Err(error) => return Err(error),
@@ -119,8 +123,8 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
     let path = &arguments.file;
     match Format::from(arguments.format) {
         Format::LabelStudio => annotations(&mut store, path),
-        Format::Tsv => pairs(&mut store, path, &pipeline.name, annotate::read_tsv(path)?),
-        Format::Jsonl => pairs(&mut store, path, &pipeline.name, annotate::read_jsonl(path)?),
+        Format::Tsv => pairs(&mut store, path, &pipeline.name, pairs_in::read_tsv(path)?),
+        Format::Jsonl => pairs(&mut store, path, &pipeline.name, pairs_in::read_jsonl(path)?),
         Format::Tmx => {
             let memory = crate::extract::tmx::read(&files::read(path)?, pipeline.source, pipeline.target)
                 .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
@@ -128,7 +132,7 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
             let read = memory
                 .pairs
                 .iter()
-                .map(|(source, target)| annotate::imported(&annotate::unit_name(path), source, target))
+                .map(|(source, target)| pairs_in::imported(&pairs_in::unit_name(path), source, target))
                 .collect::<Result<_>>()?;
             pairs(&mut store, path, &pipeline.name, read)
         }
@@ -137,21 +141,14 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
 
 /// Takes annotations in; a second import of the same file changes nothing.
 fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
-    let pulled = annotate::read_label_studio(path)?;
-    let writer = store.writer()?;
-    let mut changed = 0;
-    for annotation in &pulled.annotations {
-        changed += u64::from(writer.put_annotation(annotation)?);
-    }
-    writer.commit()?;
-    pulled.problems.iter().for_each(|problem| say(&format!("left out: {problem}")));
-    say(&format!("{} annotations read, {changed} new or changed", pulled.annotations.len()));
-    Ok(if pulled.problems.is_empty() { DONE } else { exit::SOME_FAILED })
+    let tally = annotate::read_label_studio(store, path)?;
+    tally.lines().iter().for_each(|line| say(line));
+    Ok(if tally.problems() == 0 { DONE } else { exit::SOME_FAILED })
 }
 
 /// Takes pairs in, as the work of a unit named after the file: importing it again replaces them.
 fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, mut pairs: Vec<crate::record::Pair>) -> Result<u8> {
-    let unit = annotate::unit_name(path);
+    let unit = pairs_in::unit_name(path);
     // A file may hold a pair twice.
     let mut seen = std::collections::HashSet::new();
     pairs.retain(|pair| seen.insert(pair.id));

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Common, DONE, print, to_json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Origin, PairId};
+use crate::record::{Adjudication, Annotation, Origin, PairId};
 use crate::report::format::printable;
 use crate::stage::explain::{self, Explanation, List, Place};
 use crate::stage::filter::Rules;
@@ -67,7 +67,9 @@ fn row(out: &mut String, name: &str, value: &str) {
 fn verdict(known: &Explanation) -> String {
     match (&known.dropped, known.judged) {
         (_, false) => "Not judged yet: the filter has not seen it.".into(),
-        (None, true) if known.people == Some(true) => "Kept: annotators say that it is right.".into(),
+        (None, true) if known.people.as_ref().and_then(Adjudication::is_right) == Some(true) => {
+            "Kept: annotators say that it is right.".into()
+        }
         (None, true) => "Kept: no rule objects, and it repeats no better pair.".into(),
         (Some(drop), true) => format!("Dropped by the rule {}: {}.", drop.reason.name(), printable(&drop.detail)),
     }
@@ -106,9 +108,13 @@ fn scores(out: &mut String, known: &Explanation) {
         Origin::Aligned => ("aligned in order inside a pair of documents", "posterior of its bead"),
         Origin::Mined => ("mined by nearest neighbours among all sentences", "probability from the margin"),
         Origin::Imported => ("brought in from a file", "none was computed"),
+        Origin::Corrected => ("another pair as people corrected it", "none was computed"),
     };
     let made_by = known.made_by.as_ref().map(|(stage, unit)| format!(" ({stage} of {unit})")).unwrap_or_default();
     row(out, "origin", &format!("{origin}{made_by}"));
+    if let Some(parent) = pair.parent {
+        row(out, "corrects", &parent.to_string());
+    }
     row(out, "score", &format!("{:.4}, {meaning}, 0 to 1", pair.score));
     row(out, "similarity", &format!("{}, cosine of the two sides", number(pair.similarity)));
     row(out, "margin", &format!("{}, against the neighbours; 1 is no better than they", number(pair.margin)));
@@ -174,7 +180,7 @@ fn people(out: &mut String, known: &Explanation) {
         row(out, "none", "");
     }
     for annotation in &known.annotations {
-        let mut told = annotation.verdict.clone().unwrap_or_else(|| "nothing (skipped)".into());
+        let mut told = said(annotation);
         if !annotation.problems.is_empty() {
             let _ = write!(told, " ({})", annotation.problems.join(", "));
         }
@@ -188,6 +194,26 @@ fn people(out: &mut String, known: &Explanation) {
         }
         row(out, &annotation.annotator, &told);
     }
+    if let Some(word) = &known.people {
+        let verdict = word.verdict.as_deref().unwrap_or("undecided");
+        let [yes, partly, no] = word.votes;
+        let gold = if word.gold { ", by a gold answer" } else { "" };
+        row(out, "together", &format!("{verdict} ({yes} yes, {partly} partly, {no} no{gold})"));
+        if let Some(corrected) = word.corrected {
+            row(out, "corrected", &format!("as {corrected}"));
+        }
+    }
+}
+
+/// An answer in words.
+fn said(annotation: &Annotation) -> String {
+    if annotation.skipped {
+        return "nothing (skipped)".into();
+    }
+    let similarity = annotation.sts.map(|sts| format!("similarity {sts} of 5"));
+    let preferred = annotation.preferred.map(|pair| format!("{pair} is the better of two"));
+    let parts: Vec<String> = annotation.verdict.clone().into_iter().chain(similarity).chain(preferred).collect();
+    if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
 }
 
 fn exports(out: &mut String, known: &Explanation) {

@@ -293,7 +293,11 @@ fn show_pair(store: &Store, id: PairId) -> Result<String> {
             text,
             "annotation     {} said {}{}",
             annotation.annotator,
-            annotation.verdict.as_deref().unwrap_or("nothing (skipped)"),
+            annotation.verdict.as_deref().unwrap_or(if annotation.skipped {
+                "nothing (skipped)"
+            } else {
+                "no verdict"
+            }),
             if annotation.problems.is_empty() {
                 String::new()
             } else {

@@ -13,8 +13,8 @@ use crate::record::Language;
 use crate::stage::books::{Reader, Shelf, Shelves};
 use crate::stage::site::Site;
 use crate::stage::{
-    Languages, align, calibrate, crawl, dedup, embed, evaluate, export, extract, filter, matching, mine, neighbours,
-    segment,
+    Languages, adjudicate, align, ask, calibrate, crawl, dataset, dedup, embed, evaluate, export, extract, filter,
+    matching, mine, neighbours, segment,
 };
 
 /// A whole pipeline.
@@ -64,6 +64,9 @@ pub struct Pipeline {
     /// Neighbours to pairs of sentences.
     #[serde(default)]
     pub mine: mine::Params,
+    /// Annotations to one answer a pair.
+    #[serde(default)]
+    pub adjudicate: adjudicate::Params,
     /// Scored pairs to probabilities.
     #[serde(default)]
     pub calibrate: calibrate::Params,
@@ -76,9 +79,15 @@ pub struct Pipeline {
     /// Kept pairs against gold.
     #[serde(default)]
     pub evaluate: evaluate::Params,
+    /// Questions for people, and where they go.
+    #[serde(default)]
+    pub annotate: ask::Params,
     /// Kept pairs to files.
     #[serde(default)]
     pub export: export::Params,
+    /// Answers to training data.
+    #[serde(default)]
+    pub dataset: dataset::Params,
     /// The folder of the file: other paths are relative to it.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -178,6 +187,17 @@ impl Pipeline {
             );
         }
         self.extract.limits.check().map_err(|error| error.while_doing(name.to_owned()))?;
+        if !(0.0..1.0).contains(&self.adjudicate.min_confidence) {
+            let floor = self.adjudicate.min_confidence;
+            return wrong(format!("adjudicate.min-confidence = {floor}: a share from 0 to below 1 is wanted"));
+        }
+        self.export
+            .files
+            .iter()
+            .try_for_each(export::File::check)
+            .map_err(|error| error.while_doing(name.to_owned()))?;
+        self.dataset.check().map_err(|error| error.while_doing(name.to_owned()))?;
+        self.annotate.check(&self.folder).map_err(|error| error.while_doing(name.to_owned()))?;
         self.check_files(name)?;
         crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
         let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));

@@ -5,8 +5,8 @@ use super::key::{StageKey, stage_key};
 use crate::error::{Error, Result};
 use crate::stage::extract::Origins;
 use crate::stage::{
-    Listing, Look, Session, Stage, Unit, Work, align, calibrate, dedup, embed, evaluate, export, extract, filter, fit,
-    matching, mine, neighbours, segment,
+    Listing, Look, Session, Stage, Unit, Work, adjudicate, align, ask, calibrate, dataset, dedup, embed, evaluate,
+    export, extract, filter, fit, matching, mine, neighbours, segment,
 };
 use crate::store::Store;
 
@@ -43,10 +43,13 @@ pub(super) fn listing(
             let neighbours = stage_key(pipeline, Stage::Neighbours, Some(model))?;
             mine::units(&look, model, &neighbours.key, session)?
         }
+        (Stage::Adjudicate, _) => adjudicate::units(&look)?,
         (Stage::Calibrate, Some(model)) => calibrate::units(&look, model)?,
         (Stage::Filter, _) => filter::units(&look, &pipeline.filter)?,
         (Stage::Dedup, _) => dedup::units(&look)?,
         (Stage::Evaluate, _) => evaluate::units(&look, &pipeline.evaluate, &pipeline.folder)?,
+        (Stage::Ask, _) => ask::units(&look, &pipeline.annotate)?,
+        (Stage::Dataset, _) => dataset::units(&look, &pipeline.dataset)?,
         (Stage::Export, _) => export::units(&look, &pipeline.export)?,
         (Stage::Fit | Stage::Embed | Stage::Align | Stage::Neighbours | Stage::Mine | Stage::Calibrate, _) => {
             return Ok((key, None));
@@ -81,11 +84,14 @@ pub(super) fn prepare(
             let neighbours = stage_key(pipeline, Stage::Neighbours, model)?;
             mine::prepare(&look, &pipeline.mine, &neighbours.key, unit)
         }
+        Stage::Adjudicate => adjudicate::prepare(&look, &pipeline.adjudicate),
         Stage::Calibrate => calibrate::prepare(&look, &pipeline.calibrate, candidates, session),
         Stage::Filter => filter::prepare(&look, &pipeline.filter, candidates, unit),
         Stage::Dedup => dedup::prepare(&look, &pipeline.dedup, unit),
         Stage::Evaluate => evaluate::prepare(&look, &pipeline.evaluate, &pipeline.folder, unit),
-        Stage::Export => export::prepare(&look, &pipeline.export, unit),
+        Stage::Ask => ask::prepare(&look, &pipeline.annotate, &pipeline.folder, unit),
+        Stage::Dataset => dataset::prepare(&look, &pipeline.dataset),
+        Stage::Export => export::prepare(&look, &pipeline.export, (&pipeline.annotate, &pipeline.folder), unit),
     }
 }
 

@@ -7,8 +7,8 @@ use super::Pipeline;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::model::ModelId;
 use crate::stage::{
-    Stage, align, calibrate, dedup, embed, evaluate, export, extract, filter, fingerprint, fit, matching, mine,
-    neighbours, segment,
+    Stage, adjudicate, align, ask, calibrate, dataset, dedup, embed, evaluate, export, extract, filter, fingerprint,
+    fit, matching, mine, neighbours, segment,
 };
 
 /// A stage's key and what was hashed into it.
@@ -34,10 +34,17 @@ pub fn stage_key(pipeline: &Pipeline, stage: Stage, model: Option<&ModelId>) -> 
         Stage::Align => (align::VERSION, table(&pipeline.align)?, true),
         Stage::Neighbours => (neighbours::VERSION, table(&pipeline.neighbours)?, true),
         Stage::Mine => (mine::VERSION, table(&pipeline.mine)?, true),
+        Stage::Adjudicate => (adjudicate::VERSION, table(&pipeline.adjudicate)?, false),
         Stage::Calibrate => (calibrate::VERSION, table(&pipeline.calibrate)?, true),
         Stage::Filter => (filter::VERSION, table(&pipeline.filter)?, false),
         Stage::Dedup => (dedup::VERSION, table(&pipeline.dedup)?, false),
         Stage::Evaluate => (evaluate::VERSION, table(&pipeline.evaluate)?, false),
+        // Where questions go changes none of them.
+        Stage::Ask => {
+            let params = ask::Params { label_studio: ask::Server::default(), ..pipeline.annotate.clone() };
+            (ask::VERSION, table(&params)?, false)
+        }
+        Stage::Dataset => (dataset::VERSION, table(&pipeline.dataset)?, false),
         Stage::Export => (export::VERSION, Value::Null, false),
     };
     let parts = json!({
@@ -132,9 +139,21 @@ mod tests {
     fn every_setting_of_every_table_changes_a_key_unless_it_is_a_limit() {
         let base = pipeline(&[]);
         let all = toml::Value::try_from(&base).unwrap();
-        for table in
-            ["extract", "segment", "embed", "match", "align", "neighbours", "mine", "calibrate", "filter", "dedup"]
-        {
+        for table in [
+            "extract",
+            "segment",
+            "embed",
+            "match",
+            "align",
+            "neighbours",
+            "mine",
+            "adjudicate",
+            "calibrate",
+            "filter",
+            "dedup",
+            "annotate",
+            "dataset",
+        ] {
             for (name, value) in all[table].as_table().unwrap() {
                 let other = match value {
                     toml::Value::Integer(number) => (number + 1).to_string(),

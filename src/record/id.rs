@@ -90,6 +90,10 @@ id_type! {
     /// A pair: hash of how it was found and of the sentences of both sides.
     PairId, 'p'
 }
+id_type! {
+    /// A question put to people: hash of what is asked.
+    TaskId, 'q'
+}
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ macro_rules! serde_by_text {
     };
 }
 
+pub mod annotation;
 pub mod book;
 pub mod document;
 pub mod features;
@@ -33,17 +34,20 @@ pub mod page;
 pub mod pair;
 pub mod quantity;
 pub mod sentence;
+pub mod task;
 pub mod vectors;
 
+pub use annotation::{Adjudication, Annotation};
 pub use book::{BookPage, FontRepair, PageOcr, PageState};
 pub use document::{
     Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
 };
 pub use features::{Features, SideFeatures};
-pub use id::{DocumentId, PageId, PairId, SentenceId, TextId};
+pub use id::{DocumentId, PageId, PairId, SentenceId, TaskId, TextId};
 pub use language::Language;
 pub use page::{Page, WarcRef};
-pub use pair::{Annotation, Drop, DropReason, Origin, Pair, Side};
+pub use pair::{Drop, DropReason, Origin, Pair, Side};
 pub use quantity::{Bytes, Duration};
 pub use sentence::Sentence;
+pub use task::{Interface, Strategy, Task};
 pub use vectors::Vectors;

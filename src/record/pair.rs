@@ -14,6 +14,8 @@ pub enum Origin {
     Mined,
     /// Brought in from a file.
     Imported,
+    /// Another pair as people corrected it.
+    Corrected,
 }
 
 impl Origin {
@@ -23,12 +25,13 @@ impl Origin {
             Self::Aligned => "aligned",
             Self::Mined => "mined",
             Self::Imported => "imported",
+            Self::Corrected => "corrected",
         }
     }
 
     /// Reads [`Self::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Aligned, Self::Mined, Self::Imported].into_iter().find(|origin| origin.name() == name)
+        [Self::Aligned, Self::Mined, Self::Imported, Self::Corrected].into_iter().find(|origin| origin.name() == name)
     }
 }
 
@@ -46,7 +49,7 @@ pub struct Side {
 /// A pair of translations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
-    /// Hash of the origin and both sides' sentences.
+    /// Hash of the origin and both sides' sentences; of both texts where they stand in no document as they are.
     pub id: PairId,
     /// The side in the source language.
     pub source: Side,
@@ -61,6 +64,9 @@ pub struct Pair {
     pub margin: Option<f32>,
     /// The rank in the pool: 0 to 1, higher is surer. What it means for each origin: `stage::mine`.
     pub score: f32,
+    /// The pair that this one corrects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<PairId>,
 }
 
 /// Why a pair was dropped: the rule that objects.
@@ -157,31 +163,4 @@ pub struct Drop {
     pub reason: DropReason,
     /// What the rule saw, in words and figures: `3.4 > 2.5`.
     pub detail: String,
-}
-
-/// A judgement of a pair by a person.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Annotation {
-    /// The pair.
-    pub pair: PairId,
-    /// Who judged, as the annotation tool names them.
-    pub annotator: String,
-    /// The tool's own id of the annotation: importing it twice changes nothing.
-    pub external_id: String,
-    /// `yes`, `partly` or `no`; `None` when the annotator skipped the task.
-    pub verdict: Option<String>,
-    /// Problems ticked.
-    pub problems: Vec<String>,
-    /// Similarity 0 to 5 of an STS task.
-    pub sts: Option<u8>,
-    /// The source as corrected.
-    pub source_fix: Option<String>,
-    /// The target as corrected.
-    pub target_fix: Option<String>,
-    /// Seconds spent, if known.
-    pub lead_time: Option<f64>,
-    /// When it was last changed.
-    pub updated_at: Option<jiff::Timestamp>,
-    /// Whether the annotation is a gold answer set by the project's owner.
-    pub ground_truth: bool,
 }

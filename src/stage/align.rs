@@ -158,6 +158,7 @@ fn pair(bead: &align::Bead, source: &Half, target: &Half) -> Option<Pair> {
         similarity: bead.similarity,
         margin: bead.margin,
         score,
+        parent: None,
     })
 }
 

@@ -6,12 +6,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::export::{File, Which};
-use super::filter::{Check, Rules, people};
+use super::filter::{Check, Rules};
 use super::{Look, Stage};
 use crate::algo::margin;
 use crate::error::Result;
 use crate::files;
-use crate::record::{Annotation, Features, Pair, PairId, Sentence, SentenceId, Side, TextId};
+use crate::record::{Adjudication, Annotation, Features, Pair, PairId, Sentence, SentenceId, Side, TextId};
 use crate::store::pairs::{Direction, JudgedPair};
 use crate::store::verdicts::Duplicate;
 
@@ -39,8 +39,8 @@ pub struct Explanation {
     pub checks: Vec<Check>,
     /// What people said.
     pub annotations: Vec<Annotation>,
-    /// What most people say: right or wrong; it outweighs the rules.
-    pub people: Option<bool>,
+    /// What their answers come to; it outweighs the rules.
+    pub people: Option<Adjudication>,
     /// Why it was dropped; `None`: kept, or not judged yet.
     pub dropped: Option<crate::record::Drop>,
     /// Whether the filter has judged it.
@@ -134,6 +134,7 @@ pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> 
     let features_stored = stored.is_some();
     let features = stored.unwrap_or_else(|| rules.features(&pair));
     let annotations = store.annotations(id)?;
+    let people = store.adjudication(id)?;
     let holding = |file: &File| {
         let holds = holds(&store.folder().join("export").join(&file.path), id)?;
         Ok(Exported { path: file.path.clone(), pairs: file.pairs, holds })
@@ -143,10 +144,10 @@ pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> 
         source: place(look, &pair.source, source_location)?,
         target: place(look, &pair.target, target_location)?,
         neighbours: neighbours(look, &pair)?,
-        checks: rules.checks(&pair, &features, &annotations),
+        checks: rules.checks(&pair, &features, people.as_ref()),
         features,
         features_stored,
-        people: people::majority(&annotations),
+        people,
         annotations,
         dropped: drop,
         judged: store.is_judged(id)?,

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::formats::{Format, PairWriter};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::ask::Asker;
+use super::formats::{Format, PairWriter, TaskWriter};
+use super::{Listing, Look, Output, Records, Stage, Unit, Work, ask, combined};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::store::pairs::Selection;
+use crate::record::Task;
+use crate::store::pairs::{JudgedPair, Selection};
 
 /// Raised when the same pairs give another file.
 pub const VERSION: u32 = 1;
@@ -41,8 +43,10 @@ pub enum Which {
     Dropped,
     /// All that the filter saw.
     All,
-    /// Those nearest to a score of one half, kept or dropped for their score: where an annotator's time tells most.
+    /// Those nearest to a score of one half, kept or dropped for their score.
     Uncertain,
+    /// The questions that wait for an answer (`stage::ask`); for Label Studio only.
+    Asked,
 }
 
 impl Which {
@@ -53,6 +57,7 @@ impl Which {
             Self::Dropped => "pairs that are dropped",
             Self::All => "all pairs",
             Self::Uncertain => "pairs with a score near one half",
+            Self::Asked => "pairs that people are asked about",
         }
     }
 
@@ -60,8 +65,29 @@ impl Which {
         match self {
             Self::Kept => Selection::Kept,
             Self::Dropped => Selection::Dropped,
-            Self::All | Self::Uncertain => Selection::All,
+            Self::All | Self::Uncertain | Self::Asked => Selection::All,
         }
+    }
+}
+
+impl File {
+    /// What types alone cannot say.
+    ///
+    /// # Errors
+    /// Kind `Config`.
+    pub fn check(&self) -> Result<()> {
+        if self.pairs == Which::Asked && self.format != Format::LabelStudio {
+            return Err(Error::config(format!(
+                "the questions that wait are tasks for label-studio, and no pairs for {}",
+                self.format.name()
+            )));
+        }
+        Ok(())
+    }
+
+    /// What it holds, in words.
+    pub fn holds(&self) -> &'static str {
+        if self.format == Format::LabelStudio { "tasks" } else { "pairs" }
     }
 }
 
@@ -79,10 +105,12 @@ pub struct Params {
 /// Kind `Store`.
 pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
     let kept = look.store.stage_output(Stage::Dedup.name())?;
+    let asked = look.store.stage_output(Stage::Ask.name())?;
     let mut units = Vec::new();
     for file in &params.files {
         let lost = !path_of(look, file)?.exists();
-        let input = combined(&[&kept, &super::fingerprint(file)?]);
+        let of = if file.pairs == Which::Asked { &asked } else { &kept };
+        let input = combined(&[of, &super::fingerprint(file)?]);
         units.push(Unit { lost, ..Unit::new(&file.path, input) });
     }
     Ok(Listing::All(units))
@@ -92,11 +120,11 @@ pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
 ///
 /// # Errors
 /// Kind `Store`; kind `Config` for a name outside `export/`.
-pub fn prepare(look: &Look<'_>, params: &Params, unit: &Unit) -> Result<Work> {
+pub fn prepare(look: &Look<'_>, params: &Params, questions: Questions<'_>, unit: &Unit) -> Result<Work> {
     let file =
         params.files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
     let path = path_of(look, file)?;
-    let rows = write(look, file, &path)?;
+    let rows = write(look, file, questions, &path)?;
     let fingerprint = format!("{rows} rows of {}", unit.input);
     Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts: vec![("rows", rows as f64)] })))
 }
@@ -118,11 +146,11 @@ fn path_of(look: &Look<'_>, file: &File) -> Result<PathBuf> {
 }
 
 /// Writes the pairs of a file's selection; answers how many.
-fn write(look: &Look<'_>, file: &File, path: &std::path::Path) -> Result<u64> {
+fn write(look: &Look<'_>, file: &File, questions: Questions<'_>, path: &std::path::Path) -> Result<u64> {
     let mut rows = 0;
     let mut failed = None;
     files::write_atomically(path, |out| {
-        let written = write_pairs(look, file, out);
+        let written = stream(look, file, questions, out);
         match written {
             Ok(count) => rows = count,
             Err(Failure::Io(error)) => return Err(error),
@@ -137,28 +165,74 @@ fn write(look: &Look<'_>, file: &File, path: &std::path::Path) -> Result<u64> {
     Ok(rows)
 }
 
+/// What tasks are made by: the settings of `[annotate]`, and the folder that its paths are relative to.
+pub type Questions<'a> = (&'a ask::Params, &'a std::path::Path);
+
 enum Failure {
     Io(std::io::Error),
     Ours(Error),
 }
 
-/// Streams pairs of the store into a format. Also behind `kopri export`.
+fn stream(
+    look: &Look<'_>,
+    file: &File,
+    questions: Questions<'_>,
+    out: &mut dyn std::io::Write,
+) -> Result<u64, Failure> {
+    match file.format {
+        Format::LabelStudio => write_tasks(look, file, questions, out),
+        _ => write_pairs(look, file, out),
+    }
+}
+
+/// Streams pairs of the store into a format.
 fn write_pairs(look: &Look<'_>, file: &File, out: &mut dyn std::io::Write) -> Result<u64, Failure> {
     let mut writer = PairWriter::begin(out, file.format, look.languages).map_err(Failure::Io)?;
-    let limit = file.limit.unwrap_or(u64::MAX);
     let mut io_error = None;
-    let mut count = 0;
-    let mut each = |judged: crate::store::pairs::JudgedPair| {
-        if count < limit && io_error.is_none() {
-            count += 1;
-            io_error = writer.write(&judged).err();
-        }
-        Ok(())
+    each_pair(look, file, &mut |judged| {
+        io_error = writer.write(&judged).err();
+        Ok(io_error.is_none())
+    })
+    .map_err(Failure::Ours)?;
+    match io_error {
+        Some(error) => Err(Failure::Io(error)),
+        None => writer.finish().map_err(Failure::Io),
+    }
+}
+
+/// Streams tasks: the questions that wait, or one for each pair of a selection. A pair of which no task can be made (it
+/// has no second candidate) is passed over.
+fn write_tasks(
+    look: &Look<'_>,
+    file: &File,
+    (params, folder): Questions<'_>,
+    out: &mut dyn std::io::Write,
+) -> Result<u64, Failure> {
+    let labelling = params.labelling(folder).map_err(Failure::Ours)?.1;
+    let mut writer = TaskWriter::begin(out).map_err(Failure::Io)?;
+    let limit = file.limit.unwrap_or(u64::MAX);
+    let (mut io_error, mut count) = (None, 0);
+    let mut put = |task: Task| -> Result<bool> {
+        labelling.check(&task.body).map_err(|why| {
+            Error::config(format!("the task of {} does not fit the labelling configuration: {why}", task.pair))
+        })?;
+        count += 1;
+        io_error = writer.write(&task.body).err();
+        Ok(io_error.is_none() && count < limit)
     };
-    let walked = if file.pairs == Which::Uncertain {
-        look.store.for_each_uncertain_pair(limit, &mut each)
+    let walked = if file.pairs == Which::Asked {
+        let mut more = limit > 0;
+        look.store.for_each_open_task(params.interface, params.annotators, |task| {
+            more = more && put(task)?;
+            Ok(())
+        })
     } else {
-        look.store.for_each_pair(file.pairs.selection(), &mut each)
+        Asker::new(look, params).and_then(|asker| {
+            each_pair(look, &File { limit: None, ..file.clone() }, &mut |judged| {
+                let task = asker.by_hand(look, params.interface, &judged)?;
+                task.map_or(Ok(limit > 0), &mut put)
+            })
+        })
     };
     walked.map_err(Failure::Ours)?;
     match io_error {
@@ -167,12 +241,36 @@ fn write_pairs(look: &Look<'_>, file: &File, out: &mut dyn std::io::Write) -> Re
     }
 }
 
-/// Writes pairs to any writer.
+/// Walks over the pairs of a file's selection, at most its limit, until `each` answers that it has enough.
+fn each_pair(look: &Look<'_>, file: &File, each: &mut dyn FnMut(JudgedPair) -> Result<bool>) -> Result<()> {
+    let limit = file.limit.unwrap_or(u64::MAX);
+    let (mut count, mut more) = (0, true);
+    let mut put = |judged: JudgedPair| {
+        if more && count < limit {
+            count += 1;
+            more = each(judged)?;
+        }
+        Ok(())
+    };
+    if file.pairs == Which::Uncertain {
+        look.store.for_each_uncertain_pair(limit, &mut put)
+    } else {
+        look.store.for_each_pair(file.pairs.selection(), &mut put)
+    }
+}
+
+/// Writes pairs or tasks to any writer.
 ///
 /// # Errors
-/// Kind `Store`.
-pub fn write_to(look: &Look<'_>, file: &File, out: &mut dyn std::io::Write) -> Result<u64> {
-    write_pairs(look, file, out).map_err(|failure| match failure {
+/// Kind `Store`; kind `Config` when a task does not fit a labelling configuration of one's own.
+pub fn write_to(
+    look: &Look<'_>,
+    file: &File,
+    params: &ask::Params,
+    folder: &std::path::Path,
+    out: &mut dyn std::io::Write,
+) -> Result<u64> {
+    stream(look, file, (params, folder), out).map_err(|failure| match failure {
         Failure::Io(error) => Error::with_source(crate::error::ErrorKind::Store, "writing pairs", error),
         Failure::Ours(error) => error,
     })

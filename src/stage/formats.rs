@@ -19,7 +19,7 @@ pub enum Format {
     Jsonl,
     /// Translation Memory eXchange 1.4b.
     Tmx,
-    /// Label Studio import: an array of tasks with predictions, for `schemas/label-studio-pairs.xml`.
+    /// Label Studio import: an array of tasks with predictions, for the configurations of `schemas/label-studio/`.
     LabelStudio,
 }
 
@@ -67,7 +67,7 @@ pub struct PairLine {
     /// Ids of the target sentences.
     #[schemars(with = "Vec<String>")]
     pub target_sentences: Vec<SentenceId>,
-    /// `aligned`, `mined` or `imported`.
+    /// `aligned`, `mined`, `imported` or `corrected`.
     pub origin: String,
     /// Rank in the pool, 0 to 1; higher is surer.
     pub score: f32,
@@ -149,7 +149,9 @@ impl<'w> PairWriter<'w> {
                 env!("CARGO_PKG_VERSION"),
                 languages.source
             )?,
-            Format::LabelStudio => write!(out, "[")?,
+            Format::LabelStudio => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, "tasks are no pairs: TaskWriter writes them"));
+            }
         }
         Ok(Self { out, format, languages, written: 0 })
     }
@@ -167,10 +169,7 @@ impl<'w> PairWriter<'w> {
                 writeln!(self.out)?;
             }
             Format::Tmx => self.tmx(&line)?,
-            Format::LabelStudio => {
-                write!(self.out, "{}", if self.written == 0 { "\n" } else { ",\n" })?;
-                serde_json::to_writer(&mut self.out, &label_studio_task(&line))?;
-            }
+            Format::LabelStudio => {}
         }
         self.written += 1;
         Ok(())
@@ -182,9 +181,8 @@ impl<'w> PairWriter<'w> {
     /// Those of `out`.
     pub fn finish(self) -> io::Result<u64> {
         match self.format {
-            Format::Tsv | Format::Jsonl => {}
+            Format::Tsv | Format::Jsonl | Format::LabelStudio => {}
             Format::Tmx => writeln!(self.out, "</body>\n</tmx>")?,
-            Format::LabelStudio => writeln!(self.out, "\n]")?,
         }
         Ok(self.written)
     }
@@ -257,31 +255,47 @@ fn xml(text: &str) -> String {
     escaped
 }
 
-/// A task for the labelling interface of `schemas/label-studio-pairs.xml`, with our own verdict as its prediction.
-fn label_studio_task(line: &PairLine) -> serde_json::Value {
-    let verdict = if line.score >= 0.8 {
-        "yes"
-    } else if line.score >= 0.4 {
-        "partly"
-    } else {
-        "no"
-    };
-    serde_json::json!({
-        "data": {
-            "pair_id": line.id,
-            "src_text": line.source,
-            "tgt_text": line.target,
-            // Label Studio refuses a whole batch over one missing key.
-            "src_url": line.source_location.as_deref().unwrap_or_default(),
-            "tgt_url": line.target_location.as_deref().unwrap_or_default(),
-            "origin": line.origin,
-        },
-        "predictions": [{
-            "model_version": concat!("kopri-", env!("CARGO_PKG_VERSION")),
-            "score": line.score,
-            "result": [{ "from_name": "verdict", "to_name": "tgt", "type": "choices", "value": { "choices": [verdict] } }],
-        }],
-    })
+/// Writes Label Studio tasks: one JSON array, a task a line.
+pub struct TaskWriter<'w> {
+    out: &'w mut dyn Write,
+    written: u64,
+}
+
+impl std::fmt::Debug for TaskWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskWriter").field("written", &self.written).finish()
+    }
+}
+
+impl<'w> TaskWriter<'w> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn begin(out: &'w mut dyn Write) -> io::Result<Self> {
+        write!(out, "[")?;
+        Ok(Self { out, written: 0 })
+    }
+
+    /// Writes a task.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&mut self, body: &serde_json::Value) -> io::Result<()> {
+        write!(self.out, "{}", if self.written == 0 { "\n" } else { ",\n" })?;
+        serde_json::to_writer(&mut self.out, body)?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Ends the file; answers how many tasks it holds.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn finish(self) -> io::Result<u64> {
+        writeln!(self.out, "\n]")?;
+        Ok(self.written)
+    }
 }
 
 #[cfg(test)]
@@ -300,6 +314,7 @@ pub(crate) mod tests {
                 similarity: Some(0.5),
                 margin: Some(1.25),
                 score: 0.9,
+                parent: None,
             },
             drop: Some(Drop { reason: DropReason::Numbers, detail: "7".into() }),
             source_location: Some("http://a.test/?x=1&y=\"2\"".into()),
@@ -341,13 +356,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn label_studio_tasks_are_one_array_with_every_key() {
-        let tasks: serde_json::Value =
-            serde_json::from_str(&written(Format::LabelStudio, &[judged("a", "b"), judged("c", "d")])).unwrap();
-        assert_eq!(tasks.as_array().unwrap().len(), 2);
-        assert_eq!(tasks[0]["data"]["pair_id"], "p0000000000000001");
-        assert_eq!(tasks[0]["data"]["tgt_url"], "");
-        assert_eq!(tasks[1]["predictions"][0]["result"][0]["value"]["choices"][0], "yes");
-        assert_eq!(written(Format::LabelStudio, &[]).split_whitespace().collect::<String>(), "[]");
+    fn tasks_are_one_array() {
+        for count in [0, 1, 3] {
+            let mut out = Vec::new();
+            let mut writer = TaskWriter::begin(&mut out).unwrap();
+            (0..count).for_each(|id| writer.write(&serde_json::json!({ "data": { "id": id } })).unwrap());
+            assert_eq!(writer.finish().unwrap(), count);
+            let tasks: Vec<serde_json::Value> = serde_json::from_slice(&out).unwrap();
+            assert_eq!(tasks.len() as u64, count);
+        }
+        let languages = Languages { source: Language::RUSSIAN, target: Language::TURKMEN };
+        assert!(PairWriter::begin(&mut Vec::new(), Format::LabelStudio, languages).is_err());
     }
 }

@@ -123,6 +123,7 @@ fn pair(store: &Store, source: TextId, target: TextId, candidate: &Candidate, sc
         similarity: Some(candidate.cosine),
         margin: Some(candidate.margin),
         score,
+        parent: None,
     }))
 }
 

@@ -15,17 +15,23 @@
 //! | [`align`] | a pair of documents | sentences, vectors | pairs in order |
 //! | [`neighbours`] | a batch of texts | vectors | k nearest neighbours |
 //! | [`mine`] | the pool | neighbours | pairs out of order |
-//! | [`calibrate`] | the encoder | scored pairs, annotations | probabilities |
-//! | [`filter`] | what one unit made | pairs, annotations | verdicts |
+//! | [`adjudicate`] | all answers | annotations | one answer a pair, corrected pairs |
+//! | [`calibrate`] | the encoder | scored pairs, answers | probabilities |
+//! | [`filter`] | what one unit made | pairs, answers | verdicts |
 //! | [`dedup`] | all verdicts | folded texts | duplicates |
 //! | [`evaluate`] | a gold file | kept pairs | precision and recall |
-//! | [`export`] | a file | kept pairs | TSV, JSONL, TMX, Label Studio tasks |
+//! | [`ask`] | the pool | verdicts, answers | questions for people |
+//! | [`export`] | a file | kept pairs, questions | TSV, JSONL, TMX, Label Studio tasks |
+//! | [`dataset`] | the dataset | answers, pairs | training data by parts, with a card |
 
+pub mod adjudicate;
 pub mod align;
 pub mod annotate;
+pub mod ask;
 pub mod books;
 pub mod calibrate;
 pub mod crawl;
+pub mod dataset;
 pub mod dedup;
 pub mod drift;
 pub mod embed;
@@ -37,9 +43,11 @@ pub mod filter;
 pub mod fit;
 pub mod formats;
 pub mod hub;
+pub mod interface;
 pub mod matching;
 pub mod mine;
 pub mod neighbours;
+pub mod pairs_in;
 pub mod segment;
 pub mod site;
 
@@ -48,7 +56,8 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::model::Encoder;
 use crate::record::{
-    BookPage, Document, DocumentId, DocumentPair, Drop, Features, FontRepair, Language, Pair, PairId, Sentence, TextId,
+    Adjudication, BookPage, Document, DocumentId, DocumentPair, Drop, Features, FontRepair, Language, Pair, PairId,
+    Sentence, Task, TextId,
 };
 use crate::store::extraction::PageNote;
 use crate::store::pairs::{Direction, NeighbourList};
@@ -74,6 +83,8 @@ pub enum Stage {
     Neighbours,
     /// Neighbours to pairs of sentences.
     Mine,
+    /// Annotations to one answer a pair.
+    Adjudicate,
     /// Scored pairs to a curve of probabilities.
     Calibrate,
     /// Pairs to verdicts.
@@ -82,13 +93,17 @@ pub enum Stage {
     Dedup,
     /// Kept pairs against gold.
     Evaluate,
+    /// Verdicts and answers to questions for people.
+    Ask,
     /// Kept pairs to files.
     Export,
+    /// Answers to training data.
+    Dataset,
 }
 
 impl Stage {
     /// All, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Extract,
         Self::Segment,
         Self::Fit,
@@ -97,11 +112,14 @@ impl Stage {
         Self::Align,
         Self::Neighbours,
         Self::Mine,
+        Self::Adjudicate,
         Self::Calibrate,
         Self::Filter,
         Self::Dedup,
         Self::Evaluate,
+        Self::Ask,
         Self::Export,
+        Self::Dataset,
     ];
 
     /// Its name in the store, the configuration and on the screen.
@@ -115,11 +133,14 @@ impl Stage {
             Self::Align => "align",
             Self::Neighbours => "neighbours",
             Self::Mine => "mine",
+            Self::Adjudicate => "adjudicate",
             Self::Calibrate => "calibrate",
             Self::Filter => "filter",
             Self::Dedup => "dedup",
             Self::Evaluate => "evaluate",
+            Self::Ask => "annotate",
             Self::Export => "export",
+            Self::Dataset => "dataset",
         }
     }
 
@@ -134,11 +155,14 @@ impl Stage {
             Self::Align => "document pair",
             Self::Neighbours => "batch",
             Self::Mine => "pool",
+            Self::Adjudicate => "pool",
             Self::Calibrate => "curve",
             Self::Filter => "group",
             Self::Dedup => "pool",
             Self::Evaluate => "gold file",
+            Self::Ask => "pool",
             Self::Export => "file",
+            Self::Dataset => "dataset",
         }
     }
 }
@@ -257,6 +281,17 @@ pub enum Records {
         /// The pairs.
         pairs: Vec<Pair>,
     },
+    /// What annotations come to, and the pairs that people corrected.
+    Adjudications {
+        /// The unit that made them.
+        unit: String,
+        /// Corrected pairs.
+        pairs: Vec<Pair>,
+        /// One answer a pair.
+        adjudications: Vec<Adjudication>,
+    },
+    /// New questions.
+    Tasks(Vec<Task>),
     /// Neighbour lists to write and to delete.
     Neighbours {
         /// The key under which they were made.
@@ -368,6 +403,11 @@ impl Records {
                 verdicts.iter().try_for_each(|(pair, fold, drop)| writer.put_verdict(*pair, *fold, drop.as_ref()))
             }
             Self::Duplicates(duplicates) => writer.set_duplicates(duplicates),
+            Self::Adjudications { unit, pairs, adjudications } => {
+                writer.put_pairs(Stage::Adjudicate.name(), unit, pairs)?;
+                writer.set_adjudications(adjudications)
+            }
+            Self::Tasks(tasks) => writer.put_tasks(tasks, jiff::Timestamp::now()).map(|_| ()),
         }
     }
 }
@@ -383,7 +423,7 @@ pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
             writer.delete_book(unit)?;
         }
         Stage::Match => writer.put_document_pairs(unit, &[])?,
-        Stage::Align | Stage::Mine => writer.put_pairs(stage.name(), unit, &[])?,
+        Stage::Align | Stage::Mine | Stage::Adjudicate => writer.put_pairs(stage.name(), unit, &[])?,
         // Sentences, verdicts and files go with what they hang on, or are written anew as a whole.
         Stage::Segment
         | Stage::Fit
@@ -393,7 +433,9 @@ pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
         | Stage::Filter
         | Stage::Dedup
         | Stage::Evaluate
-        | Stage::Export => {}
+        | Stage::Ask
+        | Stage::Export
+        | Stage::Dataset => {}
     }
     writer.forget_unit(stage.name(), unit)
 }

@@ -14,6 +14,7 @@
 //! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a `&Store`
 //! and so cannot write. Files are written and synced before the row that names them is committed.
 
+pub mod annotations;
 pub mod blocks;
 pub mod books;
 pub mod documents;
@@ -24,6 +25,7 @@ pub mod open;
 pub mod pairs;
 pub mod sentences;
 pub mod summary;
+pub mod tasks;
 pub mod units;
 pub mod vectors;
 pub mod verdicts;

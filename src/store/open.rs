@@ -9,13 +9,14 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../schemas/0001_workspace.sql"),
     include_str!("../../schemas/0002_crawl.sql"),
     include_str!("../../schemas/0003_extract.sql"),
     include_str!("../../schemas/0004_books.sql"),
     include_str!("../../schemas/0005_repairs.sql"),
     include_str!("../../schemas/0006_pair_features.sql"),
+    include_str!("../../schemas/0007_annotations.sql"),
 ];
 
 /// Marks the file as ours: "kopr" in ASCII.

@@ -1,16 +1,14 @@
-//! Pairs, annotations and the neighbour lists behind mining.
-
-use std::collections::HashMap;
+//! Pairs, and the neighbour lists behind mining.
 
 use rusqlite::params;
 
-use super::{Store, Writer, json, parsed_option, to_json};
+use super::{Store, Writer, json, to_json};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::record::{Annotation, DocumentId, Drop, DropReason, Origin, Pair, PairId, Side, TextId};
+use crate::record::{DocumentId, Drop, DropReason, Origin, Pair, PairId, Side, TextId};
 
 const COLUMNS: &str =
     "pair.id, origin, source_document, target_document, source_sentences, target_sentences, source_text,
-    target_text, similarity, margin, score";
+    target_text, similarity, margin, score, parent";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
     let origin: String = row.get(1)?;
@@ -31,6 +29,7 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         similarity: row.get(8)?,
         margin: row.get(9)?,
         score: row.get(10)?,
+        parent: row.get::<_, Option<i64>>(11)?.map(PairId),
     })
 }
 
@@ -252,44 +251,18 @@ impl Store {
         self.rows("sampling pairs", &format!("{} {tail}", judged_sql("INNER")), [limit], judged_from_row)
     }
 
-    /// Annotations of a pair.
+    /// Where a pair is from: the site or shelf of its source document, or the file that brought it.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn annotations(&self, pair: PairId) -> Result<Vec<Annotation>> {
-        self.rows(
-            "reading annotations",
-            "SELECT external_id, pair, annotator, verdict, problems, sts, source_fix, target_fix, lead_time, updated_at,
-               ground_truth FROM annotation WHERE pair = ?1 ORDER BY updated_at, external_id",
+    pub fn source_of(&self, pair: PairId) -> Result<Option<String>> {
+        self.row(
+            "looking up where a pair is from",
+            "SELECT coalesce(document.site, pair.unit) FROM pair
+             LEFT JOIN document ON document.id = pair.source_document WHERE pair.id = ?1",
             [pair.0],
-            |row| {
-                Ok(Annotation {
-                    external_id: row.get(0)?,
-                    pair: PairId(row.get(1)?),
-                    annotator: row.get(2)?,
-                    verdict: row.get(3)?,
-                    problems: json(row, 4)?,
-                    sts: row.get(5)?,
-                    source_fix: row.get(6)?,
-                    target_fix: row.get(7)?,
-                    lead_time: row.get(8)?,
-                    updated_at: parsed_option(row, 9)?,
-                    ground_truth: row.get(10)?,
-                })
-            },
+            |row| row.get(0),
         )
-    }
-
-    /// Pairs that have annotations, with how many.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn annotated_pairs(&self) -> Result<HashMap<PairId, u64>> {
-        let rows =
-            self.rows("listing annotated pairs", "SELECT pair, count(*) FROM annotation GROUP BY pair", [], |row| {
-                Ok((PairId(row.get(0)?), row.get::<_, u64>(1)?))
-            })?;
-        Ok(rows.into_iter().collect())
     }
 
     /// Both texts of a pair, source first.
@@ -370,13 +343,13 @@ fn judged_sql(join: &str) -> String {
 }
 
 fn judged_from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<JudgedPair> {
-    let reason: Option<String> = row.get(11)?;
-    let detail = row.get(12)?;
+    let reason: Option<String> = row.get(12)?;
+    let detail = row.get(13)?;
     Ok(JudgedPair {
         pair: from_row(row)?,
         drop: reason.as_deref().and_then(DropReason::from_name).map(|reason| Drop { reason, detail }),
-        source_location: row.get(13)?,
-        target_location: row.get(14)?,
+        source_location: row.get(14)?,
+        target_location: row.get(15)?,
     })
 }
 
@@ -397,13 +370,13 @@ impl Writer<'_> {
             let written = self.execute(
                 "writing a pair",
                 "INSERT INTO pair (id, stage, unit, origin, source_document, target_document, source_sentences,
-                   target_sentences, source_text, target_text, similarity, margin, score)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                   target_sentences, source_text, target_text, similarity, margin, score, parent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT (id) DO UPDATE SET source_document = excluded.source_document,
                    target_document = excluded.target_document, source_sentences = excluded.source_sentences,
                    target_sentences = excluded.target_sentences, source_text = excluded.source_text,
                    target_text = excluded.target_text, similarity = excluded.similarity, margin = excluded.margin,
-                   score = excluded.score
+                   score = excluded.score, parent = excluded.parent
                  WHERE stage = excluded.stage AND unit = excluded.unit",
                 params![
                     pair.id.0,
@@ -418,7 +391,8 @@ impl Writer<'_> {
                     pair.target.text,
                     pair.similarity,
                     pair.margin,
-                    pair.score
+                    pair.score,
+                    pair.parent.map(|id| id.0)
                 ],
             )?;
             if written == 0 {
@@ -429,40 +403,6 @@ impl Writer<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Writes an annotation over its older self; answers whether anything changed.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn put_annotation(&self, annotation: &Annotation) -> Result<bool> {
-        let changed = self.execute(
-            "writing an annotation",
-            "INSERT INTO annotation (external_id, pair, annotator, verdict, problems, sts, source_fix, target_fix,
-               lead_time, updated_at, ground_truth)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT (external_id) DO UPDATE SET pair = excluded.pair, annotator = excluded.annotator,
-               verdict = excluded.verdict, problems = excluded.problems, sts = excluded.sts,
-               source_fix = excluded.source_fix, target_fix = excluded.target_fix, lead_time = excluded.lead_time,
-               updated_at = excluded.updated_at, ground_truth = excluded.ground_truth
-             WHERE (pair, annotator, verdict, problems, sts, source_fix, target_fix, lead_time, updated_at, ground_truth)
-               IS NOT (excluded.pair, excluded.annotator, excluded.verdict, excluded.problems, excluded.sts,
-               excluded.source_fix, excluded.target_fix, excluded.lead_time, excluded.updated_at, excluded.ground_truth)",
-            params![
-                annotation.external_id,
-                annotation.pair.0,
-                annotation.annotator,
-                annotation.verdict,
-                to_json(&annotation.problems)?,
-                annotation.sts,
-                annotation.source_fix,
-                annotation.target_fix,
-                annotation.lead_time,
-                annotation.updated_at.map(super::instant),
-                annotation.ground_truth
-            ],
-        )?;
-        Ok(changed > 0)
     }
 
     /// Writes neighbour lists.

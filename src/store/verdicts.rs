@@ -76,6 +76,15 @@ impl Store {
         Ok(self.number("looking up a verdict", "SELECT count(*) FROM verdict WHERE pair = ?1", [pair.0])? > 0)
     }
 
+    /// Whether there is a kept pair with this hash of both sides without case and punctuation.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn is_kept_fold(&self, fold: i64) -> Result<bool> {
+        let sql = "SELECT count(*) FROM verdict WHERE fold = ?1 AND reason IS NULL";
+        Ok(self.number("looking for a kept pair", sql, [fold])? > 0)
+    }
+
     /// The better pair that a pair repeats, if it does.
     ///
     /// # Errors

@@ -208,11 +208,11 @@ fn annotations_come_back(workspace: &Workspace) {
     let import = || workspace.kopri(&["import", DEMO, "label-studio", file.to_str().unwrap()]);
     let first = import();
     assert!(
-        String::from_utf8_lossy(&first.stderr).contains("2 annotations read, 2 new or changed"),
+        String::from_utf8_lossy(&first.stderr).contains("2 annotations of 2 tasks: 2 new, 0 changed"),
         "{}",
         told(&first)
     );
-    assert!(String::from_utf8_lossy(&import().stderr).contains("2 annotations read, 0 new or changed"));
+    assert!(String::from_utf8_lossy(&import().stderr).contains("0 new, 0 changed, 2 as they were"));
 
     let run = workspace.kopri(&["run", DEMO, "--no-crawl", "--quiet"]);
     assert!(run.status.success(), "{}", told(&run));

@@ -216,6 +216,7 @@ const VOLATILE: &[(&str, &[&str])] = &[
         &["robots_fetched_at", "robots_failed_at", "delay_ms", "next_allowed_at", "night_began", "requests", "bytes"],
     ),
     ("warc", &["length", "file"]),
+    ("task", &["asked_at"]),
     ("vector", &["shard"]),
     ("shard", &["id"]),
 ];

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod align;
+mod annotations;
 mod architecture;
 mod books;
 mod crawl;

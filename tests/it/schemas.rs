@@ -14,22 +14,17 @@ fn the_schema_of_exported_pairs_is_up_to_date() {
     assert!(committed == generated, "schemas/pair.schema.json is stale: run the tests once with KOPRI_WRITE_SCHEMAS=1");
 }
 
-/// Label Studio shows a prediction only where the labelling interface has its control.
+/// Whoever pastes a configuration into Label Studio must find every interface in the folder.
 #[test]
-fn the_labelling_interface_has_what_tasks_and_annotations_name() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/label-studio-pairs.xml");
-    let xml = std::fs::read_to_string(path).unwrap();
-    for needed in [
-        "name=\"verdict\" toName=\"tgt\"",
-        "name=\"problems\" toName=\"tgt\"",
-        "name=\"src_fix\" toName=\"src\"",
-        "name=\"tgt_fix\" toName=\"tgt\"",
-        "value=\"$src_text\"",
-        "value=\"$tgt_text\"",
-        "value=\"yes\"",
-        "value=\"partly\"",
-        "value=\"no\"",
-    ] {
-        assert!(xml.contains(needed), "{needed} is missing");
+fn every_labelling_configuration_in_the_folder_ships_and_serves() {
+    use kopri::record::Interface;
+    use kopri::stage::interface::{LabelConfig, config};
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/label-studio");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), Interface::ALL.len());
+    for interface in Interface::ALL {
+        let xml = std::fs::read_to_string(folder.join(format!("{}.xml", interface.name()))).unwrap();
+        assert_eq!(xml, config(interface));
+        LabelConfig::parse(&xml).unwrap().serves(interface).unwrap();
     }
 }

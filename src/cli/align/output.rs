@@ -201,6 +201,7 @@ impl Alignment<'_> {
                     similarity: bead.similarity,
                     margin: bead.margin,
                     score,
+                    parent: None,
                 },
                 drop: None,
                 source_location: Some(places.0),

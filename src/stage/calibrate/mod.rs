@@ -14,19 +14,19 @@
 
 pub mod spoil;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use spoil::Damage;
 
-use super::filter::{measure, people};
+use super::filter::measure;
 use super::{Languages, Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
 use crate::algo::isotonic::Isotonic;
 use crate::algo::regression::{Regression, probability};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::metric::reliability::{Reliability, reliability};
 use crate::model::{Encoder, ModelId};
-use crate::record::{Features, Language, Pair, Sentence};
+use crate::record::{Features, Language, Pair, PairId, Sentence};
 use crate::store::Store;
 use crate::text::names;
 
@@ -110,7 +110,12 @@ pub struct Calibration {
 impl Calibration {
     /// The probability that a pair is a translation, 0 to 1; `None` for a pair that no encoder has scored.
     pub fn probability(&self, pair: &Pair, features: &Features) -> Option<f32> {
-        let figures = figures(f64::from(pair.similarity?), f64::from(pair.margin?), features);
+        self.told(pair.similarity, pair.margin, features)
+    }
+
+    /// The same from a pair's cosine and margin.
+    pub fn told(&self, similarity: Option<f32>, margin: Option<f32>, features: &Features) -> Option<f32> {
+        let figures = figures(f64::from(similarity?), f64::from(margin?), features);
         let log_odds = self.regression.log_odds(&figures);
         let told = self.isotonic.as_ref().map_or_else(|| probability(log_odds), |curve| curve.value(log_odds));
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
@@ -147,13 +152,8 @@ fn figures(similarity: f64, margin: f64, features: &Features) -> Vec<f64> {
 pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
     let (aligned, mined) =
         (look.store.stage_output(Stage::Align.name())?, look.store.stage_output(Stage::Mine.name())?);
-    let mut judged: Vec<_> = look.store.annotated_pairs()?.into_keys().collect();
-    judged.sort_unstable();
-    let mut annotations = Vec::new();
-    for pair in judged {
-        annotations.extend(look.store.annotations(pair)?);
-    }
-    let input = combined(&[&aligned, &mined, &super::fingerprint(&annotations)?, &model.0]);
+    let words = look.store.adjudications()?;
+    let input = combined(&[&aligned, &mined, &super::fingerprint(&words)?, &model.0]);
     Ok(Listing::All(vec![Unit::new(ARTEFACT, input)]))
 }
 
@@ -197,12 +197,12 @@ impl Examples {
     fn gather(look: &Look<'_>, params: &Params, candidates: &[Language], encoder: &mut dyn Encoder) -> Result<Self> {
         let measured = |source: &str, target: &str| measure::features(source, target, look.languages, candidates);
         let mut examples = Self::default();
-        let annotated = look.store.annotated_pairs()?;
-        let mut judged: Vec<_> = annotated.keys().copied().collect();
-        judged.sort_unstable();
-        for id in judged {
-            let Some(judged) = look.store.judged_pair(id)? else { continue };
-            let right = people::opinion(&look.store.annotations(id)?, params.partly_is_right);
+        let words = look.store.adjudications()?;
+        let annotated: HashSet<PairId> = words.iter().map(|word| word.pair).collect();
+        for word in words {
+            let Some(judged) = look.store.judged_pair(word.pair)? else { continue };
+            let partly = params.partly_is_right && word.verdict.as_deref() == Some("partly");
+            let right = if partly { Some(true) } else { word.is_right() };
             let (Some(similarity), Some(margin), Some(right)) = (judged.pair.similarity, judged.pair.margin, right)
             else {
                 continue;
@@ -212,7 +212,7 @@ impl Examples {
             examples.annotated += 1;
         }
         let mut sure = look.store.sure_pairs(params.sure_score, params.sure_pairs)?;
-        sure.retain(|pair| !annotated.contains_key(&pair.id));
+        sure.retain(|pair| !annotated.contains(&pair.id));
         let (mut whole, mut chosen) = (Vec::new(), Vec::new());
         for (place, pair) in sure.into_iter().enumerate() {
             // As evenly among the others as the share allows.

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::people::{count, latest, majority};
 use super::{Params, measure};
-use crate::record::{Annotation, Drop, DropReason, Features, Language, Origin, Pair, SideFeatures};
+use crate::record::{Adjudication, Drop, DropReason, Features, Language, Origin, Pair, SideFeatures};
 use crate::stage::Languages;
 use crate::stage::calibrate::Calibration;
 
@@ -38,7 +37,7 @@ pub struct Rules {
 struct Seen<'a> {
     pair: &'a Pair,
     features: &'a Features,
-    annotations: &'a [Annotation],
+    people: Option<&'a Adjudication>,
 }
 
 impl Rules {
@@ -48,11 +47,11 @@ impl Rules {
     }
 
     /// Why a pair is dropped: the first rule that objects, unless people say that it is right. `None`: it passes.
-    pub fn judge(&self, pair: &Pair, features: &Features, annotations: &[Annotation]) -> Option<Drop> {
-        if majority(annotations) == Some(true) {
+    pub fn judge(&self, pair: &Pair, features: &Features, people: Option<&Adjudication>) -> Option<Drop> {
+        if people.is_some_and(|word| word.is_right() == Some(true) && word.corrected.is_none()) {
             return None;
         }
-        let seen = Seen { pair, features, annotations };
+        let seen = Seen { pair, features, people };
         RULES.iter().find_map(|rule| {
             let check = rule(self, &seen);
             check.objection.map(|detail| Drop { reason: check.rule, detail })
@@ -60,19 +59,27 @@ impl Rules {
     }
 
     /// What every rule makes of a pair, in the order in which they are asked.
-    pub fn checks(&self, pair: &Pair, features: &Features, annotations: &[Annotation]) -> Vec<Check> {
-        let seen = Seen { pair, features, annotations };
+    pub fn checks(&self, pair: &Pair, features: &Features, people: Option<&Adjudication>) -> Vec<Check> {
+        let seen = Seen { pair, features, people };
         RULES.iter().map(|rule| rule(self, &seen)).collect()
     }
 
     fn annotator(&self, seen: &Seen<'_>) -> Check {
-        let judged = latest(seen.annotations).len();
-        let no = format!("{} of {judged} annotators say no", count(seen.annotations, "no"));
-        Check {
+        let check = |value: String, objects: bool| Check {
             rule: DropReason::Annotator,
-            value: if judged == 0 { "not judged".into() } else { no.clone() },
-            limit: "no majority against it".into(),
-            objection: (majority(seen.annotations) == Some(false)).then_some(no),
+            objection: objects.then(|| value.clone()),
+            value,
+            limit: "neither wrong nor corrected".into(),
+        };
+        let Some(word) = seen.people else { return check("not judged".into(), false) };
+        if let Some(corrected) = word.corrected {
+            return check(format!("corrected: {corrected} stands for it"), true);
+        }
+        let no = format!("{} of {} annotators say no", word.votes[2], word.people());
+        match (word.is_right(), word.gold) {
+            (Some(false), true) => check("the gold answer is no".into(), true),
+            (Some(false), false) => check(no, true),
+            _ => check(no, false),
         }
     }
 
@@ -250,7 +257,7 @@ impl Rules {
             Origin::Aligned => Some(self.params.min_aligned_score),
             Origin::Mined => Some(self.params.min_mined_score),
             // Somebody vouched for it by bringing it.
-            Origin::Imported => None,
+            Origin::Imported | Origin::Corrected => None,
         };
         let score = seen.pair.score;
         Check {

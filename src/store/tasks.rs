@@ -1,0 +1,188 @@
+//! Questions put to people.
+
+use rusqlite::params;
+
+use super::{Store, Writer, json, to_json};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::record::{Features, Interface, PairId, Strategy, Task, TaskId};
+
+pub(super) const COLUMNS: &str =
+    "task.id, task.interface, task.pair, task.other, task.strategy, task.control, task.body";
+
+pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Task> {
+    let (interface, strategy): (String, String) = (row.get(1)?, row.get(4)?);
+    let unknown = |column, word: &str| {
+        super::conversion(column, Error::new(ErrorKind::Store, format!("a task of an unknown kind: {word:?}")))
+    };
+    Ok(Task {
+        id: TaskId(row.get(0)?),
+        interface: Interface::from_name(&interface).ok_or_else(|| unknown(1, &interface))?,
+        pair: PairId(row.get(2)?),
+        other: row.get::<_, Option<i64>>(3)?.map(PairId),
+        strategy: Strategy::from_name(&strategy).ok_or_else(|| unknown(4, &strategy))?,
+        control: row.get(5)?,
+        body: json(row, 6)?,
+    })
+}
+
+/// Who has answered a question: a person counts once, and passing it by is an answer.
+const ANSWERS: &str = "(SELECT count(DISTINCT annotator) FROM annotation
+    WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair))";
+
+impl Store {
+    /// Questions of an interface that wait for answers of `people` and whose pair is still there, by id.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn open_tasks(&self, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
+        self.rows(
+            "listing open questions",
+            &format!(
+                "SELECT id FROM task WHERE interface = ?1 AND pair IN (SELECT id FROM pair) AND {ANSWERS} < ?2
+                 ORDER BY id"
+            ),
+            params![interface.name(), people],
+            |row| Ok(TaskId(row.get(0)?)),
+        )
+    }
+
+    /// Every question of an interface: its id, pair and strategy. Memory: 40 bytes each.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn asked(&self, interface: Interface) -> Result<Vec<(TaskId, PairId, String)>> {
+        self.rows(
+            "listing questions",
+            "SELECT id, pair, strategy FROM task WHERE interface = ?1 ORDER BY id",
+            [interface.name()],
+            |row| Ok((TaskId(row.get(0)?), PairId(row.get(1)?), row.get(2)?)),
+        )
+    }
+
+    /// A question.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn task(&self, id: TaskId) -> Result<Option<Task>> {
+        self.row("reading a question", &format!("SELECT {COLUMNS} FROM task WHERE id = ?1"), [id.0], from_row)
+    }
+
+    /// The first question on a pair in an interface.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn task_on(&self, interface: Interface, pair: PairId) -> Result<Option<Task>> {
+        self.row(
+            "reading a question",
+            &format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND pair = ?2 ORDER BY id LIMIT 1"),
+            params![interface.name(), pair.0],
+            from_row,
+        )
+    }
+
+    /// Walks over the questions of an interface that wait for answers of `people`, by id.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_open_task(
+        &self,
+        interface: Interface,
+        people: u32,
+        mut each: impl FnMut(Task) -> Result<()>,
+    ) -> Result<()> {
+        let doing = || "walking over questions".to_owned();
+        let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2 ORDER BY id");
+        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
+        let mut rows = statement.query(params![interface.name(), people]).context(ErrorKind::Store, doing)?;
+        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
+            each(from_row(row).context(ErrorKind::Store, doing)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A pair that people could be asked about.
+#[derive(Debug, Clone)]
+pub struct Askable {
+    /// The pair.
+    pub id: PairId,
+    /// Where it comes from: how it was found, and the site, shelf or file of its source side.
+    pub from: String,
+    /// Its score, 0 to 1.
+    pub score: f32,
+    /// Its cosine.
+    pub similarity: Option<f32>,
+    /// Its margin.
+    pub margin: Option<f32>,
+    /// Whether a rule on its texts dropped it, and not one on its score or probability.
+    pub is_ruled_out: bool,
+    /// What was measured of it.
+    pub features: Option<Features>,
+}
+
+impl Store {
+    /// Walks over the pairs that people could still decide on, by id: all but duplicates, copies, and those on which
+    /// people spoke.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_askable(&self, mut each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
+        let doing = || "walking over pairs to ask about".to_owned();
+        let sql = "SELECT pair.id, pair.origin || ' ' || coalesce(document.site, pair.unit), score, similarity, margin,
+                     reason IS NOT NULL AND reason NOT IN ('score', 'probability'), features
+                   FROM pair JOIN judgement ON judgement.pair = pair.id
+                   LEFT JOIN pair_features ON pair_features.pair = pair.id
+                   LEFT JOIN document ON document.id = pair.source_document
+                   WHERE reason IS NULL OR reason NOT IN ('annotator', 'duplicate', 'near-duplicate', 'identical')
+                   ORDER BY pair.id";
+        let mut statement = self.connection.prepare(sql).context(ErrorKind::Store, doing)?;
+        let mut rows = statement.query([]).context(ErrorKind::Store, doing)?;
+        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
+            each(askable(row).context(ErrorKind::Store, doing)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn askable(row: &rusqlite::Row<'_>) -> rusqlite::Result<Askable> {
+    let measured: Option<String> = row.get(6)?;
+    Ok(Askable {
+        id: PairId(row.get(0)?),
+        from: row.get(1)?,
+        score: row.get(2)?,
+        similarity: row.get(3)?,
+        margin: row.get(4)?,
+        is_ruled_out: row.get(5)?,
+        features: measured
+            .map(|text| serde_json::from_str(&text).map_err(|error| super::conversion(6, error)))
+            .transpose()?,
+    })
+}
+
+impl Writer<'_> {
+    /// Writes new questions; one that is there already stays as it was asked.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_tasks(&self, tasks: &[Task], now: jiff::Timestamp) -> Result<u64> {
+        let mut written = 0;
+        for task in tasks {
+            written += self.execute(
+                "writing a question",
+                "INSERT INTO task (id, interface, pair, other, strategy, control, asked_at, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
+                params![
+                    task.id.0,
+                    task.interface.name(),
+                    task.pair.0,
+                    task.other.map(|id| id.0),
+                    task.strategy.name(),
+                    task.control,
+                    super::instant(now),
+                    to_json(&task.body)?
+                ],
+            )? as u64;
+        }
+        Ok(written)
+    }
+}
