@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Common, DONE, print, say, to_json};
 use crate::error::Result;
 use crate::pipeline::Pipeline;
+use crate::record::Interface;
 use crate::report::format::{NONE, columns, count, duration, left, measure, plural, printable, right, shorten, wrap};
 use crate::stage::agreement::{self, Agreement, Conflict, Controls, MIN_SHARED, Person};
 use crate::store::Store;
@@ -106,7 +107,8 @@ fn rights(out: &mut String, people: &[Person]) {
     if people.iter().all(|person| person.controls.is_none() && person.estimated.is_none()) {
         return;
     }
-    let _ = writeln!(out, "\n{} {:<38} {:>12}", left("How often they are right", NAME), "on control items", "Dawid-Skene");
+    let _ =
+        writeln!(out, "\n{} {:<38} {:>12}", left("How often they are right", NAME), "on control items", "Dawid-Skene");
     for person in people {
         let controls = person.controls.map_or_else(|| NONE.to_owned(), share);
         let estimated = person.estimated.map_or_else(|| NONE.to_owned(), measure);
@@ -125,15 +127,8 @@ fn questions(out: &mut String, found: &Agreement) {
         let _ = writeln!(out, "\nNothing was judged by two people, so there is no agreement to tell of.");
         return;
     }
-    let _ = writeln!(
-        out,
-        "\n{} {:<24} {:>8} {:>8} {:>8}",
-        left("Agreement", NAME),
-        "alpha",
-        "equal",
-        "items",
-        "ratings"
-    );
+    let _ =
+        writeln!(out, "\n{} {:<24} {:>8} {:>8} {:>8}", left("Agreement", NAME), "alpha", "equal", "items", "ratings");
     for question in &found.questions {
         let alpha = match (question.alpha, question.low, question.high) {
             (Some(alpha), Some(low), Some(high)) => {
@@ -162,19 +157,21 @@ fn couples(out: &mut String, found: &Agreement) {
         return;
     }
     let _ = writeln!(out, "\n{:<53} {:>8} {:>8} {:>8}", "Two by two", "kappa", "equal", "items");
-    for couple in &found.couples {
-        let (one, other) = (printable(&couple.one), printable(&couple.other));
-        let names = format!("{} – {}", shorten(&one, 25), shorten(&other, 25));
-        let kappa = couple.kappa.map_or_else(|| NONE.to_owned(), measure);
-        let figures = format!(
-            "{} {} {}",
-            right(&kappa, 8),
-            right(&measure(couple.equal), 8),
-            right(&count(couple.items as u64), 8)
-        );
-        let _ = writeln!(out, "{} {figures}", left(&names, 53));
-        if found.questions.len() > 1 {
-            let _ = writeln!(out, "  {}", agreement::question(couple.interface));
+    for question in &found.questions {
+        let mut of = found.couples.iter().filter(|couple| couple.interface == question.interface).peekable();
+        if of.peek().is_some() {
+            let _ = writeln!(out, "{}", agreement::question(question.interface));
+        }
+        for couple in of {
+            let (one, other) = (printable(&couple.one), printable(&couple.other));
+            let _ = writeln!(
+                out,
+                "  {} {} {} {}",
+                left(&format!("{} – {}", shorten(&one, 24), shorten(&other, 24)), 51),
+                right(&couple.kappa.map_or_else(|| NONE.to_owned(), measure), 8),
+                right(&measure(couple.equal), 8),
+                right(&count(couple.items as u64), 8)
+            );
         }
     }
 }
@@ -206,13 +203,12 @@ fn texts(out: &mut String, conflict: &Conflict, source: &str, target: &str) {
         return;
     };
     paragraph(out, source, own);
-    match &conflict.other {
-        None => paragraph(out, target, translation),
-        Some(other) => {
-            paragraph(out, &format!("{target} first"), translation);
-            paragraph(out, &format!("{target} second"), other);
-        }
+    if conflict.interface != Interface::Pairwise {
+        return paragraph(out, target, translation);
     }
+    let other = conflict.other.as_deref().unwrap_or("(not kept: this question was not asked by the workspace)");
+    paragraph(out, &format!("{target} first"), translation);
+    paragraph(out, &format!("{target} second"), other);
 }
 
 /// A text behind its name, in lines of the page's width.

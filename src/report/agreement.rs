@@ -7,6 +7,7 @@ use super::format::{NONE, duration, measure};
 use super::html::side;
 use super::summary::Summary;
 use super::tables::{absent, table, table_end};
+use crate::record::Interface;
 use crate::stage::agreement::{Agreement, Conflict, Person, question};
 
 /// Draws the annotators, their agreement and the worst conflicts.
@@ -43,9 +44,9 @@ fn people(out: &mut String, people: &[Person]) -> fmt::Result {
     let none = || NONE.to_owned();
     for person in people {
         let controls = person.controls;
-        let share = controls.map(|of| format!("{} of {}", measure(of.right as f64 / of.of as f64), of.of));
+        let share = controls.map(|of| format!("{} of {}", of.right, of.of));
         let interval = controls.map(|of| format!("{} to {}", measure(of.low), measure(of.high)));
-        write!(out, "<tr><th scope=\"row\">{}</th>", escape(&person.name))?;
+        write!(out, "<tr><th scope=\"row\" class=\"unit\">{}</th>", escape(&person.name))?;
         for cell in [
             number(person.answers as u64),
             number(person.skipped as u64),
@@ -100,10 +101,14 @@ fn conflict(out: &mut String, summary: &Summary, found: &Conflict) -> fmt::Resul
     match (&found.source, &found.target) {
         (Some(own), Some(translation)) => {
             side(out, own, source, None)?;
-            side(out, translation, target, None)?;
-            if let Some(other) = &found.other {
+            let is_choice = found.interface == Interface::Pairwise;
+            side(out, translation, target, is_choice.then_some("first"))?;
+            if is_choice {
                 out.push_str("<div></div>\n");
-                side(out, other, target, None)?;
+                match &found.other {
+                    Some(other) => side(out, other, target, Some("second"))?,
+                    None => absent(out, "The second is not kept: this question was not asked by the workspace.")?,
+                }
             }
         }
         _ => absent(out, "The workspace does not have this pair any more.")?,
@@ -118,5 +123,6 @@ fn conflict(out: &mut String, summary: &Summary, found: &Conflict) -> fmt::Resul
         }
         out.push_str("</li>");
     }
-    writeln!(out, "<li class=\"id\"><code>{}</code></li></ul>\n</li>", found.pair)
+    let question = escape(question(found.interface));
+    writeln!(out, "<li class=\"id\">{question} · <code>{}</code></li></ul>\n</li>", found.pair)
 }

@@ -283,7 +283,7 @@ mod tests {
         }
         summary.sites.iter_mut().for_each(|site| set(&mut site.site));
         summary.index.iter_mut().for_each(|index| set(&mut index.kind));
-        for found in &mut summary.agreement {
+        if let Some(found) = &mut summary.agreement {
             found.people.iter_mut().for_each(|person| set(&mut person.name));
             for conflict in &mut found.conflicts {
                 [&mut conflict.source, &mut conflict.target].into_iter().flatten().for_each(set);

@@ -259,20 +259,20 @@ impl Page {
         }
     }
 
-    /// One line on people's answers, once there are two people to compare.
+    /// People's answers, once there are two people to compare.
     fn annotators(&mut self, summary: &Summary) {
         let Some(found) = summary.agreement.as_ref().filter(|found| found.people.len() > 1) else { return };
         let answers = found.people.iter().map(|person| person.answers as u64).sum();
-        let mut told = format!("{} of {}", plural(answers, "answer"), plural(found.people.len() as u64, "annotator"));
+        let (people, conflicts) = (found.people.len() as u64, found.all_conflicts as u64);
+        self.heading(Paint::Bold, "Annotators");
+        let counts = format!("{} of {}", plural(answers, "answer"), plural(people, "annotator"));
+        self.paragraph(0, &format!("{counts}, {}: kopri agreement", plural(conflicts, "conflict")));
         for row in &found.questions {
             let interval = row.low.zip(row.high).map(|(low, high)| format!(" [{}, {}]", measure(low), measure(high)));
-            let alpha = row.alpha.map_or_else(|| NONE.to_owned(), measure);
+            let alpha = row.alpha.map_or_else(|| NONE.to_owned(), measure) + &interval.unwrap_or_default();
             let items = plural(row.items as u64, "item");
-            told += &format!("; {}: alpha {alpha}{} on {items}", question(row.interface), interval.unwrap_or_default());
+            self.paragraph(0, &format!("{}: alpha {alpha} on {items}", question(row.interface)));
         }
-        told += &format!("; {}", plural(found.all_conflicts as u64, "conflict"));
-        self.heading(Paint::Bold, "Annotators");
-        self.paragraph(0, &told);
     }
 
     fn failures(&mut self, summary: &Summary) {
@@ -376,8 +376,9 @@ index hnsw: recall at 8 0.987 on 1 000 queries, 42 s; graph of 1 234 texts, 34
 of them new, 2 gone
 
 Annotators
-420 answers of 3 annotators; yes, partly or no: alpha 0.712 [0.631, 0.784] on
-180 items; similarity, 0 to 5: alpha 0.840 on 12 items; 31 conflicts
+420 answers of 3 annotators, 31 conflicts: kopri agreement
+yes, partly or no: alpha 0.712 [0.631, 0.784] on 180 items
+similarity, 0 to 5: alpha 0.840 on 12 items
 
 Failed in crawl: 4 network errors
   Often passes by itself: the next run asks again.

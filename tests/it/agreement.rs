@@ -54,7 +54,8 @@ fn task(number: usize, pair: &str, said: &[(&str, &str, Option<f64>)]) -> Value 
         let person = people.iter().position(|name| name == who).unwrap();
         let is_number = word.parse::<u8>().is_ok();
         let name = if is_number { "sts" } else { "verdict" };
-        let mut result = json!([{ "from_name": name, "to_name": "tgt", "type": "choices", "value": { "choices": [word] } }]);
+        let mut result =
+            json!([{ "from_name": name, "to_name": "tgt", "type": "choices", "value": { "choices": [word] } }]);
         if word.is_empty() {
             result = json!([]);
         }
@@ -116,7 +117,10 @@ fn people_are_told_apart_and_compared() {
     assert!((similarity - (1.0 - 3.0 * 2.0 / 54.0)).abs() < 1e-12, "{similarity}");
     // Both say yes 8 and 6 of 12 times: by chance one half is equal.
     let couple = &found["couples"][0];
-    assert_eq!((&couple["one"], &couple["items"], found["couples"].as_array().unwrap().len()), (&json!(AYNA), &json!(12), 1));
+    assert_eq!(
+        (&couple["one"], &couple["items"], found["couples"].as_array().unwrap().len()),
+        (&json!(AYNA), &json!(12), 1)
+    );
     assert!((couple["kappa"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-12, "{couple}");
 
     let conflicts = found["conflicts"].as_array().unwrap();
@@ -132,7 +136,9 @@ fn people_are_told_apart_and_compared() {
 fn the_command_the_summary_and_the_report_tell_it() {
     let annotated = Annotated::new(tasks);
     let shown = annotated.told(&["agreement", "--conflicts", "1"]);
-    for needed in [AYNA, "1.000 [0.510, 1.000], 4 of 4", "0.671 [", "3 conflicts; the 1 worst", "owner@example.org (gold)"] {
+    for needed in
+        [AYNA, "1.000 [0.510, 1.000], 4 of 4", "0.671 [", "3 conflicts; the 1 worst", "owner@example.org (gold)"]
+    {
         assert!(shown.contains(needed), "{needed} is missing:\n{shown}");
     }
     let wide: Vec<&str> = shown.lines().filter(|line| line.chars().count() > 80).collect();
@@ -140,7 +146,10 @@ fn the_command_the_summary_and_the_report_tell_it() {
 
     let run = annotated.kopri(&["run", "--no-crawl"]);
     let summary = text(&run.stderr);
-    assert!(summary.contains("32 answers of 3 annotators; yes, partly or no: alpha 0.671"), "{summary}");
+    assert!(
+        summary.contains("32 answers of 3 annotators, 3 conflicts: kopri agreement\nyes, partly or no: alpha 0.671 ["),
+        "{summary}"
+    );
     let html = annotated.house.read("w/report/latest.html");
     assert!(html.contains("<h2 id=\"annotators-title\">Annotators</h2>") && html.contains("<b>0.671</b>"));
     assert!(html.contains(MAYA) && html.contains("owner@example.org (gold)"));

@@ -80,7 +80,9 @@ impl Gathered {
             let given = ratings(annotation);
             match given.first() {
                 None if !is_answer(annotation) => drop(skipped.insert((annotator, annotation.task))),
-                first => drop(answers.insert((annotator, annotation.task, first.map(|(interface, _)| *interface)), annotation)),
+                first => drop(
+                    answers.insert((annotator, annotation.task, first.map(|(interface, _)| *interface)), annotation),
+                ),
             }
         }
         for ((annotator, task, _), annotation) in &answers {
@@ -112,7 +114,8 @@ impl Gathered {
             return;
         }
         for (interface, place) in ratings(annotation) {
-            let gold = of_pair.iter().rev().filter(|other| other.ground_truth && other.annotator != annotation.annotator);
+            let gold =
+                of_pair.iter().rev().filter(|other| other.ground_truth && other.annotator != annotation.annotator);
             let gold = gold.flat_map(ratings).find(|(of, _)| *of == interface).map(|(_, place)| place);
             let control = annotation.task.and_then(|task| self.controls.get(&task));
             let Some(known) = gold.or_else(|| known(interface, control?, annotation.pair)) else { continue };
@@ -247,7 +250,8 @@ fn ratings(annotation: &Annotation) -> Vec<(Interface, u8)> {
     let verdict = annotation.verdict.as_deref().and_then(|verdict| place(verdict, &VERDICTS));
     let tie = || annotation.problems.iter().find_map(|problem| place(&problem.replace('_', " "), &CHOICES));
     let choice = annotation.preferred.map(|preferred| u8::from(preferred != annotation.pair)).or_else(tie);
-    let given = [(Interface::Translation, verdict), (Interface::Similarity, annotation.sts), (Interface::Pairwise, choice)];
+    let given =
+        [(Interface::Translation, verdict), (Interface::Similarity, annotation.sts), (Interface::Pairwise, choice)];
     given.into_iter().filter_map(|(interface, place)| Some((interface, place?))).collect()
 }
 
@@ -315,7 +319,6 @@ fn apart(interface: Interface, places: &[u8]) -> f64 {
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,9 +336,10 @@ mod tests {
             verdict: VERDICTS.contains(&word).then(|| word.to_owned()),
             problems: if word == "both_right" { vec![word.to_owned()] } else { Vec::new() },
             sts: is_number.then(|| word.parse().unwrap()),
-            preferred: ["first", "second"].iter().position(|choice| *choice == word).map(|place| {
-                PairId(if place == 0 { pair } else { 1000 })
-            }),
+            preferred: ["first", "second"]
+                .iter()
+                .position(|choice| *choice == word)
+                .map(|place| PairId(if place == 0 { pair } else { 1000 })),
             source_fix: None,
             target_fix: None,
             lead_time: None,
@@ -349,7 +353,8 @@ mod tests {
     }
 
     fn gathered(pairs: &[Vec<Annotation>]) -> Gathered {
-        let controls = [(TaskId(91), "yes".to_owned()), (TaskId(92), "3".to_owned()), (TaskId(93), PairId(5).to_string())];
+        let controls =
+            [(TaskId(91), "yes".to_owned()), (TaskId(92), "3".to_owned()), (TaskId(93), PairId(5).to_string())];
         let mut gathered = Gathered::new(controls.into());
         pairs.iter().for_each(|annotations| gathered.take(annotations));
         gathered
