@@ -57,7 +57,7 @@ pub(super) fn agreement(arguments: &AgreementArgs) -> Result<u8> {
     }
     match found {
         Some(found) => print(&told(&pipeline, &found))?,
-        None => say("there are no annotations yet: `kopri labelstudio pull`, or `kopri import … label-studio FILE`"),
+        None => say("there are no annotations yet: `kopri import PIPELINE.toml label-studio FILE` brings them in"),
     }
     Ok(DONE)
 }

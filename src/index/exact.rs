@@ -64,25 +64,31 @@ impl Exact {
         Self { rows, device, packed: OnceLock::new(), nearest: Mutex::new(None) }
     }
 
+    /// The rows.
+    pub fn rows(&self) -> &Arc<Vectors> {
+        &self.rows
+    }
+
     /// The `k` nearest rows of each query, when they are no farther than its floor: a cosine, −∞ for no floor, ∞ for a query
-    /// that nothing is looked for. Below the floor, rows may be missing. Far faster than a search when few reach it.
+    /// that nothing is looked for. Below the floor, rows may be missing. Far faster than a search when few reach it. Queries
+    /// that are an index themselves are packed once for all they are used for.
     ///
     /// # Errors
     /// Kind `Bug` when the dimensions differ or there is not a floor for each query; kind `Model` when libtorch fails.
-    pub fn search_above(&self, queries: &Vectors, k: usize, floors: &[f32]) -> Result<Neighbours> {
-        if floors.len() != queries.rows() {
-            return Err(Error::bug(format!("{} floors for {} queries", floors.len(), queries.rows())));
+    pub fn search_above(&self, queries: &Self, k: usize, floors: &[f32]) -> Result<Neighbours> {
+        let own = &queries.rows;
+        if floors.len() != own.rows() {
+            return Err(Error::bug(format!("{} floors for {} queries", floors.len(), own.rows())));
         }
-        same_dimensions(queries, &self.rows)?;
-        if is_small(queries, &self.rows) || k == 0 {
-            return Ok(one_by_one(queries, &self.rows, k));
+        same_dimensions(own, &self.rows)?;
+        if is_small(own, &self.rows) || k == 0 {
+            return Ok(one_by_one(own, &self.rows, k));
         }
-        let (form, rows) = (Form::fastest(), self.packed()?);
-        let packed = Packed::new(queries.data(), queries.dim(), form)?;
+        let (form, rows, packed) = (Form::fastest(), self.packed()?, queries.packed()?);
         let error = packed.error(rows);
         let floors: Vec<f32> = floors.iter().map(|floor| floor - error).collect();
-        let found = sweep((&packed, queries.rows()), (rows, self.rows.rows()), k + SLACK, Some(&floors), None)?;
-        settle(queries, &self.rows, &found, k, error, |unsure| again(unsure, &self.rows, Some(rows), k, form))
+        let found = sweep((packed, own.rows()), (rows, self.rows.rows()), k + SLACK, Some(&floors), None)?;
+        settle(own, &self.rows, &found, k, error, |unsure| again(unsure, &self.rows, Some(rows), k, form))
     }
 
     /// Makes ready what searches need, so that the first one takes no longer than the others.

@@ -169,6 +169,10 @@ impl Pipeline {
         if !(0.0..=1.0).contains(&self.calibrate.spoiled) {
             return wrong(format!("calibrate.spoiled = {}: a share from 0 to 1 is wanted", self.calibrate.spoiled));
         }
+        if !(0.0..=1.0).contains(&self.filter.min_precision) {
+            let floor = self.filter.min_precision;
+            return wrong(format!("filter.min-precision = {floor}: a share from 0 (off) to 1 is wanted"));
+        }
         if !(0.0..=1.0).contains(&self.dedup.near) {
             return wrong(format!("dedup.near = {}: a share from 0 (off) to 1 is wanted", self.dedup.near));
         }

@@ -38,6 +38,17 @@ impl Vectors {
         Ok(Self { dim, data })
     }
 
+    /// Takes rows that are already of unit length (read back from shards).
+    ///
+    /// # Errors
+    /// Kind `Bug` when the length is no multiple of `dim`.
+    pub fn of_units(dim: usize, data: Vec<f32>) -> Result<Self> {
+        if dim == 0 || !data.len().is_multiple_of(dim) {
+            return Err(Error::bug(format!("{} numbers do not make rows of {dim}", data.len())));
+        }
+        Ok(Self { dim, data })
+    }
+
     /// Numbers in a row.
     pub fn dim(&self) -> usize {
         self.dim

@@ -142,6 +142,9 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
         DropReason::Repetition => format!("a phrase over {} times in a row", filter.max_repetitions),
         DropReason::Copied => format!("over {} untranslated", filter.max_copied),
         DropReason::Names => format!("over {} of the names on one side only", filter.max_missing_names),
+        DropReason::Probability if filter.min_precision > 0.0 => {
+            format!("probability too low for a precision of {}", filter.min_precision)
+        }
         DropReason::Probability => format!("probability < {}", filter.min_probability),
         DropReason::NearDuplicate => format!("at least {} of the n-grams shared", pipeline.dedup.near),
         DropReason::Duplicate => "the same but for case and punctuation".into(),

@@ -88,7 +88,8 @@ pub struct Pools {
     pub targets: Vec<TextId>,
     /// Fingerprint of both lists and the model.
     pub fingerprint: String,
-    vectors: Option<(Arc<Vectors>, Arc<Vectors>)>,
+    /// Exact search over either, which packs its vectors once for all that they are needed for.
+    vectors: Option<(Arc<Exact>, Arc<Exact>)>,
     /// The index over the texts that are found, by direction.
     indexes: HashMap<Direction, Found>,
     /// Texts of each direction that wait for a list, by id, once the refresh is done.
@@ -98,20 +99,20 @@ pub struct Pools {
 /// An index over the texts that are found.
 #[derive(Debug)]
 enum Found {
-    Exact(Exact),
+    Exact(Arc<Exact>),
     /// Forward, when no text has a list yet: one product for both directions.
     Both(Box<BothWays>),
     /// Backward, after that: all lists, waiting to be written batch by batch.
     Ready(Neighbours),
     /// With what its recall is measured against.
-    Graph(Box<Hnsw>, Exact),
+    Graph(Box<Hnsw>, Arc<Exact>),
 }
 
 /// Figures for the summary.
 type Figures = Vec<(&'static str, f64)>;
 
 /// Texts that search, texts that are found, and the vectors of both.
-type Side<'a> = (&'a [TextId], &'a [TextId], &'a Arc<Vectors>, &'a Arc<Vectors>);
+type Side<'a> = (&'a [TextId], &'a [TextId], &'a Arc<Exact>, &'a Arc<Exact>);
 
 impl Pools {
     fn list(look: &Look<'_>, model: &ModelId) -> Result<Self> {
@@ -202,7 +203,10 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut 
     let pools = session.pools.as_mut().ok_or_else(|| Error::bug("neighbours without pools"))?;
     if pools.vectors.is_none() {
         let mut reader = look.store.vectors(&model.0);
-        pools.vectors = Some((Arc::new(reader.read(&pools.sources)?), Arc::new(reader.read(&pools.targets)?)));
+        let device = params.limits.device;
+        let mut read =
+            |texts: &[TextId]| -> Result<_> { Ok(Arc::new(Exact::on(Arc::new(reader.read(texts)?), device))) };
+        pools.vectors = Some((read(&pools.sources)?, read(&pools.targets)?));
     }
     let output =
         if unit.name == REFRESH { refresh(look, params, pools)? } else { search(look, params, model, pools, unit)? };
@@ -232,7 +236,7 @@ fn refresh(look: &Look<'_>, params: &Params, pools: &Pools) -> Result<Output> {
         let changed = if kept.is_empty() || new.is_empty() {
             Vec::new()
         } else {
-            offer(&kept, &own_rows, own_vectors, others, other_vectors, &new, params.k)?
+            offer(&kept, &own_rows, own_vectors, others, other_vectors.rows(), &new, params.k)?
         };
         mended += changed.len() + gone.len();
         put.push((direction, changed));
@@ -246,14 +250,14 @@ fn refresh(look: &Look<'_>, params: &Params, pools: &Pools) -> Result<Output> {
 fn offer(
     lists: &[&NeighbourList],
     own_rows: &HashMap<TextId, usize>,
-    own_vectors: &Vectors,
+    own_vectors: &Exact,
     others: &[TextId],
     other_vectors: &Vectors,
     new: &[usize],
     k: usize,
 ) -> Result<Vec<NeighbourList>> {
     // What cannot enter a list is not looked at, and what has no list looks for nothing.
-    let mut floors = vec![f32::INFINITY; own_vectors.rows()];
+    let mut floors = vec![f32::INFINITY; own_vectors.rows().rows()];
     for (text, list) in lists {
         let last = list.last().filter(|_| list.len() >= k);
         floors[own_rows[text]] = last.map_or(f32::NEG_INFINITY, |(_, cosine)| *cosine);
@@ -291,7 +295,7 @@ fn search(look: &Look<'_>, params: &Params, model: &ModelId, pools: &mut Pools, 
     let (own, others, own_vectors, _) = pools.side(direction)?;
     let row = |text: &TextId| own.binary_search(text).map_err(|_| Error::bug(format!("{text} is in no pool")));
     let batch_rows = batch.iter().map(row).collect::<Result<Vec<usize>>>()?;
-    let queries = own_vectors.picked(batch_rows.iter().copied());
+    let queries = own_vectors.rows().picked(batch_rows.iter().copied());
     counts.push(("searched", batch.len() as f64));
     if !matches!(index, Found::Graph(..)) {
         counts.push(("searched in a graph", 0.0));
@@ -335,7 +339,8 @@ fn index(
     waiting: usize,
 ) -> Result<(Found, Figures)> {
     let forward = pools.indexes.remove(&Direction::Forward);
-    let (own, others, _, rows) = pools.side(direction)?;
+    let (own, others, _, exact) = pools.side(direction)?;
+    let rows = exact.rows();
     if let Some(Found::Both(both)) = forward
         && both.seen() == others.len()
     {
@@ -349,12 +354,12 @@ fn index(
         let index = if from_scratch && !search.is_on_gpu()? {
             Found::Both(Box::new(BothWays::new(Arc::clone(rows), params.k)?))
         } else {
-            Found::Exact(Exact::on(Arc::clone(rows), search.device))
+            Found::Exact(Arc::clone(exact))
         };
         return Ok((index, Vec::new()));
     }
     let (graph, grown) = graph(&file, &model.0, others, rows, params.hnsw)?;
-    Ok((Found::Graph(Box::new(graph), Exact::on(Arc::clone(rows), search.device)), grown))
+    Ok((Found::Graph(Box::new(graph), Arc::clone(exact)), grown))
 }
 
 /// Where the graph of the texts that a direction finds is kept from night to night. It is a cache: without it, it is built.
@@ -418,7 +423,7 @@ mod tests {
             let before = as_lists(Exact::new(Arc::new(gather(&old))).search(&own, k).unwrap(), &old);
             let mut mended: HashMap<TextId, Vec<(TextId, f32)>> = before.iter().cloned().collect();
             let lists: Vec<&NeighbourList> = before.iter().collect();
-            mended.extend(offer(&lists, &own_rows, &own, &ids, &others, &new, k).unwrap());
+            mended.extend(offer(&lists, &own_rows, &Exact::new(Arc::new(own.clone())), &ids, &others, &new, k).unwrap());
             let all: Vec<usize> = (0..12).collect();
             for (text, list) in as_lists(Exact::new(Arc::new(others.clone())).search(&own, k).unwrap(), &all) {
                 proptest::prop_assert_eq!(&mended[&text], &list);

@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
+use rayon::prelude::*;
 use rusqlite::params;
 
 use super::{Store, Writer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::{TextId, Vectors};
+
+/// So many texts are looked up in one walk.
+const MANY: usize = 256;
 
 /// Where a vector lies.
 #[derive(Debug, Clone, Copy)]
@@ -65,25 +69,70 @@ impl Store {
 }
 
 impl VectorReader<'_> {
-    /// The vectors of texts, in the order asked.
+    /// The vectors of texts, in the order asked. All cores turn them into 32-bit numbers.
     ///
     /// # Errors
     /// Kind `Store`: a text has no vector (its stage must run first), or a shard is missing or too short.
     pub fn read(&mut self, texts: &[TextId]) -> Result<Vectors> {
-        let mut vectors: Option<Vectors> = None;
-        let mut buffer = Vec::new();
-        for text in texts {
-            let place = self.place(*text)?;
+        let places = self.places(texts)?;
+        let Some(first) = places.first() else { return Ok(Vectors::empty(1)) };
+        for place in &places {
             self.map(place.shard)?;
-            let (map, dim) = &self.shards[&place.shard];
-            let bytes = map.get(place.row * dim * 2..(place.row + 1) * dim * 2).ok_or_else(|| {
-                Error::new(ErrorKind::Store, format!("vector shard {} is shorter than its row says", place.shard))
-            })?;
-            buffer.clear();
-            buffer.extend(bytes.chunks_exact(2).map(|pair| f16::from_le_bytes([pair[0], pair[1]])));
-            vectors.get_or_insert_with(|| Vectors::empty(*dim)).push_unit(&buffer.to_f32_vec());
         }
-        Ok(vectors.unwrap_or_else(|| Vectors::empty(1)))
+        let dim = self.shards[&first.shard].1;
+        let mut halves: Vec<&[u8]> = Vec::with_capacity(places.len());
+        for place in &places {
+            let (map, own) = &self.shards[&place.shard];
+            let bytes = map.get(place.row * dim * 2..(place.row + 1) * dim * 2).filter(|_| *own == dim);
+            halves.push(bytes.ok_or_else(|| {
+                Error::new(ErrorKind::Store, format!("vector shard {} is shorter than its row says", place.shard))
+            })?);
+        }
+        let mut data = vec![0.0; texts.len() * dim];
+        data.par_chunks_exact_mut(dim).zip(&halves).for_each_init(
+            || vec![f16::ZERO; dim],
+            |buffer, (row, bytes)| {
+                let halves = bytes.chunks_exact(2).map(|pair| f16::from_le_bytes([pair[0], pair[1]]));
+                buffer.iter_mut().zip(halves).for_each(|(to, half)| *to = half);
+                buffer.convert_to_f32_slice(row);
+            },
+        );
+        Vectors::of_units(dim, data)
+    }
+
+    /// Where the vectors of texts lie. Many that come by id are found in one walk over the index.
+    fn places(&self, texts: &[TextId]) -> Result<Vec<Place>> {
+        let (Some(first), Some(last)) = (texts.first(), texts.last()) else { return Ok(Vec::new()) };
+        if texts.len() < MANY || !texts.is_sorted_by(|a, b| a < b) {
+            return texts.iter().map(|text| self.place(*text)).collect();
+        }
+        let mut places = Vec::with_capacity(texts.len());
+        let doing = || "looking up vectors".to_owned();
+        let mut statement = self
+            .store
+            .connection
+            .prepare(
+                "SELECT text_id, shard, row FROM vector WHERE model = ?1 AND text_id BETWEEN ?2 AND ?3 ORDER BY text_id",
+            )
+            .context(ErrorKind::Store, doing)?;
+        let mut rows = statement.query(params![self.model, first.0, last.0]).context(ErrorKind::Store, doing)?;
+        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
+            let Some(wanted) = texts.get(places.len()) else { break };
+            let text: i64 = row.get(0).context(ErrorKind::Store, doing)?;
+            if text > wanted.0 {
+                break;
+            }
+            if text == wanted.0 {
+                let place = || -> rusqlite::Result<Place> {
+                    Ok(Place { shard: row.get(1)?, row: row.get::<_, u32>(2)? as usize })
+                };
+                places.push(place().context(ErrorKind::Store, doing)?);
+            }
+        }
+        match texts.get(places.len()) {
+            Some(missing) => Err(self.unknown(*missing)),
+            None => Ok(places),
+        }
     }
 
     fn place(&self, text: TextId) -> Result<Place> {
@@ -94,12 +143,11 @@ impl VectorReader<'_> {
                 params![self.model, text.0],
                 |row| Ok(Place { shard: row.get(0)?, row: row.get::<_, u32>(1)? as usize }),
             )?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Store,
-                    format!("text {text} has no vector of {}: run the embed stage first", self.model),
-                )
-            })
+            .ok_or_else(|| self.unknown(text))
+    }
+
+    fn unknown(&self, text: TextId) -> Error {
+        Error::new(ErrorKind::Store, format!("text {text} has no vector of {}: run the embed stage first", self.model))
     }
 
     fn map(&mut self, shard: i64) -> Result<()> {
@@ -184,6 +232,31 @@ mod tests {
         assert_eq!(read.data(), [0.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
         let error = store.vectors("m").read(&[TextId(7)]).unwrap_err();
         assert!(error.to_string().contains("run the embed stage"), "{error}");
+    }
+
+    #[test]
+    fn many_are_found_in_one_walk_and_a_missing_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let all = Vectors::random(3 * MANY, 5, 1);
+        store.write_shard_file("m/a.f16", &all).unwrap();
+        let texts: Vec<TextId> = (0..3 * MANY as i64).map(|text| TextId(2 * text)).collect();
+        let writer = store.writer().unwrap();
+        writer.put_shard("m", "m/a.f16", 5, &texts).unwrap();
+        writer.commit().unwrap();
+        let every_other: Vec<TextId> = texts.iter().step_by(2).copied().collect();
+        let walked = store.vectors("m").read(&every_other).unwrap();
+        let mut reader = store.vectors("m");
+        for (row, text) in every_other.iter().enumerate() {
+            assert_eq!(walked.row(row), reader.read(&[*text]).unwrap().row(0));
+        }
+        for missing in [TextId(4 * MANY as i64 + 1), TextId(1), TextId(6 * MANY as i64 + 7)] {
+            let mut asked = every_other.clone();
+            asked.push(missing);
+            asked.sort();
+            let error = store.vectors("m").read(&asked).unwrap_err().to_string();
+            assert!(error.contains(&missing.to_string()), "{error}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn above_floors_nothing_is_missed() {
             _ => list[2].1,
         })
         .collect();
-    let found = Exact::new(Arc::new(rows)).search_above(&queries, 6, &floors).unwrap();
+    let found = Exact::new(Arc::new(rows)).search_above(&Exact::new(Arc::new(queries.clone())), 6, &floors).unwrap();
     for (query, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let reach = |list: &[(usize, f32)]| -> Vec<(usize, f32)> {
             list.iter().copied().filter(|(_, cosine)| *cosine >= floors[query]).collect()

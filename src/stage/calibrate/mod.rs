@@ -31,7 +31,7 @@ use crate::store::Store;
 use crate::text::names;
 
 /// Raised when the same pairs give another calibration.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The name under which the calibration is kept.
 pub const ARTEFACT: &str = "calibration";
@@ -103,8 +103,21 @@ pub struct Calibration {
     /// The share of pairs, one right and one wrong, held out, of which the right one has the higher probability: .5 is
     /// chance, 1 is best (area under the ROC curve).
     pub auc: f64,
+    /// What a threshold at each hundredth keeps of them, from 0 up; thresholds that keep too few to tell are left out.
+    pub thresholds: Vec<Threshold>,
     regression: Regression,
     isotonic: Option<Isotonic>,
+}
+
+/// What a threshold on the probability keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// The lowest probability that passes, 0 to 1.
+    pub at: f32,
+    /// The share of right ones among those that pass, 0 to 1.
+    pub precision: f32,
+    /// The share of the right ones that pass, 0 to 1.
+    pub recall: f32,
 }
 
 impl Calibration {
@@ -122,10 +135,34 @@ impl Calibration {
         Some(told as f32)
     }
 
+    /// The lowest threshold whose precision is at least this, 0 to 1; `None`: none is known to reach it.
+    pub fn threshold(&self, precision: f32) -> Option<Threshold> {
+        self.thresholds.iter().find(|threshold| threshold.precision >= precision).copied()
+    }
+
     /// What one standard deviation of each figure adds to the log-odds.
     pub fn weights(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
         FIGURES.into_iter().zip(self.regression.weights.iter().copied())
     }
+}
+
+/// What each hundredth keeps of examples, given with their probabilities.
+#[expect(clippy::cast_possible_truncation, reason = "shares")]
+fn thresholds(told: &[(f64, bool)]) -> Vec<Threshold> {
+    let right = told.iter().filter(|(_, right)| *right).count().max(1);
+    (0..100)
+        .map(|step| f64::from(step) / 100.0)
+        .filter_map(|at| {
+            let passing = told.iter().filter(|(probability, _)| *probability >= at);
+            let (mut all, mut good) = (0_usize, 0_usize);
+            passing.for_each(|(_, right)| (all, good) = (all + 1, good + usize::from(*right)));
+            (all >= LEAST).then_some(Threshold {
+                at: at as f32,
+                precision: (good as f64 / all as f64) as f32,
+                recall: (good as f64 / right as f64) as f32,
+            })
+        })
+        .collect()
 }
 
 /// The calibration in the store; `None`: none was made, for want of examples.
@@ -272,6 +309,7 @@ impl Examples {
             spoiled: self.spoiled.clone(),
             reliability: reliability(&held_out, BINS)?,
             auc: crate::metric::reliability::auc(&held_out)?,
+            thresholds: thresholds(&held_out),
             regression: Regression::fit(&self.all, PRIOR)?,
             // Of log-odds held out: on its own examples the regression is surer than it may be.
             isotonic: (params.method == Method::Isotonic).then(|| isotonic(&held_log_odds)).flatten(),
@@ -403,6 +441,19 @@ mod tests {
             assert!(reliability.ece < most, "{method:?}: {reliability:?}");
             assert!(reliability.brier < 0.6 * reliability.brier_of_mean && found.auc > 0.9, "{method:?}");
         }
+    }
+
+    #[test]
+    fn a_higher_threshold_keeps_fewer_and_a_precision_finds_the_lowest() {
+        let found = fitted(Method::Isotonic, 2_000).unwrap();
+        let first = found.thresholds[0];
+        assert!((first.at, first.recall) == (0.0, 1.0) && (first.precision - 0.75).abs() < 1e-6, "{first:?}");
+        assert!(found.thresholds.windows(2).all(|pair| pair[1].recall <= pair[0].recall));
+        let chosen = found.threshold(0.95).unwrap();
+        assert!(chosen.precision >= 0.95 && chosen.recall > 0.5, "{chosen:?}");
+        let below = found.thresholds.iter().filter(|threshold| threshold.at < chosen.at);
+        assert!(below.into_iter().all(|threshold| threshold.precision < 0.95));
+        assert_eq!(found.threshold(1.1), None);
     }
 
     #[test]

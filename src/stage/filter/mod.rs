@@ -67,6 +67,16 @@ pub struct Params {
     /// scores: set those to 0 for it to decide alone. A pair that no encoder has scored passes, and so do all while
     /// there are too few examples for a calibration.
     pub min_probability: f32,
+    /// The precision that the pairs kept should have, 0 to 1; 0: any. The threshold on the probability is then the lowest
+    /// one that reaches it on the calibration's held-out examples, and moves each night with what people answered.
+    pub min_precision: f32,
+}
+
+impl Params {
+    /// Whether any verdict depends on the calibration.
+    fn asks_for_probabilities(&self) -> bool {
+        self.min_probability > 0.0 || self.min_precision > 0.0
+    }
 }
 
 impl Default for Params {
@@ -87,6 +97,7 @@ impl Default for Params {
             max_copied: 0.6,
             max_missing_names: 1.0,
             min_probability: 0.0,
+            min_precision: 0.0,
         }
     }
 }
@@ -98,7 +109,7 @@ impl Default for Params {
 pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
     // Where no verdict depends on it, another calibration changes nothing.
     let calibrated =
-        if params.min_probability > 0.0 { look.store.stage_output(Stage::Calibrate.name())? } else { String::new() };
+        if params.asks_for_probabilities() { look.store.stage_output(Stage::Calibrate.name())? } else { String::new() };
     let mut words: HashMap<PairId, Adjudication> =
         look.store.adjudications()?.into_iter().map(|word| (word.pair, word)).collect();
     let mut by_unit: HashMap<(String, String), Vec<PairId>> = HashMap::new();
@@ -131,7 +142,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: 
         words.extend(look.store.adjudication(pair.id)?.map(|word| (pair.id, word)));
     }
     let input = unit.input.clone();
-    let calibration = if params.min_probability > 0.0 { calibrate::stored(look.store)? } else { None };
+    let calibration = if params.asks_for_probabilities() { calibrate::stored(look.store)? } else { None };
     let rules =
         Rules { params: params.clone(), languages: look.languages, candidates: candidates.to_vec(), calibration };
     Ok(Box::new(move || {

@@ -269,16 +269,30 @@ impl Rules {
     }
 
     fn probability(&self, seen: &Seen<'_>) -> Check {
-        let least = self.params.min_probability;
+        let (least, why) = self.least_probability();
         let told = self.calibration.as_ref().and_then(|curve| curve.probability(seen.pair, seen.features));
         Check {
             rule: DropReason::Probability,
             value: told.map_or_else(|| "cannot be told".into(), |told| format!("{told:.3}")),
-            limit: if least > 0.0 { format!("at least {least:.3}") } else { "off".into() },
+            limit: if least > 0.0 { format!("at least {least:.3}{why}") } else { "off".into() },
             objection: told.filter(|told| *told < least).map(|told| format!("{told:.3} < {least:.3}")),
         }
     }
+
+    /// The lowest probability that passes, and why it is that one.
+    pub fn least_probability(&self) -> (f32, String) {
+        let (least, wanted) = (self.params.min_probability, self.params.min_precision);
+        let Some(curve) = self.calibration.as_ref().filter(|_| wanted > 0.0) else { return (least, String::new()) };
+        let learned = curve.threshold(wanted).map_or(NONE_REACHES_IT, |threshold| threshold.at);
+        if learned <= least {
+            return (least, String::new());
+        }
+        (learned, format!(", for a precision of {wanted:.3}"))
+    }
 }
+
+/// The threshold where no known one reaches the precision that is wanted: only the surest pass.
+const NONE_REACHES_IT: f32 = 0.99;
 
 type Rule = fn(&Rules, &Seen<'_>) -> Check;
 
