@@ -1,5 +1,6 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
+mod agreement;
 mod align;
 mod config;
 mod data;
@@ -73,6 +74,8 @@ enum Command {
     Export(data::ExportArgs),
     /// Bring in Label Studio annotations, or pairs from TSV, JSON lines or TMX.
     Import(data::ImportArgs),
+    /// Say who annotated, how careful they are, how far they agree, and where they do not.
+    Agreement(agreement::AgreementArgs),
     /// Write the HTML report of the workspace's present state.
     Report(look::ReportArgs),
     /// Extract the text of pages and PDFs: files, URLs or standard input.
@@ -162,6 +165,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Export(arguments) => data::export(&arguments),
         Command::Import(arguments) => data::import(&arguments),
+        Command::Agreement(arguments) => agreement::agreement(&arguments),
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),
