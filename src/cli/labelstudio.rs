@@ -85,13 +85,20 @@ pub(super) fn labelstudio(arguments: &LabelStudioArgs) -> Result<u8> {
 }
 
 fn push(arguments: &PushArgs) -> Result<u8> {
-    let common = &arguments.common;
-    let pipeline = common.load()?;
-    let mut desk = Desk::new(&pipeline, arguments.project, common.quiet)?;
-    let mut store = Store::open(&pipeline.workspace_folder(), Access::Write)?;
+    let pipeline = arguments.common.load()?;
+    let desk = Desk::new(&pipeline, arguments.project, arguments.common.quiet)?;
+    push_from(desk, &arguments.common, arguments.reset_interface, arguments.limit)
+}
+
+/// Sends the questions that a night has chosen.
+pub(super) fn push_nightly(common: &Common, pipeline: &Pipeline) -> Result<u8> {
+    push_from(Desk::new(pipeline, None, common.quiet)?, common, false, None)
+}
+
+fn push_from(mut desk: Desk<'_>, common: &Common, reset_interface: bool, limit: Option<usize>) -> Result<u8> {
+    let mut store = Store::open(&desk.pipeline.workspace_folder(), Access::Write)?;
     let pushed = desk.work("pushed", |server, target| {
-        let target = Target { reset_interface: arguments.reset_interface, limit: arguments.limit, ..*target };
-        push::push(&mut store, server, &target)
+        push::push(&mut store, server, &Target { reset_interface, limit, ..*target })
     })?;
     if common.json {
         print(&json_line(&pushed)?)?;
@@ -102,11 +109,23 @@ fn push(arguments: &PushArgs) -> Result<u8> {
 }
 
 fn pull(arguments: &PullArgs) -> Result<u8> {
-    let common = &arguments.common;
-    let pipeline = common.load()?;
-    let mut desk = Desk::new(&pipeline, arguments.project, common.quiet)?;
-    let mut store = Store::open(&pipeline.workspace_folder(), Access::Write)?;
-    let pulled = desk.work("read", |server, target| pull::pull(&mut store, server, target, arguments.full))?;
+    let pipeline = arguments.common.load()?;
+    let desk = Desk::new(&pipeline, arguments.project, arguments.common.quiet)?;
+    pull_from(desk, &arguments.common, arguments.full)
+}
+
+/// Fetches answers before a night; before the first push there is no project to have any.
+pub(super) fn pull_nightly(common: &Common, pipeline: &Pipeline) -> Result<u8> {
+    let desk = Desk::new(pipeline, None, common.quiet)?;
+    let folder = pipeline.workspace_folder();
+    let pushed =
+        folder.join("kopri.db").is_file() && !Store::open(&folder, Access::Write)?.projects(&desk.name)?.is_empty();
+    if pushed { pull_from(desk, common, false) } else { Ok(DONE) }
+}
+
+fn pull_from(mut desk: Desk<'_>, common: &Common, full: bool) -> Result<u8> {
+    let mut store = Store::open(&desk.pipeline.workspace_folder(), Access::Write)?;
+    let pulled = desk.work("read", |server, target| pull::pull(&mut store, server, target, full))?;
     if common.json {
         print(&json_line(&pulled)?)?;
     } else if !common.quiet {

@@ -1,5 +1,6 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
+mod agreement;
 mod align;
 mod config;
 mod data;
@@ -75,6 +76,8 @@ enum Command {
     Export(data::ExportArgs),
     /// Bring in Label Studio annotations, or pairs from TSV, JSON lines or TMX.
     Import(data::ImportArgs),
+    /// Say who annotated, how careful they are, how far they agree, and where they do not.
+    Agreement(agreement::AgreementArgs),
     /// Send questions to a Label Studio server, and fetch people's answers.
     Labelstudio(labelstudio::LabelStudioArgs),
     /// Write the HTML report of the workspace's present state.
@@ -166,6 +169,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Export(arguments) => data::export(&arguments),
         Command::Import(arguments) => data::import(&arguments),
+        Command::Agreement(arguments) => agreement::agreement(&arguments),
         Command::Labelstudio(arguments) => labelstudio::labelstudio(&arguments),
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),

@@ -6,7 +6,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageTally};
 use crate::record::DropReason;
 use crate::stage::evaluate::figures;
-use crate::stage::{Stage, calibrate, crawl, export};
+use crate::stage::{Stage, agreement, calibrate, crawl, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
 use crate::store::pairs::{JudgedPair, SampleOf};
@@ -18,6 +18,9 @@ use super::summary::{
 
 /// Bins of the score histograms.
 const BINS: u32 = 20;
+
+/// Conflicts of annotators that are shown.
+const CONFLICTS: usize = 10;
 
 /// Pairs in each group of samples.
 const SAMPLES: u32 = 12;
@@ -54,6 +57,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         index: index(pipeline, store)?,
         calibration: calibration(store)?,
         evaluation,
+        agreement: agreement::agreement(store, CONFLICTS)?,
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate, report.run)?,
         exports: exports(pipeline, store)?,

@@ -9,7 +9,7 @@ use super::escape::{counted, escape, figure, location, number};
 use super::format::{NONE, duration, instant, measure, percent};
 use super::summary::{Alarm, Outcome, SampleGroup, SamplePair, Summary};
 use super::tables::{self, absent, interval};
-use super::{chart, diagram};
+use super::{agreement, chart, diagram};
 use crate::record::Language;
 use crate::record::language::Script;
 
@@ -44,6 +44,9 @@ fn page(out: &mut String, summary: &Summary) -> fmt::Result {
     })?;
     section(out, "scores", "Scores", |out| scores(out, summary))?;
     section(out, "samples", "Samples", |out| samples(out, summary))?;
+    if let Some(found) = &summary.agreement {
+        section(out, "annotators", "Annotators", |out| agreement::annotators(out, summary, found))?;
+    }
     section(out, "sites", "Sites", |out| {
         tables::sites(out, summary)?;
         tables::books(out, summary)
@@ -87,12 +90,15 @@ fn header(out: &mut String, summary: &Summary) -> fmt::Result {
         ("quality", "Quality"),
         ("scores", "Scores"),
         ("samples", "Samples"),
+        ("annotators", "Annotators"),
         ("sites", "Sites"),
         ("stages", "Stages"),
         ("failures", "Failures"),
         ("exports", "Exports"),
     ] {
-        write!(out, "<a href=\"#{id}\">{title}</a> ")?;
+        if id != "annotators" || summary.agreement.is_some() {
+            write!(out, "<a href=\"#{id}\">{title}</a> ")?;
+        }
     }
     writeln!(out, "</nav>\n</header>")
 }
@@ -216,7 +222,7 @@ fn sample(out: &mut String, pair: &SamplePair, source: Language, target: Languag
     writeln!(out, "<li class=\"id\"><code>{}</code></li></ul>\n</li>", pair.id)
 }
 
-fn side(out: &mut String, text: &str, language: Language, url: Option<&str>) -> fmt::Result {
+pub(super) fn side(out: &mut String, text: &str, language: Language, url: Option<&str>) -> fmt::Result {
     let direction = if language.script() == Script::Arabic { "rtl" } else { "ltr" };
     let from = url.map_or_else(String::new, |url| format!("<p class=\"from\">{}</p>", location(url)));
     writeln!(
@@ -277,6 +283,16 @@ mod tests {
         }
         summary.sites.iter_mut().for_each(|site| set(&mut site.site));
         summary.index.iter_mut().for_each(|index| set(&mut index.kind));
+        if let Some(found) = &mut summary.agreement {
+            found.people.iter_mut().for_each(|person| set(&mut person.name));
+            for conflict in &mut found.conflicts {
+                [&mut conflict.source, &mut conflict.target].into_iter().flatten().for_each(set);
+                for said in &mut conflict.answers {
+                    set(&mut said.who);
+                    set(&mut said.answer);
+                }
+            }
+        }
         for metric in &mut summary.evaluation {
             set(&mut metric.name);
             set(&mut metric.note);
@@ -374,6 +390,7 @@ mod tests {
         summary.samples.clear();
         summary.sites.clear();
         summary.evaluation.clear();
+        summary.agreement = None;
         summary.alarms.clear();
         summary.failures.clear();
         summary.exports.clear();

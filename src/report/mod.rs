@@ -19,6 +19,7 @@ pub mod progress;
 pub mod summary;
 pub mod terminal;
 
+mod agreement;
 mod chart;
 mod diagram;
 mod escape;

@@ -5,7 +5,8 @@ use super::summary::{
     SiteRow, StageRow, Summary, WaterfallRow, WaterfallStep,
 };
 use crate::metric::reliability::{Bin, Reliability};
-use crate::record::{Language, Origin, PairId};
+use crate::record::{Interface, Language, Origin, PairId};
+use crate::stage::agreement::{Agreement, Conflict, Controls, Couple, Person, Question, Said};
 
 /// A nightly run of a Russian–Turkmen pipeline in which a server was down for a while.
 pub(super) fn summary() -> Summary {
@@ -50,6 +51,7 @@ pub(super) fn summary() -> Summary {
             metric("xsim error rate", 0.031, None, "Russian → Turkmen, 1012 sentences"),
             metric("chrF of the translation control", 48.27, Some((47.1, 49.5)), "1012 sentences"),
         ],
+        agreement: Some(agreement()),
         alarms: vec![Alarm {
             site: "habar".into(),
             message: "the profile's body selectors find nothing on 14 of 16 pages".into(),
@@ -64,6 +66,75 @@ pub(super) fn summary() -> Summary {
         ],
         report: Some("workspaces/nightly/reports/run-42.html".into()),
     }
+}
+
+/// Three annotators, of whom one was not timed.
+fn agreement() -> Agreement {
+    let person = |name: &str, answers, skipped, seconds: Option<f64>, controls, estimated| Person {
+        name: name.into(),
+        answers,
+        skipped,
+        median_seconds: seconds,
+        mean_seconds: seconds.map(|seconds| seconds * 1.4),
+        untimed: if seconds.is_some() { 0 } else { answers },
+        controls,
+        estimated,
+    };
+    let question = |interface, items, alpha, interval: Option<(f64, f64)>| Question {
+        interface,
+        items,
+        ratings: items * 2 + 3,
+        equal: Some(0.85),
+        alpha: Some(alpha),
+        low: interval.map(|(low, _)| low),
+        high: interval.map(|(_, high)| high),
+    };
+    let said = |who: &str, answer: &str, gold| Said { who: who.into(), answer: answer.into(), gold };
+    Agreement {
+        people: vec![
+            person("aýna@habar.example", 200, 3, Some(11.5), Some(controls(38, 40)), Some(0.957)),
+            person("майя@habar.example", 180, 0, Some(74.0), Some(controls(27, 40)), Some(0.702)),
+            person("user 3", 40, 12, None, None, None),
+        ],
+        questions: vec![
+            question(Interface::Translation, 180, 0.712, Some((0.631, 0.784))),
+            question(Interface::Similarity, 12, 0.84, None),
+        ],
+        couples: vec![Couple {
+            interface: Interface::Translation,
+            one: "aýna@habar.example".into(),
+            other: "майя@habar.example".into(),
+            items: 170,
+            equal: 0.86,
+            kappa: Some(0.724),
+        }],
+        conflicts: vec![
+            Conflict {
+                interface: Interface::Translation,
+                pair: PairId(0x77),
+                apart: 1.0,
+                source: Some("Мост открыли в пятницу <вечером>.".into()),
+                target: Some("Köpri şenbe güni açyldy.".into()),
+                other: None,
+                answers: vec![said("aýna@habar.example", "no", true), said("майя@habar.example", "yes", false)],
+            },
+            Conflict {
+                interface: Interface::Similarity,
+                pair: PairId(0x78),
+                apart: 0.4,
+                source: None,
+                target: None,
+                other: None,
+                answers: vec![said("user 3", "2", false), said("aýna@habar.example", "4", false)],
+            },
+        ],
+        all_conflicts: 31,
+    }
+}
+
+fn controls(right: usize, of: usize) -> Controls {
+    let (low, high) = crate::metric::pairs::wilson(right, of).unwrap();
+    Controls { right, of, low, high }
 }
 
 fn calibration() -> CalibrationReport {

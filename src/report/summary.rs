@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::metric::reliability::Reliability;
 use crate::record::{Language, Origin, PairId};
+use crate::stage::agreement::Agreement;
 use crate::store::books::BookCounts;
 
 /// One run.
@@ -48,6 +49,8 @@ pub struct Summary {
     pub calibration: Option<CalibrationReport>,
     /// Measured quality, most telling first.
     pub evaluation: Vec<Metric>,
+    /// Who annotated and how far they agree; `None`: nobody did.
+    pub agreement: Option<Agreement>,
     /// Sites whose layout has moved away from their profile.
     pub alarms: Vec<Alarm>,
     /// Units that failed when they were last tried, in order: in this run, or before it.

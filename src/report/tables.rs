@@ -210,7 +210,7 @@ pub(super) fn exports(out: &mut String, summary: &Summary) -> fmt::Result {
 
 /// Opens a table that scrolls by itself on a narrow screen (and so takes the keyboard's focus). A column of figures is
 /// marked by `#`.
-fn table(out: &mut String, name: &str, columns: &[&str]) -> fmt::Result {
+pub(super) fn table(out: &mut String, name: &str, columns: &[&str]) -> fmt::Result {
     write!(out, "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\"><table><thead><tr>")?;
     for column in columns {
         match column.strip_prefix('#') {
@@ -221,6 +221,6 @@ fn table(out: &mut String, name: &str, columns: &[&str]) -> fmt::Result {
     writeln!(out, "</tr></thead><tbody>")
 }
 
-fn table_end(out: &mut String) {
+pub(super) fn table_end(out: &mut String) {
     out.push_str("</tbody></table></div>\n");
 }

@@ -5,6 +5,7 @@ use super::format::{
     NONE, columns, count, duration, instant, left, measure, percent, plural, printable, right, shorten, wrap,
 };
 use super::summary::{Alarm, Bar, Metric, Outcome, Summary, WaterfallStep, advice, pages_in_words};
+use crate::stage::agreement::question;
 
 /// Failed units that are named, for each stage and kind.
 const NAMED_FAILURES: usize = 3;
@@ -24,6 +25,7 @@ pub fn summary(summary: &Summary, width: usize, colour: bool) -> String {
     page.stages(summary);
     page.waterfall(summary);
     page.quality(summary);
+    page.annotators(summary);
     page.books(summary);
     page.failures(summary);
     page.files(summary);
@@ -257,6 +259,22 @@ impl Page {
         }
     }
 
+    /// People's answers, once there are two people to compare.
+    fn annotators(&mut self, summary: &Summary) {
+        let Some(found) = summary.agreement.as_ref().filter(|found| found.people.len() > 1) else { return };
+        let answers = found.people.iter().map(|person| person.answers as u64).sum();
+        let (people, conflicts) = (found.people.len() as u64, found.all_conflicts as u64);
+        self.heading(Paint::Bold, "Annotators");
+        let counts = format!("{} of {}", plural(answers, "answer"), plural(people, "annotator"));
+        self.paragraph(0, &format!("{counts}, {}: kopri agreement", plural(conflicts, "conflict")));
+        for row in &found.questions {
+            let interval = row.low.zip(row.high).map(|(low, high)| format!(" [{}, {}]", measure(low), measure(high)));
+            let alpha = row.alpha.map_or_else(|| NONE.to_owned(), measure) + &interval.unwrap_or_default();
+            let items = plural(row.items as u64, "item");
+            self.paragraph(0, &format!("{}: alpha {alpha} on {items}", question(row.interface)));
+        }
+    }
+
     fn failures(&mut self, summary: &Summary) {
         for group in summary.failure_groups() {
             let number = group.failures.len();
@@ -357,6 +375,11 @@ chrF of the translation control    48.3 [47.1, 49.5]
 index hnsw: recall at 8 0.987 on 1 000 queries, 42 s; graph of 1 234 texts, 34
 of them new, 2 gone
 
+Annotators
+420 answers of 3 annotators, 31 conflicts: kopri agreement
+yes, partly or no: alpha 0.712 [0.631, 0.784] on 180 items
+similarity, 0 to 5: alpha 0.840 on 12 items
+
 Failed in crawl: 4 network errors
   Often passes by itself: the next run asks again.
   • https://habar.example/ru/news/5101
@@ -390,6 +413,7 @@ Written
         narrow.waterfall.drain(4..11);
         narrow.waterfall[3].count = 50_443;
         narrow.evaluation.truncate(1);
+        narrow.agreement = None;
         let expected = "\
 turkmen-russian, run 42: ! done, some units failed
 Russian – Turkmen, 2025-11-21 02:00 UTC,
@@ -494,6 +518,7 @@ shelf s: no pattern fits 1 of its 3 PDFs: x.pdf
         empty.waterfall.clear();
         empty.evaluation.clear();
         empty.index = None;
+        empty.agreement = None;
         empty.alarms.clear();
         empty.failures.clear();
         empty.exports.clear();

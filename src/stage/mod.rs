@@ -25,6 +25,7 @@
 //! | [`dataset`] | the dataset | answers, pairs | training data by parts, with a card |
 
 pub mod adjudicate;
+pub mod agreement;
 pub mod align;
 pub mod annotate;
 pub mod ask;

@@ -1,5 +1,7 @@
 //! Questions put to people.
 
+use std::collections::HashMap;
+
 use rusqlite::params;
 
 use super::{Store, Writer, json, to_json};
@@ -38,7 +40,7 @@ impl Store {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE interface = ?1 AND pair IN (SELECT id FROM pair) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE interface = ?1 AND EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair) AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
             params![interface.name(), people],
@@ -78,6 +80,18 @@ impl Store {
             params![interface.name(), pair.0],
             from_row,
         )
+    }
+
+    /// The known answers of control items. Memory: 40 bytes each.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn control_answers(&self) -> Result<HashMap<TaskId, String>> {
+        let rows =
+            self.rows("listing control items", "SELECT id, control FROM task WHERE control IS NOT NULL", [], |row| {
+                Ok((TaskId(row.get(0)?), row.get(1)?))
+            })?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Walks over the questions of an interface that wait for answers of `people`, by id.

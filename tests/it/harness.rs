@@ -114,8 +114,48 @@ impl House {
 
     /// The pipeline, with a workspace of the given name.
     pub(crate) fn pipeline(&self, workspace: &str, sets: &[&str]) -> Pipeline {
-        let text = format!(
-            r#"
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        Pipeline::parse(&text_of(workspace), "house.toml", self.folder.path().to_path_buf(), &sets).unwrap()
+    }
+
+    /// The same pipeline as a file, for the binary.
+    pub(crate) fn write_pipeline(&self, workspace: &str) -> PathBuf {
+        let file = self.path("house.toml");
+        std::fs::write(&file, text_of(workspace)).unwrap();
+        file
+    }
+
+    /// Runs the pipeline in a workspace.
+    pub(crate) fn run(&self, workspace: &str) -> RunReport {
+        kopri::pipeline::run(&self.pipeline(workspace, &[]), RunOptions::default(), &mut Silent).unwrap()
+    }
+
+    /// Runs, and stops as if killed after so many units. Answers whether it ran to its end.
+    pub(crate) fn run_until(&self, workspace: &str, units: u64) -> Result<RunReport> {
+        let options = RunOptions { stop_after: Some(units), ..RunOptions::default() };
+        kopri::pipeline::run(&self.pipeline(workspace, &[]), options, &mut Silent)
+    }
+
+    /// The workspace's contents.
+    pub(crate) fn dump(&self, workspace: &str) -> String {
+        dump(&self.folder.path().join(workspace))
+    }
+
+    /// Where a file of a workspace lies.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// A file of a workspace.
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(path)).unwrap()
+    }
+}
+
+/// The house's pipeline.
+fn text_of(workspace: &str) -> String {
+    format!(
+        r#"
             version = 1
             name = "house"
             source = "ru"
@@ -150,36 +190,7 @@ impl House {
             [export]
             files = [{{ format = "tsv", path = "pairs.tsv" }}]
             "#
-        );
-        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        Pipeline::parse(&text, "house.toml", self.folder.path().to_path_buf(), &sets).unwrap()
-    }
-
-    /// Runs the pipeline in a workspace.
-    pub(crate) fn run(&self, workspace: &str) -> RunReport {
-        kopri::pipeline::run(&self.pipeline(workspace, &[]), RunOptions::default(), &mut Silent).unwrap()
-    }
-
-    /// Runs, and stops as if killed after so many units. Answers whether it ran to its end.
-    pub(crate) fn run_until(&self, workspace: &str, units: u64) -> Result<RunReport> {
-        let options = RunOptions { stop_after: Some(units), ..RunOptions::default() };
-        kopri::pipeline::run(&self.pipeline(workspace, &[]), options, &mut Silent)
-    }
-
-    /// The workspace's contents.
-    pub(crate) fn dump(&self, workspace: &str) -> String {
-        dump(&self.folder.path().join(workspace))
-    }
-
-    /// Where a file of a workspace lies.
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    /// A file of a workspace.
-    pub(crate) fn read(&self, path: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(path)).unwrap()
-    }
+    )
 }
 
 /// Columns that tell when and in which run, not what.

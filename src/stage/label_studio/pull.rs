@@ -23,6 +23,8 @@ use crate::store::{Store, Writer};
 const OVERLAP: Duration = Duration::from_secs(60);
 /// How often the server is asked whether a snapshot is ready.
 const POLL: Duration = Duration::from_secs(2);
+/// How long a snapshot may be in the making.
+const LONGEST: Duration = Duration::from_secs(3600);
 const PIECE: usize = 1 << 16;
 
 /// What a pull brought.
@@ -202,6 +204,15 @@ fn make(server: &mut Server<'_>, project: i64) -> Result<Snapshot> {
         }
     };
     while matches!(snapshot.status.as_str(), "created" | "in_progress") {
+        if started.elapsed() > LONGEST {
+            return Err(Error::new(
+                ErrorKind::Network,
+                format!(
+                    "snapshot {} of project {project} is not ready after an hour: the next pull begins anew",
+                    snapshot.id
+                ),
+            ));
+        }
         std::thread::sleep(POLL);
         snapshot = server.snapshot(project, snapshot.id)?;
     }

@@ -1,0 +1,451 @@
+//! What an annotation says as a number, and what all of them together say: people, ratings, conflicts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Controls, Couple, Person, Question};
+use crate::metric::agreement::{self, Level, Weights};
+use crate::metric::pairs::wilson;
+use crate::record::annotation::VERDICTS;
+use crate::record::{Annotation, Interface, PairId, TaskId};
+
+/// Resamples behind an interval of alpha.
+const RESAMPLES: usize = 1000;
+/// The same annotations, the same interval.
+const SEED: u64 = 1;
+/// Two people who share fewer items are not compared.
+pub const MIN_SHARED: usize = 10;
+/// At most so many couples of people are compared: those who share most.
+const COUPLES: usize = 20;
+
+/// The answers to a choice between two, by place.
+const CHOICES: [&str; 4] = ["first", "second", "both right", "both wrong"];
+
+/// What one person answered, as a number: a place in [`VERDICTS`], a similarity, a place in [`CHOICES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rating {
+    annotator: u32,
+    place: u8,
+}
+
+/// What is known of a person after a part of the walk.
+#[derive(Debug, Default)]
+struct Tally {
+    name: String,
+    answers: usize,
+    skipped: usize,
+    seconds: Vec<f64>,
+    right: usize,
+    controls: usize,
+}
+
+/// An item on which answers differ.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) interface: Interface,
+    pub(super) pair: PairId,
+    pub(super) apart: f64,
+    people: usize,
+}
+
+/// What the walk over the annotations has gathered so far.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// The known answers of control items.
+    controls: HashMap<TaskId, String>,
+    numbers: HashMap<String, u32>,
+    people: Vec<Tally>,
+    /// Items with at least two ratings.
+    items: BTreeMap<Interface, Vec<Vec<Rating>>>,
+    conflicts: Vec<Found>,
+}
+
+impl Gathered {
+    /// Nothing yet, and the known answers of control items.
+    pub(super) fn new(controls: HashMap<TaskId, String>) -> Self {
+        Self { controls, ..Self::default() }
+    }
+
+    /// Whether nobody annotated.
+    pub(super) fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
+    /// Takes all annotations of a pair, oldest first.
+    pub(super) fn take(&mut self, annotations: &[Annotation]) {
+        // The newest answer to each question, and to each kind of them.
+        let mut answers: BTreeMap<(u32, Option<TaskId>, Option<Interface>), &Annotation> = BTreeMap::new();
+        let mut skipped: BTreeSet<(u32, Option<TaskId>)> = BTreeSet::new();
+        for annotation in annotations {
+            let annotator = self.number(&annotation.annotator);
+            let given = ratings(annotation);
+            match given.first() {
+                None if !is_answer(annotation) => drop(skipped.insert((annotator, annotation.task))),
+                first => drop(
+                    answers.insert((annotator, annotation.task, first.map(|(interface, _)| *interface)), annotation),
+                ),
+            }
+        }
+        for ((annotator, task, _), annotation) in &answers {
+            skipped.remove(&(*annotator, *task));
+            let tally = &mut self.people[*annotator as usize];
+            tally.answers += 1;
+            tally.seconds.extend(annotation.lead_time.filter(|seconds| seconds.is_finite() && *seconds >= 0.0));
+            self.check(*annotator, annotation, annotations);
+        }
+        skipped.iter().for_each(|(annotator, _)| self.people[*annotator as usize].skipped += 1);
+        for interface in Interface::ALL {
+            self.compare(interface, annotations);
+        }
+    }
+
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.people.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(name.to_owned(), number);
+        self.people.push(Tally { name: name.to_owned(), ..Tally::default() });
+        number
+    }
+
+    /// Compares an answer with what is known: by somebody else's gold answer, or because the question is a control item.
+    fn check(&mut self, annotator: u32, annotation: &Annotation, of_pair: &[Annotation]) {
+        if annotation.ground_truth {
+            return;
+        }
+        for (interface, place) in ratings(annotation) {
+            let gold =
+                of_pair.iter().rev().filter(|other| other.ground_truth && other.annotator != annotation.annotator);
+            let gold = gold.flat_map(ratings).find(|(of, _)| *of == interface).map(|(_, place)| place);
+            let control = annotation.task.and_then(|task| self.controls.get(&task));
+            let Some(known) = gold.or_else(|| known(interface, control?, annotation.pair)) else { continue };
+            let tally = &mut self.people[annotator as usize];
+            let slack = u8::from(interface == Interface::Similarity);
+            tally.controls += 1;
+            tally.right += usize::from(place.abs_diff(known) <= slack);
+        }
+    }
+
+    /// Notes the item's ratings, and whether answers differ.
+    fn compare(&mut self, interface: Interface, annotations: &[Annotation]) {
+        let said = newest(interface, annotations);
+        let Some(pair) = annotations.first().map(|first| first.pair) else { return };
+        let apart = apart(interface, &said.iter().map(|(_, place)| *place).collect::<Vec<_>>());
+        if apart > 0.0 {
+            self.conflicts.push(Found { interface, pair, apart, people: said.len() });
+        }
+        let rated: Vec<Rating> = newest(interface, annotations.iter().filter(|annotation| !annotation.ground_truth))
+            .into_iter()
+            .map(|(annotation, place)| Rating { annotator: self.number(&annotation.annotator), place })
+            .collect();
+        if rated.len() > 1 {
+            self.items.entry(interface).or_default().push(rated);
+        }
+    }
+
+    /// Items on which answers differ, worst first; of equals, those that most people answered.
+    pub(super) fn conflicts(&mut self) -> Vec<Found> {
+        let mut found = std::mem::take(&mut self.conflicts);
+        found.sort_by(|a, b| b.apart.total_cmp(&a.apart).then(b.people.cmp(&a.people)).then(a.pair.cmp(&b.pair)));
+        found
+    }
+
+    /// Who annotated, most answers first.
+    pub(super) fn people(&self, estimated: &HashMap<String, f64>) -> Vec<Person> {
+        let mut people: Vec<Person> = self.people.iter().map(|tally| tally.told(estimated)).collect();
+        people.sort_by(|a, b| b.answers.cmp(&a.answers).then(a.name.cmp(&b.name)));
+        people
+    }
+
+    /// Alpha for each kind of question.
+    pub(super) fn questions(&self) -> Vec<Question> {
+        let question = |(interface, items): (&Interface, &Vec<Vec<Rating>>)| {
+            let values = |ratings: &Vec<Rating>| ratings.iter().map(|rating| f64::from(rating.place)).collect();
+            let units: Vec<Vec<f64>> = items.iter().map(values).collect();
+            let level = if *interface == Interface::Similarity { Level::Interval } else { Level::Nominal };
+            let interval = agreement::krippendorff_interval(&units, level, RESAMPLES, SEED);
+            Question {
+                interface: *interface,
+                items: units.len(),
+                ratings: units.iter().map(Vec::len).sum(),
+                equal: agreement::raw_agreement(&units),
+                alpha: agreement::krippendorff(&units, level),
+                low: interval.map(|(low, _)| low),
+                high: interval.map(|(_, high)| high),
+            }
+        };
+        self.items.iter().map(question).collect()
+    }
+
+    /// Kappa of the people who share most.
+    pub(super) fn couples(&self) -> Vec<Couple> {
+        let mut shared: BTreeMap<(Interface, u32, u32), Vec<(usize, usize)>> = BTreeMap::new();
+        for (interface, items) in &self.items {
+            for rated in items {
+                for (place, one) in rated.iter().enumerate() {
+                    for other in &rated[place + 1..] {
+                        let (one, other) = if one.annotator < other.annotator { (one, other) } else { (other, one) };
+                        let of = shared.entry((*interface, one.annotator, other.annotator)).or_default();
+                        of.push((one.place.into(), other.place.into()));
+                    }
+                }
+            }
+        }
+        let mut couples: Vec<Couple> = shared
+            .into_iter()
+            .filter(|(_, pairs)| pairs.len() >= MIN_SHARED)
+            .map(|((interface, one, other), pairs)| {
+                let weights = if interface == Interface::Similarity { Weights::Quadratic } else { Weights::None };
+                let equal = pairs.iter().filter(|(one, other)| one == other).count();
+                Couple {
+                    interface,
+                    one: self.people[one as usize].name.clone(),
+                    other: self.people[other as usize].name.clone(),
+                    items: pairs.len(),
+                    equal: equal as f64 / pairs.len() as f64,
+                    kappa: agreement::cohen_kappa(&pairs, answers_of(interface), weights),
+                }
+            })
+            .collect();
+        couples.sort_by(|a, b| b.items.cmp(&a.items).then_with(|| (&a.one, &a.other).cmp(&(&b.one, &b.other))));
+        couples.truncate(COUPLES);
+        couples
+    }
+}
+
+impl Tally {
+    fn told(&self, estimated: &HashMap<String, f64>) -> Person {
+        let mut seconds = self.seconds.clone();
+        seconds.sort_by(f64::total_cmp);
+        let count = seconds.len();
+        let median = (count > 0).then(|| (seconds[(count - 1) / 2] + seconds[count / 2]) / 2.0);
+        let controls = wilson(self.right, self.controls);
+        Person {
+            name: self.name.clone(),
+            answers: self.answers,
+            skipped: self.skipped,
+            median_seconds: median,
+            mean_seconds: (count > 0).then(|| seconds.iter().sum::<f64>() / count as f64),
+            untimed: self.answers - count,
+            controls: controls.map(|(low, high)| Controls { right: self.right, of: self.controls, low, high }),
+            estimated: estimated.get(&self.name).copied(),
+        }
+    }
+}
+
+/// Whether an annotation says anything.
+fn is_answer(annotation: &Annotation) -> bool {
+    let fixed = annotation.source_fix.is_some() || annotation.target_fix.is_some();
+    !annotation.skipped && (fixed || !ratings(annotation).is_empty())
+}
+
+/// The questions that an annotation answers, and the answers as numbers.
+fn ratings(annotation: &Annotation) -> Vec<(Interface, u8)> {
+    if annotation.skipped {
+        return Vec::new();
+    }
+    let place = |word: &str, among: &[&str]| {
+        among.iter().position(|known| *known == word).and_then(|place| u8::try_from(place).ok())
+    };
+    let verdict = annotation.verdict.as_deref().and_then(|verdict| place(verdict, &VERDICTS));
+    let tie = || annotation.problems.iter().find_map(|problem| place(&problem.replace('_', " "), &CHOICES));
+    let choice = annotation.preferred.map(|preferred| u8::from(preferred != annotation.pair)).or_else(tie);
+    let given =
+        [(Interface::Translation, verdict), (Interface::Similarity, annotation.sts), (Interface::Pairwise, choice)];
+    given.into_iter().filter_map(|(interface, place)| Some((interface, place?))).collect()
+}
+
+/// An answer in words.
+pub(super) fn words(interface: Interface, place: u8) -> String {
+    let among: &[&str] = match interface {
+        Interface::Translation => &VERDICTS,
+        Interface::Pairwise => &CHOICES,
+        Interface::Similarity => return place.to_string(),
+    };
+    among.get(usize::from(place)).map_or_else(|| place.to_string(), |word| (*word).to_owned())
+}
+
+/// How many answers there are to choose from.
+fn answers_of(interface: Interface) -> usize {
+    match interface {
+        Interface::Translation => VERDICTS.len(),
+        Interface::Pairwise => CHOICES.len(),
+        Interface::Similarity => 6,
+    }
+}
+
+/// The known answer of a control item as a number.
+fn known(interface: Interface, control: &str, pair: PairId) -> Option<u8> {
+    match interface {
+        Interface::Translation => {
+            VERDICTS.iter().position(|verdict| *verdict == control).and_then(|place| u8::try_from(place).ok())
+        }
+        Interface::Similarity => control.parse().ok(),
+        Interface::Pairwise => control.parse::<PairId>().ok().map(|right| u8::from(right != pair)),
+    }
+}
+
+/// The newest answer of each person to a kind of question, in the order of their first.
+pub(super) fn newest<'a>(
+    interface: Interface,
+    annotations: impl IntoIterator<Item = &'a Annotation>,
+) -> Vec<(&'a Annotation, u8)> {
+    let mut newest: Vec<(&Annotation, u8)> = Vec::new();
+    for annotation in annotations {
+        let Some((_, place)) = ratings(annotation).into_iter().find(|(of, _)| *of == interface) else { continue };
+        match newest.iter_mut().find(|(older, _)| older.annotator == annotation.annotator) {
+            Some(older) => *older = (annotation, place),
+            None => newest.push((annotation, place)),
+        }
+    }
+    newest
+}
+
+/// How far answers are apart: the mean over all two of them, 0 to 1. From yes to no it is as far as from 0 to 5; choices
+/// are the same or not.
+fn apart(interface: Interface, places: &[u8]) -> f64 {
+    let distance = |one: u8, other: u8| match interface {
+        Interface::Translation => f64::from(one.abs_diff(other)) / 2.0,
+        Interface::Similarity => f64::from(one.abs_diff(other)) / 5.0,
+        Interface::Pairwise => f64::from(u8::from(one != other)),
+    };
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (place, one) in places.iter().enumerate() {
+        for other in &places[place + 1..] {
+            sum += distance(*one, *other);
+            count += 1.0;
+        }
+    }
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who said what of a pair in a task; an empty word passes by.
+    fn said(pair: i64, task: i64, who: &str, word: &str) -> Annotation {
+        let is_number = word.parse::<u8>().is_ok();
+        Annotation {
+            pair: PairId(pair),
+            task: (task > 0).then_some(TaskId(task)),
+            annotator: who.into(),
+            external_id: String::new(),
+            remote: None,
+            skipped: word.is_empty(),
+            verdict: VERDICTS.contains(&word).then(|| word.to_owned()),
+            problems: if word == "both_right" { vec![word.to_owned()] } else { Vec::new() },
+            sts: is_number.then(|| word.parse().unwrap()),
+            preferred: ["first", "second"]
+                .iter()
+                .position(|choice| *choice == word)
+                .map(|place| PairId(if place == 0 { pair } else { 1000 })),
+            source_fix: None,
+            target_fix: None,
+            lead_time: None,
+            updated_at: None,
+            ground_truth: false,
+        }
+    }
+
+    fn gold(pair: i64, who: &str, word: &str) -> Annotation {
+        Annotation { ground_truth: true, ..said(pair, 0, who, word) }
+    }
+
+    fn gathered(pairs: &[Vec<Annotation>]) -> Gathered {
+        let controls =
+            [(TaskId(91), "yes".to_owned()), (TaskId(92), "3".to_owned()), (TaskId(93), PairId(5).to_string())];
+        let mut gathered = Gathered::new(controls.into());
+        pairs.iter().for_each(|annotations| gathered.take(annotations));
+        gathered
+    }
+
+    fn person(gathered: &Gathered, name: &str) -> Person {
+        gathered.people(&HashMap::new()).into_iter().find(|person| person.name == name).unwrap()
+    }
+
+    #[test]
+    fn the_newest_answer_to_a_question_counts() {
+        let timed = |seconds, annotation| Annotation { lead_time: seconds, ..annotation };
+        let gathered = gathered(&[
+            vec![
+                timed(Some(90.0), said(1, 1, "a", "yes")),
+                timed(Some(5.0), said(1, 1, "a", "no")),
+                said(1, 1, "b", ""),
+                timed(Some(8.0), said(1, 1, "c", "no")),
+                said(1, 1, "c", ""),
+            ],
+            vec![timed(Some(10.0), said(2, 2, "a", "yes")), said(2, 2, "b", ""), said(2, 2, "b", "yes")],
+            vec![timed(Some(30.0), said(3, 3, "a", "4")), timed(Some(f64::NAN), said(3, 0, "b", "both_right"))],
+        ]);
+        let told = |name: &str| {
+            let Person { answers, skipped, median_seconds, mean_seconds, untimed, .. } = person(&gathered, name);
+            (answers, skipped, median_seconds, mean_seconds, untimed)
+        };
+        assert_eq!(told("a"), (3, 0, Some(10.0), Some(15.0), 0));
+        assert_eq!(told("b"), (2, 1, None, None, 2));
+        assert_eq!(told("c"), (1, 0, Some(8.0), Some(8.0), 0), "passing by later takes no word back");
+        let verdicts = &gathered.questions()[0];
+        assert_eq!((verdicts.items, verdicts.ratings, verdicts.equal), (2, 4, Some(1.0)));
+        assert_eq!(verdicts.alpha, Some(1.0));
+        assert_eq!(gathered.questions().len(), 1, "one person alone agrees with nobody");
+        assert_eq!(gathered.people(&HashMap::new()).iter().map(|person| person.answers).collect::<Vec<_>>(), [3, 2, 1]);
+    }
+
+    #[test]
+    fn people_are_measured_by_what_is_known() {
+        let gathered = gathered(&[
+            // By gold answers of somebody else.
+            vec![gold(1, "owner", "no"), said(1, 1, "a", "no"), said(1, 1, "b", "yes"), said(1, 0, "owner", "yes")],
+            // By control items, whatever the person said of the pair before.
+            vec![said(2, 2, "a", "no"), said(2, 91, "a", "yes"), said(2, 91, "b", "no")],
+            vec![said(3, 92, "a", "4"), said(3, 92, "b", "5"), said(3, 3, "b", "0")],
+            vec![said(5, 93, "a", "first"), said(5, 93, "b", "second")],
+        ]);
+        let controls = |name: &str| person(&gathered, name).controls.map(|controls| (controls.right, controls.of));
+        assert_eq!(controls("a"), Some((4, 4)));
+        assert_eq!(controls("b"), Some((0, 4)));
+        assert_eq!(controls("owner"), None, "nobody is measured by themselves");
+        let Controls { low, high, .. } = person(&gathered, "a").controls.unwrap();
+        assert_eq!(Some((low, high)), wilson(4, 4));
+        let verdicts = &gathered.questions()[0];
+        // a, b and the owner's own plain answer on 1; the newest of a and b on 2: no gold among them.
+        assert_eq!((verdicts.items, verdicts.ratings), (2, 5));
+    }
+
+    #[test]
+    fn conflicts_come_worst_first() {
+        let mut gathered = gathered(&[
+            vec![said(1, 1, "a", "yes"), said(1, 1, "b", "partly")],
+            vec![said(2, 2, "a", "yes"), said(2, 2, "b", "yes"), said(2, 2, "c", "no")],
+            vec![said(3, 3, "a", "5"), said(3, 3, "b", "2")],
+            vec![said(4, 4, "a", "yes"), said(4, 4, "b", "yes")],
+            vec![gold(5, "owner", "no"), said(5, 5, "a", "yes")],
+            vec![said(6, 6, "a", "first"), said(6, 6, "b", "both_right"), said(6, 6, "c", "first")],
+        ]);
+        let found: Vec<_> = gathered.conflicts().iter().map(|found| (found.pair.0, found.apart)).collect();
+        let expected = [(5, 1.0), (2, 2.0 / 3.0), (6, 2.0 / 3.0), (3, 0.6), (1, 0.5)];
+        assert_eq!(found.len(), expected.len());
+        for ((pair, apart), (wanted, as_far)) in found.iter().zip(expected) {
+            assert!(*pair == wanted && (apart - as_far).abs() < 1e-12, "{found:?}");
+        }
+        assert_eq!(words(Interface::Pairwise, 2), "both right");
+    }
+
+    #[test]
+    fn two_who_share_little_are_not_compared() {
+        let pair = |pair: i64, words: [&str; 3]| -> Vec<Annotation> {
+            ["a", "b", "c"].iter().zip(words).map(|(who, word)| said(pair, pair, who, word)).collect()
+        };
+        let shared = i64::try_from(MIN_SHARED).unwrap();
+        let word = |pair: i64| if pair % 2 == 0 { "yes" } else { "no" };
+        let pairs: Vec<_> = (1..=shared).map(|of| pair(of, [word(of), word(of + i64::from(of == 1)), ""])).collect();
+        let couples = gathered(&pairs).couples();
+        assert_eq!(couples.len(), 1, "c passed everything by");
+        assert_eq!((couples[0].one.as_str(), couples[0].other.as_str(), couples[0].items), ("a", "b", MIN_SHARED));
+        assert!((couples[0].equal - 0.9).abs() < 1e-12);
+        // Of ten, a says no five times and b four times: .9 are equal, .5 are by chance.
+        assert!((couples[0].kappa.unwrap() - 0.8).abs() < 1e-12);
+        assert!(gathered(&pairs[1..]).couples().is_empty());
+    }
+}
