@@ -115,6 +115,38 @@ impl Store {
     }
 }
 
+/// Questions and answers, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct PeopleCounts {
+    /// Questions ever asked, in all interfaces.
+    pub asked: u64,
+    /// Of the interface that is asked now, those that wait for an answer.
+    pub waiting: u64,
+    /// Annotations.
+    pub annotations: u64,
+    /// Of them, those of pairs that the workspace does not have.
+    pub unknown: u64,
+    /// Pairs that people corrected.
+    pub corrected: u64,
+}
+
+impl Store {
+    /// How much was asked, and what came of it.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn people_counts(&self, interface: Interface, people: u32) -> Result<PeopleCounts> {
+        let (annotations, unknown) = self.annotation_counts()?;
+        Ok(PeopleCounts {
+            asked: self.number("counting questions", "SELECT count(*) FROM task", [])?,
+            waiting: self.open_tasks(interface, people)?.len() as u64,
+            annotations,
+            unknown,
+            corrected: self.number("counting corrections", "SELECT count(*) FROM pair WHERE parent IS NOT NULL", [])?,
+        })
+    }
+}
+
 /// A pair that people could be asked about.
 #[derive(Debug, Clone)]
 pub struct Askable {
