@@ -9,6 +9,7 @@ mod embed;
 mod explain;
 mod extract;
 mod fetch;
+mod labelstudio;
 mod look;
 mod mine;
 mod models;
@@ -43,6 +44,7 @@ Examples:
   kopri status pipelines/demo.toml                     what is there, and what failed
   kopri explain pipelines/demo.toml p3f2a9c0d1e4b5768  everything about one pair: why it is kept or dropped
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
+  kopri labelstudio push pipelines/demo.toml           questions to people; `pull` brings their answers
   kopri extract page.html                              the text of a page or a PDF, of a file or URL
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
   kopri align --source ru.txt --target tk.txt --out ru-tk.html
@@ -76,6 +78,8 @@ enum Command {
     Import(data::ImportArgs),
     /// Say who annotated, how careful they are, how far they agree, and where they do not.
     Agreement(agreement::AgreementArgs),
+    /// Send questions to a Label Studio server, and fetch people's answers.
+    Labelstudio(labelstudio::LabelStudioArgs),
     /// Write the HTML report of the workspace's present state.
     Report(look::ReportArgs),
     /// Extract the text of pages and PDFs: files, URLs or standard input.
@@ -166,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Export(arguments) => data::export(&arguments),
         Command::Import(arguments) => data::import(&arguments),
         Command::Agreement(arguments) => agreement::agreement(&arguments),
+        Command::Labelstudio(arguments) => labelstudio::labelstudio(&arguments),
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
-use super::{Common, displayed, print, say};
+use super::{Common, DONE, displayed, labelstudio, print, say};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::pipeline::run::Only;
@@ -40,7 +40,25 @@ pub(super) struct StageArgs {
 
 pub(super) fn run(arguments: &RunArgs) -> Result<u8> {
     let options = RunOptions { no_crawl: arguments.no_crawl, ..RunOptions::default() };
-    work(&arguments.common, &arguments.common.load()?, options)
+    let (common, pipeline) = (&arguments.common, arguments.common.load()?);
+    if !pipeline.annotate.label_studio.nightly {
+        return work(common, &pipeline, options);
+    }
+    let pulled = exchanged("fetching answers", labelstudio::pull_nightly(common, &pipeline))?;
+    let ran = work(common, &pipeline, options)?;
+    let pushed = exchanged("sending questions", labelstudio::push_nightly(common, &pipeline))?;
+    Ok(if ran == DONE { pulled.max(pushed) } else { ran })
+}
+
+/// A night goes on without a server that cannot be reached, or that refuses; it is told, and in the exit code.
+fn exchanged(doing: &str, result: Result<u8>) -> Result<u8> {
+    match result {
+        Err(error) if matches!(error.kind(), ErrorKind::Network | ErrorKind::Input) => {
+            say(&format!("Label Studio: {}", error.while_doing(doing)));
+            Ok(exit::SOME_FAILED)
+        }
+        other => other,
+    }
 }
 
 pub(super) fn crawl(common: &Common) -> Result<u8> {

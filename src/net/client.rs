@@ -72,6 +72,52 @@ pub struct GetRequest<'a> {
     pub kinds: &'a [&'a str],
 }
 
+/// What an API is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Tell.
+    Get,
+    /// Make, or do.
+    Post,
+    /// Change some of it.
+    Patch,
+    /// Take away.
+    Delete,
+}
+
+impl Verb {
+    fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Post => Method::POST,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+        }
+    }
+}
+
+/// A call of an API that speaks JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiRequest<'a> {
+    /// What to do.
+    pub verb: Verb,
+    /// The URL; a fragment is not sent.
+    pub url: &'a Url,
+    /// Further headers; they replace ours of the same name.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body, JSON as it is sent. `None`: no body.
+    pub json: Option<&'a str>,
+    /// For the whole exchange, instead of the time limit of the settings.
+    pub timeout: Option<Duration>,
+}
+
+impl<'a> ApiRequest<'a> {
+    /// A request without a body, within the time limit of the settings.
+    pub fn new(verb: Verb, url: &'a Url) -> Self {
+        Self { verb, url, headers: &[], json: None, timeout: None }
+    }
+}
+
 impl<'a> GetRequest<'a> {
     /// An unconditional request.
     pub fn new(url: &'a Url) -> Self {
@@ -129,7 +175,7 @@ impl Client {
             }
         }
         add_headers(&mut headers, request.url, request.headers)?;
-        self.exchange(Method::GET, request.url, headers, None, request.kinds)
+        self.exchange(Method::GET, request.url, headers, None, request.kinds, self.settings.timeout)
     }
 
     /// Gets a robots.txt, through up to five redirects (RFC 9309, section 2.3.1.2). When they are used up, the answer is
@@ -146,6 +192,20 @@ impl Client {
         Ok(response)
     }
 
+    /// Calls an API and returns its answer, whatever its status.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn call(&self, request: &ApiRequest<'_>) -> Result<Response, FetchError> {
+        let mut headers = self.own_headers();
+        if request.json.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        add_headers(&mut headers, request.url, request.headers)?;
+        let timeout = request.timeout.unwrap_or(self.settings.timeout);
+        self.exchange(request.verb.method(), request.url, headers, request.json.map(str::to_owned), &[], timeout)
+    }
+
     /// Posts JSON to an API and returns its answer.
     ///
     /// # Errors
@@ -156,10 +216,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: &serde_json::Value,
     ) -> Result<Response, FetchError> {
-        let mut all = self.own_headers();
-        all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        add_headers(&mut all, url, headers)?;
-        self.exchange(Method::POST, url, all, Some(body.to_string()), &[])
+        self.call(&ApiRequest { headers, json: Some(&body.to_string()), ..ApiRequest::new(Verb::Post, url) })
     }
 
     fn own_headers(&self) -> HeaderMap {
@@ -203,6 +260,7 @@ impl Client {
         headers: HeaderMap,
         body: Option<String>,
         kinds: &[&str],
+        timeout: Duration,
     ) -> Result<Response, FetchError> {
         self.check(url)?;
         let mut request_headers = vec![("host".to_owned(), host_header(url))];
@@ -212,12 +270,12 @@ impl Client {
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(blocking::Body::from);
         // Set on the request, the limit holds for the body too; that of the blocking client begins anew at each read.
-        *request.timeout_mut() = Some(self.settings.timeout);
+        *request.timeout_mut() = Some(timeout);
 
         let started = Instant::now();
         let mut answer = self.http.execute(request).map_err(|error| {
-            let limit = if error.is_connect() { self.settings.connect_timeout } else { self.settings.timeout };
-            FetchError::of_request(url, error, limit.min(self.settings.timeout))
+            let limit = if error.is_connect() { self.settings.connect_timeout } else { timeout };
+            FetchError::of_request(url, error, limit.min(timeout))
         })?;
         let latency = started.elapsed();
         let status = answer.status().as_u16();
@@ -233,14 +291,14 @@ impl Client {
         let body = match status {
             204 | 304 => Vec::new(),
             // A redirect says all in its headers.
-            300..=399 => self.read_body(url, &mut answer).unwrap_or_default(),
-            _ => self.read_body(url, &mut answer)?,
+            300..=399 => self.read_body(url, &mut answer, timeout).unwrap_or_default(),
+            _ => self.read_body(url, &mut answer, timeout)?,
         };
         let elapsed = started.elapsed();
         Ok(Response { url: url.clone(), address, status, headers, body, latency, elapsed, request_headers })
     }
 
-    fn read_body(&self, url: &Url, answer: &mut blocking::Response) -> Result<Vec<u8>, FetchError> {
+    fn read_body(&self, url: &Url, answer: &mut blocking::Response, timeout: Duration) -> Result<Vec<u8>, FetchError> {
         // reqwest takes the header away when it decodes.
         if let Some(encoding) = answer.headers().get(header::CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -257,7 +315,7 @@ impl Client {
         answer
             .take(limit.saturating_add(1))
             .read_to_end(&mut body)
-            .map_err(|error| FetchError::of_body(url, error, self.settings.timeout))?;
+            .map_err(|error| FetchError::of_body(url, error, timeout))?;
         if body.len() as u64 > limit { Err(too_large()) } else { Ok(body) }
     }
 }

@@ -17,15 +17,17 @@ pub mod politeness;
 pub mod response;
 pub mod robots;
 pub mod serve;
+pub mod token;
 pub mod traps;
 pub mod url;
 
 pub use client::stream::Stream;
-pub use client::{Client, GetRequest, Settings};
+pub use client::{ApiRequest, Client, GetRequest, Settings, Verb};
 pub use failure::{FetchError, Refusal};
 pub use politeness::{Politeness, next_delay};
 pub use response::Response;
 pub use robots::{Robots, Ruling, Verdict};
 pub use serve::SiteServer;
+pub use token::Token;
 pub use traps::{Trap, shape, trap};
 pub use url::{in_scope, normalise};

@@ -108,11 +108,22 @@ impl Tally {
 /// Kind `Input` when the file is no array of tasks, with the place where it breaks off; nothing is written then. A single
 /// task that is wrong is left out and told.
 pub fn read_label_studio(store: &mut Store, path: &Path) -> Result<Tally> {
-    let file = std::io::BufReader::with_capacity(1 << 20, files::open(path)?);
     let writer = store.writer()?;
     let mut intake = Intake::new(&writer)?;
+    for_each_task(path, &mut |task| intake.task(task))?;
+    let tally = intake.finish();
+    writer.commit()?;
+    Ok(tally)
+}
+
+/// Reads an export task by task, or row by row. Memory: one of them.
+///
+/// # Errors
+/// Kind `Input` when the file is no array, or breaks off; and what `each` answers.
+pub fn for_each_task(path: &Path, each: &mut dyn FnMut(Value) -> Result<()>) -> Result<()> {
+    let file = std::io::BufReader::with_capacity(1 << 20, files::open(path)?);
     let mut failed = None;
-    let mut each = |task: Value| match intake.task(task) {
+    let mut take = |task: Value| match each(task) {
         Ok(()) => true,
         Err(error) => {
             failed = Some(error);
@@ -120,7 +131,7 @@ pub fn read_label_studio(store: &mut Store, path: &Path) -> Result<Tally> {
         }
     };
     let mut reader = serde_json::Deserializer::from_reader(file);
-    let read = Tasks(&mut each).deserialize(&mut reader).and_then(|()| reader.end());
+    let read = Tasks(&mut take).deserialize(&mut reader).and_then(|()| reader.end());
     if let Some(error) = failed {
         return Err(error);
     }
@@ -129,10 +140,7 @@ pub fn read_label_studio(store: &mut Store, path: &Path) -> Result<Tally> {
             "reading {}: expected Label Studio's export as JSON or JSON_MIN, an array of tasks (CSV and TSV lose what an annotation is made of)",
             path.display()
         )
-    })?;
-    let tally = intake.finish();
-    writer.commit()?;
-    Ok(tally)
+    })
 }
 
 /// Hands on the elements of an array one by one, until one is refused.

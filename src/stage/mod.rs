@@ -45,6 +45,7 @@ pub mod fit;
 pub mod formats;
 pub mod hub;
 pub mod interface;
+pub mod label_studio;
 pub mod matching;
 pub mod mine;
 pub mod neighbours;

@@ -23,6 +23,7 @@ pub mod frontier;
 pub mod hosts;
 pub mod open;
 pub mod pairs;
+pub mod placements;
 pub mod sentences;
 pub mod summary;
 pub mod tasks;

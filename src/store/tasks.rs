@@ -40,7 +40,7 @@ impl Store {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE interface = ?1 AND pair IN (SELECT id FROM pair) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE interface = ?1 AND EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair) AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
             params![interface.name(), people],

@@ -12,6 +12,7 @@ mod demo;
 mod harness;
 mod incremental;
 mod killed;
+mod labelstudio;
 mod mine;
 mod models;
 mod schemas;

@@ -10,10 +10,14 @@ use std::time::Instant;
 #[derive(Debug, Clone)]
 pub(crate) struct Hit {
     pub(crate) at: Instant,
+    /// `GET`, `POST`, …
+    pub(crate) method: String,
     /// Path and query.
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
+    /// As long as its `Content-Length` says.
+    pub(crate) body: Vec<u8>,
     /// How often this path had been asked for before.
     pub(crate) earlier: usize,
 }
@@ -36,7 +40,7 @@ impl Server {
                 let Ok(mut stream) = stream else { continue };
                 let (answer, log) = (Arc::clone(&answer), Arc::clone(&kept));
                 std::thread::spawn(move || {
-                    if let Some(hit) = read_head(&mut stream, &log) {
+                    if let Some(hit) = read_request(&mut stream, &log) {
                         answer(&hit, &mut stream);
                     }
                 });
@@ -71,7 +75,7 @@ impl Server {
     }
 }
 
-fn read_head(stream: &mut TcpStream, log: &Mutex<Vec<Hit>>) -> Option<Hit> {
+fn read_request(stream: &mut TcpStream, log: &Mutex<Vec<Hit>>) -> Option<Hit> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -82,14 +86,18 @@ fn read_head(stream: &mut TcpStream, log: &Mutex<Vec<Hit>>) -> Option<Hit> {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let headers = lines
+    let mut first = lines.next()?.split(' ');
+    let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers: BTreeMap<String, String> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
     let mut log = log.lock().unwrap();
     let earlier = log.iter().filter(|hit: &&Hit| hit.path == path).count();
-    let hit = Hit { at: Instant::now(), path, headers, earlier };
+    let hit = Hit { at: Instant::now(), method, path, headers, body, earlier };
     log.push(hit.clone());
     Some(hit)
 }

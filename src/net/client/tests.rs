@@ -246,6 +246,31 @@ fn json_is_posted() {
 }
 
 #[test]
+fn an_api_is_changed_and_emptied_within_the_time_of_the_call() {
+    let (address, heads) = raw_server(|stream| {
+        let mut body = [0; 9];
+        // A call without a body waits here until it loses patience.
+        let read = stream.read(&mut body).unwrap_or(0);
+        let _ = stream.write_all(&with_length("200 OK\r\nConnection: close", &body[..read]));
+    });
+    let mut settings = Settings::new("kopri-test/1.0");
+    settings.resolve.insert("api.test".to_owned(), address);
+    let client = Client::new(&settings).unwrap();
+    let url = Url::parse("http://api.test/tasks/7/").unwrap();
+    let patch = ApiRequest { json: Some(r#"{"a":"b"}"#), ..ApiRequest::new(Verb::Patch, &url) };
+    assert_eq!(client.call(&patch).unwrap().body, br#"{"a":"b"}"#);
+    let head = heads.recv().unwrap();
+    assert!(head.starts_with("PATCH /tasks/7/ ") && head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("content-length: 9\r\n"), "{head}");
+
+    let hurried = ApiRequest { timeout: Some(Duration::from_millis(50)), ..ApiRequest::new(Verb::Delete, &url) };
+    let error = client.call(&hurried).unwrap_err();
+    assert!(matches!(error, FetchError::Timeout { limit, .. } if limit == Duration::from_millis(50)), "{error:?}");
+    let head = heads.recv().unwrap();
+    assert!(head.starts_with("DELETE /tasks/7/ ") && !head.contains("content-type"), "{head}");
+}
+
+#[test]
 fn without_root_certificates_https_fails_and_says_why_but_http_works() {
     let (address, _heads) = saying(with_length("200 OK", b"plain"));
     let mut settings = Settings::new("kopri-test/1.0");

@@ -132,6 +132,8 @@ pub struct Server {
     pub title: Option<String>,
     /// The project's number, where it is there already.
     pub project: Option<u64>,
+    /// Whether a whole run fetches answers before it begins and sends its questions when it has ended.
+    pub nightly: bool,
 }
 
 impl Params {
@@ -152,6 +154,9 @@ impl Params {
             return Err(Error::config(format!(
                 "annotate.label-studio.title = {title:?}: 3 to 50 characters are wanted"
             )));
+        }
+        if self.label_studio.nightly && self.label_studio.url.is_none() {
+            return Err(Error::config("annotate.label-studio.nightly: the server's url is missing"));
         }
         self.labelling(folder).map(|_| ())
     }

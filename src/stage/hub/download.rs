@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::select::Listed;
-use super::{HubSettings, Step, Token, checksum_of, size_of};
+use super::{HubSettings, Step, checksum_of, size_of};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::model::cache::Place;
@@ -177,7 +177,7 @@ pub(super) fn is_for_now(status: u16) -> bool {
 
 /// The `Authorization` for a URL: only for the endpoint itself, and never in clear over a network.
 pub(super) fn bearer(settings: &HubSettings, url: &Url) -> Option<String> {
-    let Token(secret) = settings.token.as_ref()?;
+    let secret = settings.token.as_ref()?.reveal();
     let private = url.scheme() == "https" || matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     (url.origin() == settings.endpoint.origin() && private).then(|| format!("Bearer {secret}"))
 }

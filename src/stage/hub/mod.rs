@@ -25,6 +25,7 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::model::adapter::AdapterConfig;
 use crate::model::cache::{self, Cache, Place};
+pub use crate::net::Token;
 use crate::net::{Client, GetRequest, Response, Settings};
 
 /// The Hub itself.
@@ -51,23 +52,6 @@ pub struct HubSettings {
     pub retry_after: Duration,
 }
 
-/// A secret that does not print.
-#[derive(Clone)]
-pub struct Token(String);
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-impl Token {
-    /// Takes a secret.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-}
-
 impl HubSettings {
     /// What the environment says: `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_TOKEN`, and the cache's variables.
     ///
@@ -85,7 +69,7 @@ impl HubSettings {
         Ok(Self {
             endpoint,
             offline: variable("HF_HUB_OFFLINE").is_some_and(yes),
-            token: variable("HF_TOKEN").map(|secret| Token(secret.trim().to_owned())),
+            token: variable("HF_TOKEN").map(|secret| Token::new(secret.trim())),
             cache: Cache::from_environment(),
             trusted: chosen.is_some(),
             retry_after: Duration::from_secs(1),
