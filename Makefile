@@ -2,6 +2,7 @@
 # make demo    the nightly job on the bundled demo
 # make test    formatting, lints, documentation, all tests
 # make test-warc   only the page archive of the demo, read by warcio
+# make test-labelstudio   questions to a real Label Studio and answers back (apart from make test: 1 GB of packages)
 # make bench   benchmarks
 
 SHELL := /bin/bash
@@ -14,7 +15,10 @@ WHEELS := torch==2.11.0 nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96
 WARCIO := 1.8.1
 PYTOOLS := warcio==$(WARCIO) six==1.17.0
 
-.PHONY: setup demo test test-warc lint bench clean
+# A real server to talk to, with all that it brings, in an environment of its own.
+LABEL_STUDIO := 1.23.2
+
+.PHONY: setup demo test test-warc test-labelstudio lint bench clean
 
 setup:
 ifdef LIBTORCH
@@ -57,8 +61,22 @@ test-warc: setup .pytools/warcio-$(WARCIO).complete
 
 .pytools/warcio-$(WARCIO).complete:
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) with pip is missing (Debian: apt-get install python3-pip)"; exit 2; }
-	@rm -rf .pytools
+	@rm -rf .pytools/warcio* .pytools/six*
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --target .pytools $(PYTOOLS)
+	@touch $@
+
+# Pictures of the labelling interfaces: make test-labelstudio LABEL_STUDIO_TEST="--screenshots pictures"
+test-labelstudio: setup .pytools/label-studio/$(LABEL_STUDIO).complete
+	$(CARGO) build --quiet --locked
+	.pytools/label-studio/bin/python tests/external/annotate_with_label_studio.py \
+		"$${CARGO_TARGET_DIR:-target}/debug/kopri" $(LABEL_STUDIO_TEST)
+
+.pytools/label-studio/$(LABEL_STUDIO).complete:
+	@$(PYTHON) -m venv --help >/dev/null 2>&1 || { echo "error: $(PYTHON) with venv is missing (Debian: apt-get install python3-venv)"; exit 2; }
+	@echo "label-studio: fetching version $(LABEL_STUDIO) into .pytools/label-studio"
+	@rm -rf .pytools/label-studio
+	@$(PYTHON) -m venv .pytools/label-studio
+	@.pytools/label-studio/bin/pip install --quiet --disable-pip-version-check label-studio==$(LABEL_STUDIO)
 	@touch $@
 
 bench: setup

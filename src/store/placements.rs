@@ -209,7 +209,8 @@ impl Writer<'_> {
     pub fn retract_answers(&self, project: i64, task: TaskId, numbers: &[i64]) -> Result<u64> {
         let taken = self.execute(
             "taking answers back",
-            "DELETE FROM annotation WHERE task = ?2 AND remote NOT IN (SELECT value FROM json_each(?3))
+            "DELETE FROM annotation WHERE task = ?2
+               AND remote IS NOT NULL AND remote NOT IN (SELECT value FROM json_each(?3))
                AND EXISTS (SELECT 1 FROM placement WHERE project = ?1 AND task = ?2)
                AND NOT EXISTS (SELECT 1 FROM placement WHERE project <> ?1 AND task = ?2)",
             params![project, task.0, to_json(&numbers)?],
@@ -233,4 +234,135 @@ impl Writer<'_> {
 
 fn failed(doing: &str, error: rusqlite::Error) -> crate::error::Error {
     crate::error::Error::with_source(crate::error::ErrorKind::Store, doing, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Annotation, Origin, Pair, PairId, Side, Strategy, Task};
+    use crate::store::open::Access;
+
+    /// A workspace with tasks 1 to `count`, on pairs of the same numbers.
+    fn store(count: i64) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
+        let pairs: Vec<Pair> = (1..=count)
+            .map(|id| Pair {
+                id: PairId(id),
+                source: side("a"),
+                target: side("b"),
+                origin: Origin::Imported,
+                similarity: None,
+                margin: None,
+                score: 1.0,
+                parent: None,
+            })
+            .collect();
+        let tasks: Vec<Task> = (1..=count)
+            .map(|id| Task {
+                id: TaskId(id),
+                interface: Interface::Translation,
+                pair: PairId(id),
+                other: None,
+                strategy: Strategy::Random,
+                control: None,
+                body: serde_json::json!({ "data": { "task_id": TaskId(id) } }),
+            })
+            .collect();
+        let writer = store.writer().unwrap();
+        writer.put_pairs("import", "file", &pairs).unwrap();
+        writer.put_tasks(&tasks, Timestamp::UNIX_EPOCH).unwrap();
+        writer.commit().unwrap();
+        (folder, store)
+    }
+
+    fn answer(task: i64, remote: Option<i64>) -> Annotation {
+        Annotation {
+            pair: PairId(task),
+            task: Some(TaskId(task)),
+            annotator: format!("person {remote:?}"),
+            external_id: format!("u-{task}-{remote:?}"),
+            remote,
+            skipped: false,
+            verdict: Some("yes".to_owned()),
+            problems: Vec::new(),
+            sts: None,
+            preferred: None,
+            source_fix: None,
+            target_fix: None,
+            lead_time: None,
+            updated_at: None,
+            ground_truth: false,
+        }
+    }
+
+    #[test]
+    fn a_batch_is_in_flight_until_its_numbers_are_known_or_it_is_forgotten() {
+        let (_folder, mut store) = store(5);
+        let writer = store.writer().unwrap();
+        let project = writer.put_project("http://a.test", 9, "title", "translation").unwrap();
+        writer.place(project, "b1", &[TaskId(1), TaskId(2)]).unwrap();
+        writer.place(project, "b2", &[TaskId(3)]).unwrap();
+        writer.set_placed(project, TaskId(2), "b1", 70).unwrap();
+        writer.commit().unwrap();
+        assert_eq!(store.placed(project).unwrap(), Placed { known: 1, in_flight: 2 });
+        assert_eq!(store.batches_in_flight(project).unwrap(), ["b1", "b2"]);
+        assert_eq!(store.in_flight(project, "b1").unwrap(), [TaskId(1)]);
+        let open = |store: &Store| store.unplaced(project, Interface::Translation, 1).unwrap();
+        assert_eq!(open(&store), [TaskId(4), TaskId(5)]);
+        assert!(store.unplaced(project, Interface::Similarity, 1).unwrap().is_empty());
+        assert_eq!(store.placement(project, TaskId(2)).unwrap(), Some(Some(70)));
+        assert_eq!(store.placement(project, TaskId(1)).unwrap(), Some(None));
+        assert_eq!(store.placement(project, TaskId(4)).unwrap(), None);
+
+        let writer = store.writer().unwrap();
+        writer.forget_batch(project, "b1").unwrap();
+        writer.put_annotation(&answer(5, Some(1))).unwrap();
+        writer.commit().unwrap();
+        assert_eq!(open(&store), [TaskId(1), TaskId(4)], "5 is answered, 2 keeps its number, 3 is in flight");
+    }
+
+    #[test]
+    fn a_project_is_known_by_server_and_number() {
+        let (_folder, mut store) = store(0);
+        let writer = store.writer().unwrap();
+        let first = writer.put_project("http://a.test", 9, "old", "translation").unwrap();
+        let other = writer.put_project("http://b.test", 9, "old", "translation").unwrap();
+        assert_eq!(writer.put_project("http://a.test", 9, "new", "similarity").unwrap(), first);
+        writer.set_pulled_until(first, "2026-11-21T21:55:15.956335Z".parse().unwrap()).unwrap();
+        writer.commit().unwrap();
+        assert_ne!(first, other);
+        let known = store.projects("http://a.test").unwrap();
+        assert_eq!((known.len(), known[0].title.as_str(), known[0].interface.as_str()), (1, "new", "similarity"));
+        assert_eq!(known[0].pulled_until.unwrap().to_string(), "2026-11-21T21:55:15.956335Z");
+    }
+
+    #[test]
+    fn answers_are_taken_back_where_their_numbers_say_that_they_are_gone() {
+        let (_folder, mut store) = store(3);
+        let writer = store.writer().unwrap();
+        let project = writer.put_project("http://a.test", 9, "title", "translation").unwrap();
+        let other = writer.put_project("http://b.test", 9, "title", "translation").unwrap();
+        for task in [1, 2] {
+            writer.set_placed(project, TaskId(task), "b", 70 + task).unwrap();
+        }
+        writer.set_placed(other, TaskId(2), "b", 1).unwrap();
+        for task in [1, 2, 3] {
+            for remote in [Some(10 * task), Some(10 * task + 1), None] {
+                writer.put_annotation(&answer(task, remote)).unwrap();
+            }
+        }
+        assert_eq!(
+            writer.retract_answers(project, TaskId(1), &[10]).unwrap(),
+            1,
+            "11 is gone; who has no number stays"
+        );
+        assert_eq!(writer.retract_answers(project, TaskId(2), &[]).unwrap(), 0, "it lies in two projects");
+        assert_eq!(writer.retract_answers(project, TaskId(3), &[]).unwrap(), 0, "it lies in none");
+        assert_eq!(writer.retract_answers(project, TaskId(1), &[]).unwrap(), 1);
+        writer.commit().unwrap();
+        let left: Vec<_> = store.annotations(PairId(1)).unwrap().into_iter().map(|answer| answer.remote).collect();
+        assert_eq!(left, [None]);
+    }
 }

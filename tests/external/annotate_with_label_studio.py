@@ -373,6 +373,57 @@ def adjudicate(scene, kopri):
     scene.told(f"adjudicated: {dict(words)}; dataset {version} with {len(lines)} examples: {dict(labels)}")
 
 
+def take_pictures(scene, folder, chromium):
+    """A task of each interface as its owner sees it, through a proxy that brings the session's cookie."""
+    folder.mkdir(parents=True, exist_ok=True)
+    browsed = Proxy(scene.server, cookie=log_in(scene.server))
+    for interface in ("translation", "similarity", "pairwise"):
+        kopri = scene.kopri(f"shown-{interface}", interface=interface, budget=3)
+        kopri.fill(3)
+        body = kopri.rows("SELECT body FROM task ORDER BY id LIMIT 1")
+        if not body:
+            # Pairs that were imported as bare text have no second candidate.
+            add_choice(kopri)
+        project = kopri.run("labelstudio", "push", "--json")["project"]
+        task = scene.owner.tasks(project, include="id")[0]["id"]
+        picture = folder / f"{interface}.png"
+        with tempfile.TemporaryDirectory() as profile:
+            subprocess.run(
+                [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+                + ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+                + [f"--user-data-dir={profile}", "--window-size=1280,800", "--virtual-time-budget=30000"]
+                + [f"--proxy-server={browsed.url}", "--proxy-bypass-list=<-loopback>"]
+                + [f"--screenshot={picture}", f"{scene.server.url}/projects/{project}/data?task={task}"],
+                check=True,
+                capture_output=True,
+                timeout=300,
+            )
+        check(picture.stat().st_size > 20_000, f"{picture} shows next to nothing")
+        scene.told(f"picture: {picture}")
+
+
+def add_choice(kopri):
+    """A choice between two candidates, as a search for neighbours would have led to."""
+    task = {
+        "data": {
+            "task_id": "q0000000000000007", "pair_id": "p0000000000000007", "origin": "mined",
+            "src_text": "Учитель вечером дома прочитал журнал из 12 страниц.", "src_lang": "Russian",
+            "src_url": "", "tgt_url": "", "a_id": "p0000000000000008", "b_id": "p0000000000000007",
+            "cand_a": "Mugallym düýn mekdepde 12 sahypalyk kitap okady.",
+            "cand_b": "Mugallym agşam öýde 12 sahypalyk žurnal okady.",
+        },
+        "predictions": [{"model_version": "kopri", "score": 0.8, "result": [
+            {"from_name": "better", "to_name": "better", "type": "pairwise", "value": {"selected": "right"}}]}],
+    }
+    database = sqlite3.connect(kopri.folder / "workspace/kopri.db")
+    database.execute(
+        "INSERT INTO task SELECT 7, 'pairwise', id, NULL, 'random', NULL, '2026-01-01T00:00:00Z', ? FROM pair LIMIT 1",
+        (json.dumps(task, ensure_ascii=False),),
+    )
+    database.commit()
+    database.close()
+
+
 QUESTIONS = 7
 
 

@@ -218,6 +218,11 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one(self):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else b""
+        if self.path.startswith("http"):
+            # A browser that uses us as its proxy; it gets nothing but the server.
+            if not self.path.startswith(self.server.target.url + "/"):
+                return self.send_error(404)
+            self.path = self.path[len(self.server.target.url) :]
         path = urlsplit(self.path).path
         self.server.counts[f"{self.command} {re.sub('[0-9]+', 'N', path)}"] += 1
         fault = self.server.fault_of(self.command, path)
