@@ -57,7 +57,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         index: index(pipeline, store)?,
         calibration: calibration(store)?,
         evaluation,
-        agreement: agreement::agreement(store, CONFLICTS)?,
+        agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate, report.run)?,
         exports: exports(pipeline, store)?,

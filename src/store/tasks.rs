@@ -27,9 +27,10 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Task> {
     })
 }
 
-/// Who has answered a question: a person counts once, and passing it by is an answer.
+/// Who has answered a question: a person counts once, and passing it by is an answer. An answer that does not name its
+/// question is one to those that were asked before it.
 const ANSWERS: &str = "(SELECT count(DISTINCT annotator) FROM annotation
-    WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair))";
+    WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair AND annotation.updated_at >= task.asked_at))";
 
 impl Store {
     /// Questions of an interface that wait for answers of `people` and whose pair is still there, by id.
