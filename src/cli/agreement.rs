@@ -57,7 +57,9 @@ pub(super) fn agreement(arguments: &AgreementArgs) -> Result<u8> {
     }
     match found {
         Some(found) => print(&told(&pipeline, &found))?,
-        None => say("there are no annotations yet: `kopri import PIPELINE.toml label-studio FILE` brings them in"),
+        None => say(
+            "there are no annotations yet: `kopri labelstudio pull` and `kopri import … label-studio FILE` bring them in",
+        ),
     }
     Ok(DONE)
 }

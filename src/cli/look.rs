@@ -90,6 +90,7 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
     let (failed_units, failed_urls, verdicts) = (store.failed_units()?, store.failed_urls()?, store.verdict_counts()?);
     let books = store.book_counts()?;
+    let people = store.people_counts(pipeline.annotate.interface, pipeline.annotate.annotators)?;
     let alarms: Vec<_> =
         drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();
     if arguments.common.json {
@@ -98,7 +99,7 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
         let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
             "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
-            "alarms": alarms, "books": books,
+            "alarms": alarms, "books": books, "people": people,
         }))?)?;
         return Ok(DONE);
     }
@@ -112,6 +113,18 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
         let _ = writeln!(text, "{name:<18}{count:>10}");
     }
     let _ = writeln!(text, "{:<18}{:>10}", "pairs kept", verdicts.get(&None).copied().unwrap_or(0));
+    if people.asked + people.annotations > 0 {
+        text.push('\n');
+        for (name, count) in [
+            ("questions asked", people.asked),
+            ("waiting", people.waiting),
+            ("annotations", people.annotations),
+            ("of pairs gone", people.unknown),
+            ("pairs corrected", people.corrected),
+        ] {
+            let _ = writeln!(text, "{name:<18}{count:>10}");
+        }
+    }
     text.push('\n');
     for (stage, (done, failed)) in units {
         let _ = writeln!(

@@ -45,6 +45,7 @@ Examples:
   kopri explain pipelines/demo.toml p3f2a9c0d1e4b5768  everything about one pair: why it is kept or dropped
   kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
   kopri labelstudio push pipelines/demo.toml           questions to people; `pull` brings their answers
+  kopri agreement pipelines/demo.toml                  how careful annotators are, and how far they agree
   kopri extract page.html                              the text of a page or a PDF, of a file or URL
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
   kopri align --source ru.txt --target tk.txt --out ru-tk.html

@@ -6,7 +6,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageTally};
 use crate::record::DropReason;
 use crate::stage::evaluate::figures;
-use crate::stage::{Stage, agreement, calibrate, crawl, export};
+use crate::stage::{Stage, agreement, calibrate, crawl, dataset, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
 use crate::store::pairs::{JudgedPair, SampleOf};
@@ -57,7 +57,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         index: index(pipeline, store)?,
         calibration: calibration(store)?,
         evaluation,
-        agreement: agreement::agreement(store, CONFLICTS)?,
+        agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate, report.run)?,
         exports: exports(pipeline, store)?,
@@ -342,6 +342,15 @@ fn exports(pipeline: &Pipeline, store: &Store) -> Result<Vec<(String, u64)>> {
         if let Some(rows) = output.as_deref().and_then(export::rows_of) {
             exports.push((folder.join(&file.path).display().to_string(), rows));
         }
+    }
+    // The dataset is a folder; its rows are its examples.
+    let version = store
+        .unit_output(Stage::Dataset.name(), dataset::UNIT)?
+        .map(|version| store.folder().join("dataset").join(version));
+    if let Some(path) = version.filter(|path| path.is_dir()) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let examples = store.latest_figure(Stage::Dataset.name(), "examples")?.unwrap_or(0.0) as u64;
+        exports.push((path.display().to_string(), examples));
     }
     Ok(exports)
 }

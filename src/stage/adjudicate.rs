@@ -172,7 +172,8 @@ impl Answers {
                 (Method::Manual, _) if share < 1.0 => return (None, share),
                 _ => (most, share),
             };
-            let stands = people > 0 && confidence > params.min_confidence;
+            // Not for a rounding of one half.
+            let stands = people > 0 && confidence > params.min_confidence + 1e-9;
             (stands.then(|| u32::try_from(verdict).unwrap_or(0)), confidence)
         };
         let weigh = |(place, (pair, answers)): (usize, (&PairId, &Vec<Answer>))| {

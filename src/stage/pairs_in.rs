@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::formats::PairLine;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::{Origin, Pair, PairId, Side};
@@ -34,11 +33,16 @@ pub fn read_tsv(path: &Path) -> Result<Vec<Pair>> {
         .collect()
 }
 
-/// Reads pairs from JSON lines with `source` and `target`, as exported.
+/// Reads pairs from JSON lines with `source` and `target` (as exported, or only these two).
 ///
 /// # Errors
 /// Kind `Input`, naming the line.
 pub fn read_jsonl(path: &Path) -> Result<Vec<Pair>> {
+    #[derive(Deserialize)]
+    struct Line {
+        source: String,
+        target: String,
+    }
     let mut pairs = Vec::new();
     for (index, line) in std::io::BufReader::new(files::open(path)?).lines().enumerate() {
         let doing = || format!("reading line {} of {}", index + 1, path.display());
@@ -46,7 +50,7 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<Pair>> {
         if line.trim().is_empty() {
             continue;
         }
-        let line: PairLine = serde_json::from_str(&line).context(ErrorKind::Input, doing)?;
+        let line: Line = serde_json::from_str(&line).context(ErrorKind::Input, doing)?;
         pairs.push(imported(&unit_name(path), &line.source, &line.target).map_err(|error| error.while_doing(doing()))?);
     }
     Ok(pairs)

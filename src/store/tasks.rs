@@ -27,9 +27,10 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Task> {
     })
 }
 
-/// Who has answered a question: a person counts once, and passing it by is an answer.
+/// Who has answered a question: a person counts once, and passing it by is an answer. An answer that does not name its
+/// question is one to those that were asked before it.
 const ANSWERS: &str = "(SELECT count(DISTINCT annotator) FROM annotation
-    WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair))";
+    WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair AND annotation.updated_at >= task.asked_at))";
 
 impl Store {
     /// Questions of an interface that wait for answers of `people` and whose pair is still there, by id.
@@ -112,6 +113,38 @@ impl Store {
             each(from_row(row).context(ErrorKind::Store, doing)?)?;
         }
         Ok(())
+    }
+}
+
+/// Questions and answers, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct PeopleCounts {
+    /// Questions ever asked, in all interfaces.
+    pub asked: u64,
+    /// Of the interface that is asked now, those that wait for an answer.
+    pub waiting: u64,
+    /// Annotations.
+    pub annotations: u64,
+    /// Of them, those of pairs that the workspace does not have.
+    pub unknown: u64,
+    /// Pairs that people corrected.
+    pub corrected: u64,
+}
+
+impl Store {
+    /// How much was asked, and what came of it.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn people_counts(&self, interface: Interface, people: u32) -> Result<PeopleCounts> {
+        let (annotations, unknown) = self.annotation_counts()?;
+        Ok(PeopleCounts {
+            asked: self.number("counting questions", "SELECT count(*) FROM task", [])?,
+            waiting: self.open_tasks(interface, people)?.len() as u64,
+            annotations,
+            unknown,
+            corrected: self.number("counting corrections", "SELECT count(*) FROM pair WHERE parent IS NOT NULL", [])?,
+        })
     }
 }
 

@@ -16,6 +16,7 @@ struct Annotated {
 const OWNER: &str = "owner@example.org";
 const AYNA: &str = "ayna@example.org";
 const MAYA: &str = "maya@example.org";
+const BATYR: &str = "batyr@example.org";
 
 impl Annotated {
     /// Runs the pipeline and takes these tasks in; each is made of the pairs' ids, best first.
@@ -27,10 +28,25 @@ impl Annotated {
         let lines = annotated.told(&["export", "jsonl"]);
         let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
         annotated.pairs = lines.lines().map(id).collect();
-        let export = annotated.house.path("annotations.json");
-        std::fs::write(&export, json!(tasks(&annotated.pairs)).to_string()).unwrap();
-        annotated.told(&["import", "label-studio", export.to_str().unwrap()]);
+        annotated.import(&tasks(&annotated.pairs));
         annotated
+    }
+
+    fn import(&self, tasks: &[Value]) {
+        let export = self.house.path("annotations.json");
+        std::fs::write(&export, json!(tasks).to_string()).unwrap();
+        self.told(&["import", "label-studio", export.to_str().unwrap()]);
+    }
+
+    /// The tasks that a run asks with these settings.
+    fn asked(&self, sets: &[&str]) -> Vec<Value> {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        self.told(&[&["run", "--no-crawl", "--quiet"], &sets[..]].concat());
+        serde_json::from_str(&self.told(&[&["export", "label-studio"], &sets[..]].concat())).unwrap()
+    }
+
+    fn agreement(&self) -> Value {
+        serde_json::from_str(&self.told(&["agreement", "--json"])).unwrap()
     }
 
     fn kopri(&self, arguments: &[&str]) -> Output {
@@ -49,7 +65,7 @@ impl Annotated {
 
 /// A task as Label Studio exports it, with who said what after how many seconds.
 fn task(number: usize, pair: &str, said: &[(&str, &str, Option<f64>)]) -> Value {
-    let people = [OWNER, AYNA, MAYA];
+    let people = [OWNER, AYNA, MAYA, BATYR];
     let annotation = |(who, word, seconds): &(&str, &str, Option<f64>)| {
         let person = people.iter().position(|name| name == who).unwrap();
         let is_number = word.parse::<u8>().is_ok();
@@ -89,13 +105,15 @@ fn tasks(pairs: &[String]) -> Vec<Value> {
     tasks
 }
 
+fn person<'a>(found: &'a Value, name: &str) -> &'a Value {
+    found["people"].as_array().unwrap().iter().find(|person| person["name"] == name).unwrap()
+}
+
 #[test]
 fn people_are_told_apart_and_compared() {
     let annotated = Annotated::new(tasks);
-    let found: Value = serde_json::from_str(&annotated.told(&["agreement", "--json"])).unwrap();
-
-    let person = |name: &str| found["people"].as_array().unwrap().iter().find(|person| person["name"] == name).unwrap();
-    let (ayna, maya, owner) = (person(AYNA), person(MAYA), person(OWNER));
+    let found = annotated.agreement();
+    let (ayna, maya, owner) = (person(&found, AYNA), person(&found, MAYA), person(&found, OWNER));
     // 10 to 21 seconds, and twice 9.
     assert_eq!((&ayna["answers"], &ayna["skipped"], &ayna["untimed"]), (&json!(14), &json!(0), &json!(0)));
     assert_eq!((&ayna["median_seconds"], &ayna["mean_seconds"]), (&json!(14.5), &json!(204.0 / 14.0)));
@@ -152,7 +170,52 @@ fn the_command_the_summary_and_the_report_tell_it() {
     );
     let html = annotated.house.read("w/report/latest.html");
     assert!(html.contains("<h2 id=\"annotators-title\">Annotators</h2>") && html.contains("<b>0.671</b>"));
-    assert!(html.contains(MAYA) && html.contains("owner@example.org (gold)"));
+    assert!(html.contains(">maya<") && html.contains("owner (gold)"));
+    assert!(!html.contains("@example.org"), "a page that is passed on names no addresses");
+}
+
+#[test]
+fn questions_of_the_workspace_are_told_as_people_saw_them() {
+    let three = [(AYNA, "yes", None), (MAYA, "yes", None), (BATYR, "yes", None)];
+    let annotated = Annotated::new(|pairs| {
+        let mut first = task(1, &pairs[0], &three);
+        first["data"]["task_id"] = json!("q0000000000000001");
+        vec![first]
+    });
+    // All three are of one mind, so the pair becomes a control item; Batyr answers otherwise now.
+    let mix = "annotate.mix={uncertain=0,random=0,stratified=0,disagreement=0,gold=1}";
+    let [control] = annotated.asked(&["annotate.budget=1", mix]).try_into().unwrap();
+    assert_eq!(control["data"]["pair_id"], annotated.pairs[0]);
+    let mut answer = task(2, "", &[(BATYR, "no", None), (AYNA, "yes", None)]);
+    answer["data"] = control["data"].clone();
+    annotated.import(&[answer]);
+    let found = annotated.agreement();
+    let right =
+        |name: &str| (person(&found, name)["controls"]["right"].clone(), person(&found, name)["answers"].clone());
+    assert_eq!((right(BATYR), right(AYNA)), ((json!(0), json!(2)), (json!(1), json!(2))));
+    assert!(person(&found, MAYA)["controls"].is_null());
+    assert_eq!((&found["questions"][0]["items"], &found["questions"][0]["ratings"]), (&json!(1), &json!(3)));
+
+    // A choice between two: the other candidate is in the question alone.
+    let choices = annotated.asked(&["annotate.budget=2", "annotate.interface=\"pairwise\""]);
+    let mut answer = task(3, "", &[(AYNA, "yes", None), (MAYA, "yes", None)]);
+    for (place, side) in ["left", "right"].into_iter().enumerate() {
+        let result = json!([{ "from_name": "better", "type": "pairwise", "value": { "selected": side } }]);
+        answer["annotations"][place]["result"] = result;
+    }
+    let data = &choices[0]["data"];
+    answer["data"] = data.clone();
+    annotated.import(&[answer]);
+    let found = annotated.agreement();
+    let conflict = &found["conflicts"][0];
+    let own_is_left = data["a_id"] == data["pair_id"];
+    let (own, other, who) = if own_is_left { ("cand_a", "cand_b", AYNA) } else { ("cand_b", "cand_a", MAYA) };
+    assert_eq!((&conflict["interface"], &conflict["apart"]), (&json!("pairwise"), &json!(1.0)));
+    assert_eq!((&conflict["source"], &conflict["target"]), (&data["src_text"], &data[own]));
+    assert_eq!(conflict["other"], data[other]);
+    assert_eq!(conflict["answers"][0], json!({ "who": who, "answer": "first", "gold": false }));
+    let shown = annotated.told(&["agreement"]);
+    assert!(shown.contains("  tk second") && !shown.contains("not kept"), "{shown}");
 }
 
 #[test]

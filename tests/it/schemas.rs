@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-#[test]
-fn the_schema_of_exported_pairs_is_up_to_date() {
-    let schema = schemars::schema_for!(kopri::stage::formats::PairLine);
-    let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/pair.schema.json");
+fn is_up_to_date(schema: &schemars::Schema, name: &str) {
+    let generated = serde_json::to_string_pretty(schema).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
     if std::env::var_os("KOPRI_WRITE_SCHEMAS").is_some() {
         std::fs::write(&path, &generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == generated, "schemas/pair.schema.json is stale: run the tests once with KOPRI_WRITE_SCHEMAS=1");
+    assert!(committed == generated, "schemas/{name} is stale: run the tests once with KOPRI_WRITE_SCHEMAS=1");
+}
+
+#[test]
+fn the_schemas_of_what_we_write_are_up_to_date() {
+    is_up_to_date(&schemars::schema_for!(kopri::stage::formats::PairLine), "pair.schema.json");
+    is_up_to_date(&schemars::schema_for!(kopri::stage::dataset::Example), "example.schema.json");
 }
 
 /// Whoever pastes a configuration into Label Studio must find every interface in the folder.

@@ -117,7 +117,9 @@ impl Gathered {
             let gold =
                 of_pair.iter().rev().filter(|other| other.ground_truth && other.annotator != annotation.annotator);
             let gold = gold.flat_map(ratings).find(|(of, _)| *of == interface).map(|(_, place)| place);
-            let control = annotation.task.and_then(|task| self.controls.get(&task));
+            // A control item may be known by this person's own word.
+            let mut own = of_pair.iter().filter(|other| other.ground_truth && other.annotator == annotation.annotator);
+            let control = annotation.task.filter(|_| own.next().is_none()).and_then(|task| self.controls.get(&task));
             let Some(known) = gold.or_else(|| known(interface, control?, annotation.pair)) else { continue };
             let tally = &mut self.people[annotator as usize];
             let slack = u8::from(interface == Interface::Similarity);
@@ -396,7 +398,7 @@ mod tests {
     fn people_are_measured_by_what_is_known() {
         let gathered = gathered(&[
             // By gold answers of somebody else.
-            vec![gold(1, "owner", "no"), said(1, 1, "a", "no"), said(1, 1, "b", "yes"), said(1, 0, "owner", "yes")],
+            vec![gold(1, "owner", "no"), said(1, 1, "a", "no"), said(1, 1, "b", "yes"), said(1, 91, "owner", "yes")],
             // By control items, whatever the person said of the pair before.
             vec![said(2, 2, "a", "no"), said(2, 91, "a", "yes"), said(2, 91, "b", "no")],
             vec![said(3, 92, "a", "4"), said(3, 92, "b", "5"), said(3, 3, "b", "0")],

@@ -137,6 +137,29 @@ pub struct Said {
     pub gold: bool,
 }
 
+impl Agreement {
+    /// With people's addresses without their hosts, for pages that are passed on; two that would be the same stay whole.
+    #[must_use]
+    pub fn without_hosts(mut self) -> Self {
+        let local = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        let mut count: HashMap<String, usize> = HashMap::new();
+        self.people.iter().for_each(|person| *count.entry(local(&person.name)).or_default() += 1);
+        let shorten = |name: &mut String| {
+            let short = local(name);
+            if !short.is_empty() && count.get(&short).is_none_or(|count| *count < 2) {
+                *name = short;
+            }
+        };
+        self.people.iter_mut().for_each(|person| shorten(&mut person.name));
+        for couple in &mut self.couples {
+            shorten(&mut couple.one);
+            shorten(&mut couple.other);
+        }
+        self.conflicts.iter_mut().flat_map(|conflict| &mut conflict.answers).for_each(|said| shorten(&mut said.who));
+        self
+    }
+}
+
 /// A kind of question, by the answers that it takes.
 pub fn question(interface: Interface) -> &'static str {
     match interface {

@@ -6,7 +6,7 @@
 //! ([`Strategy::Disagreement`]), which one more person is asked about, and control items ([`Strategy::Gold`]), whose
 //! answer is known.
 //!
-//! Questions are chosen in one walk over all pairs that people could still decide on ([`choose`]): those that are kept,
+//! Questions are chosen in one walk over all pairs that people could still decide on (`choose`): those that are kept,
 //! and those that a rule dropped, but neither duplicates nor copies. Memory: `budget` entries of some 60 bytes for each
 //! strategy and stratum, and 40 bytes for each question ever asked.
 
