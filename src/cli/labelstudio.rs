@@ -190,12 +190,14 @@ impl<'p> Desk<'p> {
             limit: None,
         };
         let mut meter = Meter::new(View::of_stderr(self.quiet));
-        let (mut total, mut done) = (None, 0);
+        let (mut total, mut done, mut begun) = (None, 0, std::time::Duration::ZERO);
         let mut tell = |step: Step<'_>| match step {
-            Step::Begin(count) => (total, done) = (count, 0),
+            Step::Begin(count) => (total, done, begun) = (count, 0, meter.elapsed()),
             Step::Done(more) => {
                 done += more;
                 meter.show(|elapsed| {
+                    // What came before, such as a snapshot in the making, says nothing about the speed.
+                    let elapsed = elapsed.saturating_sub(begun);
                     let of = total.map(|total| format!(" of {}", count(total))).unwrap_or_default();
                     let speed = rate(done, elapsed.as_secs_f64(), "task").map(|rate| format!(", {rate}"));
                     let speed = speed.unwrap_or_default();
