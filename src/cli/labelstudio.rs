@@ -204,6 +204,10 @@ impl<'p> Desk<'p> {
             }
             Step::Note(text) => meter.note(text),
         };
+        let local = matches!(self.url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if self.url.scheme() == "http" && !local && !self.quiet {
+            say(&format!("{} is no https: the token and all texts cross the network in clear", self.name));
+        }
         let mut server = Server::new(&self.url, credentials, Patience::default(), &mut tell)?;
         work(&mut server, &target)
     }

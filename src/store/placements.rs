@@ -124,6 +124,15 @@ impl Store {
         self.row("reading a task", "SELECT body FROM task WHERE id = ?1", [task.0], |row| row.get(0))
     }
 
+    /// Whether there is such a task.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn has_task(&self, task: TaskId) -> Result<bool> {
+        let found = self.row("looking up a task", "SELECT 1 FROM task WHERE id = ?1", [task.0], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
     /// The number of a task in a project; `Some(None)` when it was sent without a reply so far.
     ///
     /// # Errors

@@ -213,8 +213,14 @@ fn every_exchange_with_a_real_server_is_as_it_was_recorded() {
     }
 }
 
-/// The answers of a small server of our own, which keeps what it is sent.
-fn small_server(hit: &Hit, stream: &mut std::net::TcpStream, tasks: &Mutex<Vec<Value>>, killed: &Mutex<Option<u32>>) {
+/// The answers of a small server of our own, which keeps what it is sent, at most so many tasks at once.
+fn small_server(
+    hit: &Hit,
+    stream: &mut std::net::TcpStream,
+    tasks: &Mutex<Vec<Value>>,
+    most: usize,
+    killed: &Mutex<Option<u32>>,
+) {
     let ok = |stream: &mut std::net::TcpStream, answer: Value| {
         respond(stream, "200 OK", &[("Content-Type", "application/json")], answer.to_string().as_bytes());
     };
@@ -226,6 +232,9 @@ fn small_server(hit: &Hit, stream: &mut std::net::TcpStream, tasks: &Mutex<Vec<V
         ("GET", "/api/projects/5/") => ok(stream, project),
         ("POST", "/api/projects/5/import") => {
             let sent: Vec<Value> = serde_json::from_slice(&hit.body).unwrap();
+            if sent.len() > most {
+                return respond(stream, "413 Too Large", &[], b"<html>too large</html>");
+            }
             let first = held.len();
             held.extend(sent.into_iter().enumerate().map(|(index, mut task)| {
                 task["id"] = json!(first + index + 1);
@@ -266,7 +275,7 @@ fn small_server(hit: &Hit, stream: &mut std::net::TcpStream, tasks: &Mutex<Vec<V
 fn a_push_that_is_killed_after_the_server_took_the_batch_sends_nothing_twice() {
     let (tasks, killed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(None)));
     let (held, victim) = (Arc::clone(&tasks), Arc::clone(&killed));
-    let server = Server::start(move |hit, stream| small_server(hit, stream, &held, &victim));
+    let server = Server::start(move |hit, stream| small_server(hit, stream, &held, 500, &victim));
     let desk = Desk::new(&format!("http://{}", server.host()), "t-five");
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_kopri"));
@@ -288,6 +297,27 @@ fn a_push_that_is_killed_after_the_server_took_the_batch_sends_nothing_twice() {
         tasks.lock().unwrap().iter().map(|task| json!([task["data"]["task_id"], task["id"]])).collect();
     let mut known = desk.rows("SELECT printf('q%016x', task), remote FROM placement ORDER BY remote");
     assert_eq!(known.as_array_mut().unwrap(), &there);
+}
+
+#[test]
+fn a_proxy_that_takes_little_at_once_gets_smaller_batches() {
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let held = Arc::clone(&tasks);
+    let server = Server::start(move |hit, stream| small_server(hit, stream, &held, 3, &Mutex::new(None)));
+    let desk = Desk::new(&format!("http://{}", server.host()), "t-five");
+    let output = desk.labelstudio(&["push"], LEGACY);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("7 tasks at once are too many for the server or its proxy: 4 from now on"), "{said}");
+    assert!(said.contains("4 tasks at once") && said.contains(": 2 from now on"), "{said}");
+    let sizes: Vec<usize> = server
+        .hits()
+        .iter()
+        .filter(|hit| hit.path.contains("/import?"))
+        .map(|hit| serde_json::from_slice::<Vec<Value>>(&hit.body).unwrap().len())
+        .collect();
+    assert_eq!(sizes, [7, 4, 2, 2, 2, 1]);
+    assert_eq!(desk.rows("SELECT count(remote), count(DISTINCT batch) FROM placement"), json!([[7, 4]]));
 }
 
 #[test]

@@ -337,7 +337,7 @@ impl Push<'_, '_> {
     }
 
     /// Walks over tasks of the project; of those that hold the same task of ours, the newer one that nobody has touched
-    /// is deleted.
+    /// is deleted. (Drafts of others than the token's owner are not shown; they are lost with it.)
     fn walk(&mut self, filters: &[Value]) -> Result<Found> {
         let mut found = Found::default();
         let mut after = 0;
@@ -349,9 +349,9 @@ impl Push<'_, '_> {
                     return Err(super::unlike("tasks out of order"));
                 }
                 after = number;
-                match remote.filter(|remote| self.store.task_body(remote.task).is_ok_and(|body| body.is_some())) {
-                    Some(remote) => self.meet(&mut found, remote)?,
-                    None => found.foreign += 1,
+                match remote {
+                    Some(remote) if self.store.has_task(remote.task)? => self.meet(&mut found, remote)?,
+                    _ => found.foreign += 1,
                 }
             }
             if page.is_last() {
