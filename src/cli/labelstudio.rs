@@ -105,7 +105,7 @@ fn push_from(mut desk: Desk<'_>, common: &Common, reset_interface: bool, limit: 
     } else if !common.quiet {
         told_of_push(&pushed, &desk).iter().for_each(|line| say(line));
     }
-    Ok(DONE)
+    Ok(if pushed.unfit == 0 { DONE } else { exit::SOME_FAILED })
 }
 
 fn pull(arguments: &PullArgs) -> Result<u8> {
@@ -237,6 +237,7 @@ fn told_of_push(pushed: &Pushed, desk: &Desk<'_>) -> Vec<String> {
         (pushed.doubles, "deleted there, as doubles of others"),
         (pushed.gone, "deleted there by people; not sent again"),
         (pushed.foreign, "there that are not from this workspace"),
+        (pushed.unfit, "not sent: they do not fit the labelling interface, which was another one when they were made"),
     ];
     lines.extend(
         parts.iter().filter(|part| part.0 > 0).map(|(tasks, what)| format!("{} {what}", plural(*tasks, "task"))),

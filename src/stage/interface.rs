@@ -158,6 +158,14 @@ impl LabelConfig {
                 None => return Err(format!("data.{key} is missing")),
             }
         }
+        self.check_predictions(task)
+    }
+
+    /// What is wrong with a task's predictions: the server takes them and shows nothing.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn check_predictions(&self, task: &Value) -> Result<(), String> {
         for prediction in task["predictions"].as_array().map_or(&[][..], Vec::as_slice) {
             if prediction.get("score").is_some_and(|score| score.as_f64().is_none_or(|score| !score.is_finite())) {
                 return Err("a prediction's score is no number".into());

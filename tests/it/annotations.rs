@@ -116,6 +116,8 @@ fn answers_decide_correct_and_teach() {
     let second = run(&pipeline);
     assert_eq!(count(&second, Stage::Adjudicate, "pairs in dispute"), 1.0);
     assert_eq!(count(&second, Stage::Adjudicate, "pairs corrected"), 1.0);
+    // 0 and 1 were decided, 5 by one person; the same night learns from them.
+    assert_eq!(count(&second, Stage::Calibrate, "annotated pairs"), 3.0);
     let judged = |id: PairId| store(&pipeline).judged_pair(id).unwrap().unwrap();
     let drop = |task: usize| judged(pair_id(&asked[task])).drop.map(|drop| drop.detail);
     assert_eq!(drop(1).as_deref(), Some("2 of 3 annotators say no"));

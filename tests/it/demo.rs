@@ -233,6 +233,21 @@ fn a_probability_can_be_the_threshold(workspace: &Workspace) {
         .find(|pair| pair["dropped"] == "probability")
         .unwrap();
     assert!(improbable["detail"].as_str().unwrap().ends_with("< 0.700"), "{improbable}");
+
+    // The threshold can be left to the calibration.
+    let sets = [
+        "--set",
+        "filter.min-precision=0.9",
+        "--set",
+        "evaluate.min-recall=0.1",
+        "--set",
+        "evaluate.min-precision=0.1",
+    ];
+    let run = workspace.kopri(&[&["run", DEMO, "--no-crawl"], &sets[..]].concat());
+    assert!(run.status.success(), "{}", told(&run));
+    let id = improbable["id"].as_str().unwrap();
+    let explained = stdout(&workspace.kopri(&[&["explain", DEMO, id], &sets[..2]].concat()));
+    assert!(explained.contains(", for a precision of 0.900"), "{explained}");
 }
 
 #[test]

@@ -321,6 +321,27 @@ fn a_proxy_that_takes_little_at_once_gets_smaller_batches() {
 }
 
 #[test]
+fn a_prediction_that_would_be_hidden_stays_here_and_the_others_go() {
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let held = Arc::clone(&tasks);
+    let server = Server::start(move |hit, stream| small_server(hit, stream, &held, 500, &Mutex::new(None)));
+    let desk = Desk::new(&format!("http://{}", server.host()), "t-five");
+    let one = "(SELECT min(id) FROM task)";
+    let name = desk.rows(&format!("SELECT printf('q%016x', {one})"))[0][0].as_str().unwrap().to_owned();
+    let changed =
+        format!("UPDATE task SET body = replace(body, '\"choices\":[\"', '\"choices\":[\"most-') WHERE id = {one}");
+    assert_eq!(desk.store().execute(&changed, []).unwrap(), 1);
+    let output = desk.labelstudio(&["push"], LEGACY);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        said(&output).contains(&format!("the task {name} is not sent: verdict does not offer \"most-")),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(tasks.lock().unwrap().len(), 6);
+}
+
+#[test]
 fn what_is_wrong_before_anything_is_sent_is_said() {
     let server =
         Server::start(|_, stream| respond(stream, "301 Moved", &[("Location", "https://label.example.org/")], b""));

@@ -68,7 +68,8 @@ pub struct Params {
     /// there are too few examples for a calibration.
     pub min_probability: f32,
     /// The precision that the pairs kept should have, 0 to 1; 0: any. The threshold on the probability is then the lowest
-    /// one that reaches it on the calibration's held-out examples, and moves each night with what people answered.
+    /// one that reaches it on the calibration's held-out examples, and moves each night with what people answered. Some of
+    /// those examples are made wrong (`calibrate.spoiled`): while few are annotated, it asks for more than it says.
     pub min_precision: f32,
 }
 

@@ -38,6 +38,9 @@ pub struct Target<'a> {
     pub limit: Option<usize>,
 }
 
+/// Tasks that are not sent are told one by one up to here.
+const TOLD: u64 = 5;
+
 /// What a push did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Pushed {
@@ -57,6 +60,8 @@ pub struct Pushed {
     pub gone: u64,
     /// Tasks there that are not ours.
     pub foreign: u64,
+    /// Tasks whose predictions do not fit the labelling interface: Label Studio would take them and show no prediction.
+    pub unfit: u64,
     /// Seconds in all.
     pub seconds: f64,
 }
@@ -84,6 +89,7 @@ pub fn push(store: &mut Store, server: &mut Server<'_>, target: &Target<'_>) -> 
     push.compare()?;
     let mut tasks = push.store.unplaced(row, target.interface, target.answers)?;
     tasks.truncate(target.limit.unwrap_or(usize::MAX));
+    let tasks = push.fitting(tasks, &LabelConfig::parse(target.config)?)?;
     push.server.tell(Step::Begin(Some(tasks.len() as u64)));
     push.send_all(&tasks)?;
     for batch in std::mem::take(&mut push.unsure) {
@@ -197,6 +203,27 @@ struct Push<'a, 't> {
 }
 
 impl Push<'_, '_> {
+    /// The tasks whose predictions fit the labelling interface, which may be another one than when they were made. A text
+    /// that is missing is for the server to refuse: it names it, and our interface may not be the one that it has.
+    fn fitting(&mut self, tasks: Vec<TaskId>, labelling: &LabelConfig) -> Result<Vec<TaskId>> {
+        let mut fitting = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let text = self.store.task_body(task)?.unwrap_or_default();
+            let body: Value =
+                serde_json::from_str(&text).context(ErrorKind::Store, || format!("reading the task {task}"))?;
+            match labelling.check_predictions(&body) {
+                Ok(()) => fitting.push(task),
+                Err(why) => {
+                    self.pushed.unfit += 1;
+                    if self.pushed.unfit <= TOLD {
+                        self.server.tell(Step::Note(&format!("the task {task} is not sent: {why}")));
+                    }
+                }
+            }
+        }
+        Ok(fitting)
+    }
+
     fn send_all(&mut self, tasks: &[TaskId]) -> Result<()> {
         let mut left = tasks;
         while !left.is_empty() {
