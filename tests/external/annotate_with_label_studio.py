@@ -14,9 +14,7 @@ labelling interfaces. `make test-labelstudio` installs what is needed and runs i
 
 import argparse
 import json
-import os
 import random
-import re
 import signal
 import sqlite3
 import subprocess
@@ -27,110 +25,11 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from label_studio import Fault, LabelStudio, Person, Proxy, log_in, sign_up  # noqa: E402
+from label_studio import Fault, Kopri, LabelStudio, Person, Proxy, check, log_in, result, sign_up  # noqa: E402
 
 PEOPLE = ["ayna@example.org", "batyr@example.org", "maya@example.org"]
 TASKS = 1000
 MORE_TASKS = 3000
-
-PIPELINE = """
-version = 1
-name = "{name}"
-source = "ru"
-target = "tk"
-workspace = "workspace"
-[annotate]
-interface = "{interface}"
-budget = {budget}
-annotators = 3
-[annotate.label-studio]
-url = "{url}"
-[dataset]
-write = true
-"""
-
-THINGS = [("книгу", "kitap"), ("газету", "gazet"), ("письмо", "hat"), ("журнал", "žurnal"), ("рассказ", "hekaýa")]
-PLACES = [("в школе", "mekdepde"), ("дома", "öýde"), ("в библиотеке", "kitaphanada"), ("в Мары", "Maryda")]
-TIMES = [("утром", "irden"), ("вечером", "agşam"), ("вчера", "düýn"), ("сегодня", "şu gün")]
-
-
-def check(truth, said):
-    if not truth:
-        raise AssertionError(said)
-
-
-def pairs(count):
-    """Pairs that differ in their numbers, so that none is a duplicate; every seventh is wrong."""
-    draw = random.Random(7)
-    for index in range(count):
-        (thing, kitap), (place, yerde), (time_ru, wagt) = draw.choice(THINGS), draw.choice(PLACES), draw.choice(TIMES)
-        pages = 10 + index
-        target = f"Mugallym {wagt} {yerde} {pages} sahypalyk {kitap} okady."
-        if index % 7 == 3:
-            target = f"Açyk howada {pages} adam ýygnandy we aýdym aýdyldy."
-        source = f"Учитель {time_ru} {place} прочитал {thing} из {pages} страниц."
-        yield {"source": source, "target": target}
-
-
-class Kopri:
-    """A pipeline in a folder, and the program that works on it."""
-
-    def __init__(self, program, folder, url, token, name="bridge", interface="translation", budget=TASKS):
-        self.program, self.folder, self.token, self.name = program, Path(folder), token, name
-        self.folder.mkdir(parents=True)
-        text = PIPELINE.format(url=url, name=name, interface=interface, budget=budget)
-        (self.folder / "pipeline.toml").write_text(text)
-
-    def command(self, *arguments):
-        words = 2 if arguments[0] in ("labelstudio", "dataset") else 1
-        return [str(self.program), *arguments[:words], "pipeline.toml", *arguments[words:]]
-
-    def environment(self, token=None):
-        return {**os.environ, "LABEL_STUDIO_TOKEN": token or self.token, "NO_COLOR": "1"}
-
-    def run(self, *arguments, expect=0, token=None):
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment(token),
-            capture_output=True,
-            text=True,
-            timeout=1800,
-        )
-        said = done.stdout + done.stderr
-        secret = (token or self.token).strip()
-        check(not secret or secret not in said, f"{arguments} shows the token")
-        check(done.returncode == expect, f"{arguments} ended with {done.returncode}, expected {expect}:\n{said}")
-        self.said = done.stderr
-        return json.loads(done.stdout) if "--json" in arguments else said
-
-    def start(self, *arguments):
-        return subprocess.Popen(
-            self.command(*arguments), cwd=self.folder, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-
-    def rows(self, sql, *values):
-        database = sqlite3.connect(f"file:{self.folder}/workspace/kopri.db?mode=ro", uri=True)
-        try:
-            return database.execute(sql, values).fetchall()
-        finally:
-            database.close()
-
-    def fill(self, count):
-        with open(self.folder / "pairs.tsv", "w") as out:
-            out.write("source\ttarget\n")
-            for pair in pairs(count):
-                out.write("{source}\t{target}\n".format(**pair))
-        self.run("import", "tsv", "pairs.tsv")
-        self.run("run")
-
-
-def result(verdict, problems=(), fix=None):
-    """What an annotator's browser sends."""
-    items = [("verdict", "tgt", "choices", {"choices": [verdict]})]
-    items += [("problems", "tgt", "choices", {"choices": list(problems)})] if problems else []
-    items += [("tgt_fix", "tgt", "textarea", {"text": [fix]})] if fix else []
-    return [{"from_name": name, "to_name": to, "type": kind, "value": value} for name, to, kind, value in items]
 
 
 class Scene:
@@ -152,7 +51,9 @@ class Scene:
         print(text, flush=True)
 
     def kopri(self, name, **more):
-        return Kopri(self.program, self.folder / name, self.proxy.url, more.pop("token", self.server.token), name, **more)
+        return Kopri(
+            self.program, self.folder / name, self.proxy.url, more.pop("token", self.server.token), name, **more
+        )
 
     def holds(self, kopri, project, count):
         """The project holds each of these tasks once, with its prediction, and the workspace knows where."""
@@ -169,7 +70,10 @@ class Scene:
             )
         )
         there = {task["data"]["task_id"]: task["id"] for task in tasks}
-        check(known == there, f"the workspace knows {len(known)} places, of which {sum(known.get(t) != n for t, n in there.items())} are wrong")
+        check(
+            known == there,
+            f"the workspace knows {len(known)} places, of which {sum(known.get(t) != n for t, n in there.items())} are wrong",
+        )
 
 
 def push_and_push_again(scene):
@@ -250,7 +154,10 @@ def break_everything(scene):
     pushed = kopri.run("labelstudio", "push", "--json")
     check((pushed["doubles"], pushed["sent"]) == (3, 0), pushed)
     left = {task["id"] for task in scene.owner.tasks(project, include="id")}
-    check(left >= {tasks[0]["id"], made["task_ids"][1], tasks[2]["id"]} and tasks[1]["id"] not in left, "the wrong ones went")
+    check(
+        left >= {tasks[0]["id"], made["task_ids"][1], tasks[2]["id"]} and tasks[1]["id"] not in left,
+        "the wrong ones went",
+    )
 
     # A workspace from a backup that knows nothing of the project.
     database = sqlite3.connect(kopri.folder / "workspace/kopri.db")
@@ -309,7 +216,11 @@ def answer_and_pull(scene, kopri, project):
             given[index, person] = scene.people[person].annotate(task["id"], result(verdict, problems, fix))
     skipped = sum(annotation["was_cancelled"] for annotation in given.values())
     # One more saves a draft and never submits it.
-    scene.people[2].call("POST", f"/api/tasks/{scene.owner.tasks(project, include='id')[50]['id']}/drafts", json={"result": result("no"), "lead_time": 2})
+    scene.people[2].call(
+        "POST",
+        f"/api/tasks/{scene.owner.tasks(project, include='id')[50]['id']}/drafts",
+        json={"result": result("no"), "lead_time": 2},
+    )
     kopri.run("labelstudio", "pull", "--json")
     pulled = kopri.run("labelstudio", "pull", "--full", "--json")
     check((pulled["full"], pulled["new"], pulled["changed"], pulled["unchanged"]) == (True, 0, 0, 120), pulled)
@@ -325,7 +236,9 @@ def answer_and_pull(scene, kopri, project):
         check(f"q{row[5]:016x}" == tasks[index]["data"]["task_id"], "another task")
     again = kopri.run("labelstudio", "pull", "--json")
     check((again["full"], again["new"], again["changed"], again["taken_back"]) == (False, 0, 0, 0), again)
-    scene.told(f"pull: 120 annotations of 3 people, {skipped} skips, 1 draft ({pulled['seconds']:.1f} s in full); again: no change ({again['seconds']:.1f} s)")
+    scene.told(
+        f"pull: 120 annotations of 3 people, {skipped} skips, 1 draft ({pulled['seconds']:.1f} s in full); again: no change ({again['seconds']:.1f} s)"
+    )
 
     def change(method, key, body=None):
         scene.people[key[1]].call(method, f"/api/annotations/{given[key]['id']}/", json=body)
@@ -334,7 +247,10 @@ def answer_and_pull(scene, kopri, project):
     change("PATCH", answered[0], {"result": result("partly")})
     pulled = kopri.run("labelstudio", "pull", "--json")
     check((pulled["new"], pulled["changed"], pulled["taken_back"]) == (0, 1, 0), pulled)
-    check(kopri.rows("SELECT verdict FROM annotation WHERE remote = ?", given[answered[0]]["id"]) == [("partly",)], "the edit")
+    check(
+        kopri.rows("SELECT verdict FROM annotation WHERE remote = ?", given[answered[0]]["id"]) == [("partly",)],
+        "the edit",
+    )
     change("DELETE", answered[1])
     change("PATCH", answered[2], {"result": [], "was_cancelled": True})
     scene.owner.call("PATCH", f"/api/annotations/{given[answered[3]]['id']}/", json={"ground_truth": True})
@@ -348,7 +264,11 @@ def answer_and_pull(scene, kopri, project):
     scene.told("pull: one edit, one skip afterwards, one gold answer, two taken back: each came over as it was")
 
     # A snapshot that breaks off while it is fetched, and a server that is down for a moment.
-    scene.proxy.faults = [Fault("GET", "/download$", "lost"), Fault("POST", "/exports/$", "502-after"), Fault("GET", "/exports/", "502")]
+    scene.proxy.faults = [
+        Fault("GET", "/download$", "lost"),
+        Fault("POST", "/exports/$", "502-after"),
+        Fault("GET", "/exports/", "502"),
+    ]
     pulled = kopri.run("labelstudio", "pull", "--full", "--json")
     check((pulled["new"], pulled["changed"], pulled["unchanged"], pulled["taken_back"]) == (0, 0, 118, 0), pulled)
     check(scene.owner.call("GET", f"/api/projects/{project}/exports/") == [], "a snapshot was left on the server")
@@ -358,10 +278,8 @@ def answer_and_pull(scene, kopri, project):
 def adjudicate(scene, kopri):
     """The next night weighs the answers and makes a dataset of them; the one after changes nothing."""
     kopri.run("run")
-    words = Counter(dict(kopri.rows(
-        """SELECT coalesce(verdict, 'undecided'), count(*) FROM adjudication
-           WHERE pair IN (SELECT pair FROM annotation) GROUP BY 1"""
-    )))
+    words = Counter(dict(kopri.rows("""SELECT coalesce(verdict, 'undecided'), count(*) FROM adjudication
+           WHERE pair IN (SELECT pair FROM annotation) GROUP BY 1""")))
     check(words.total() == 40 and words["yes"] >= 20 and words["no"] >= 2 and words["undecided"] >= 2, words)
     folder = kopri.folder / "workspace/dataset"
     version = (folder / "LATEST").read_text().strip()
@@ -390,7 +308,12 @@ def take_pictures(scene, folder, chromium):
         with tempfile.TemporaryDirectory() as profile:
             subprocess.run(
                 [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-                + ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+                + [
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                    "--hide-scrollbars",
+                ]
                 + [f"--user-data-dir={profile}", "--window-size=1280,800", "--virtual-time-budget=30000"]
                 + [f"--proxy-server={browsed.url}", "--proxy-bypass-list=<-loopback>"]
                 + [f"--screenshot={picture}", f"{scene.server.url}/projects/{project}/data?task={task}"],
@@ -406,14 +329,27 @@ def add_choice(kopri):
     """A choice between two candidates, as a search for neighbours would have led to."""
     task = {
         "data": {
-            "task_id": "q0000000000000007", "pair_id": "p0000000000000007", "origin": "mined",
-            "src_text": "Учитель вечером дома прочитал журнал из 12 страниц.", "src_lang": "Russian",
-            "src_url": "", "tgt_url": "", "a_id": "p0000000000000008", "b_id": "p0000000000000007",
+            "task_id": "q0000000000000007",
+            "pair_id": "p0000000000000007",
+            "origin": "mined",
+            "src_text": "Учитель вечером дома прочитал журнал из 12 страниц.",
+            "src_lang": "Russian",
+            "src_url": "",
+            "tgt_url": "",
+            "a_id": "p0000000000000008",
+            "b_id": "p0000000000000007",
             "cand_a": "Mugallym düýn mekdepde 12 sahypalyk kitap okady.",
             "cand_b": "Mugallym agşam öýde 12 sahypalyk žurnal okady.",
         },
-        "predictions": [{"model_version": "kopri", "score": 0.8, "result": [
-            {"from_name": "better", "to_name": "better", "type": "pairwise", "value": {"selected": "right"}}]}],
+        "predictions": [
+            {
+                "model_version": "kopri",
+                "score": 0.8,
+                "result": [
+                    {"from_name": "better", "to_name": "better", "type": "pairwise", "value": {"selected": "right"}}
+                ],
+            }
+        ],
     }
     database = sqlite3.connect(kopri.folder / "workspace/kopri.db")
     database.execute(
@@ -460,21 +396,24 @@ def record(scene, folder):
     # Made, and three sent.
     step("push", "--limit", "3")
     # The next batch arrives, and its reply is lost; before that a 502, and a token that has run out.
-    step("push", faults=[
-        Fault("GET", "/api/projects/[0-9]+/$", "502"),
-        Fault("GET", "/api/projects/[0-9]+/$", "401", at=3),
-        Fault("POST", "/import$", "lost"),
-    ])
+    step(
+        "push",
+        faults=[
+            Fault("GET", "/api/projects/[0-9]+/$", "502"),
+            Fault("GET", "/api/projects/[0-9]+/$", "401", at=3),
+            Fault("POST", "/import$", "lost"),
+        ],
+    )
     # Nothing to do, with the other kind of token.
     step("push", token=scene.server.token)
     # One task that the server refuses.
-    change(f"UPDATE task SET body = replace(body, '\"tgt_text\":\"', '\"was_tgt_text\":\"') WHERE id = {tasks[4][0]}")
+    change(f'UPDATE task SET body = replace(body, \'"tgt_text":"\', \'"was_tgt_text":"\') WHERE id = {tasks[4][0]}')
     change(f"DELETE FROM placement WHERE task = {tasks[4][0]}")
     (project,) = kopri.rows("SELECT remote FROM project")[0]
     there = {task["data"]["task_id"]: task["id"] for task in scene.owner.tasks(project, include="id,data")}
     scene.owner.call("DELETE", f"/api/tasks/{there[f'q{tasks[4][0]:016x}']}/")
     step("push", code=3)
-    change(f"UPDATE task SET body = replace(body, '\"was_tgt_text\":\"', '\"tgt_text\":\"') WHERE id = {tasks[4][0]}")
+    change(f'UPDATE task SET body = replace(body, \'"was_tgt_text":"\', \'"tgt_text":"\') WHERE id = {tasks[4][0]}')
     step("push")
     # Answers of three people: they agree, disagree, and one skips.
     numbers = sorted(task["id"] for task in scene.owner.tasks(project, include="id"))
@@ -498,7 +437,9 @@ def record(scene, folder):
         title = f"{kopri.name}: translation"
         json.dump({"label_studio": "1.23.2", "title": title, "steps": steps}, out, ensure_ascii=False, indent=1)
         out.write("\n")
-    scene.told(f"{sum(len(step.get('exchanges', [])) for step in steps)} exchanges of {len(steps)} steps written to {folder}")
+    scene.told(
+        f"{sum(len(step.get('exchanges', [])) for step in steps)} exchanges of {len(steps)} steps written to {folder}"
+    )
 
 
 def main():

@@ -1,18 +1,20 @@
 """A real Label Studio on loopback for a test, the people who use it, and a proxy that breaks things on the way to it.
 
-`annotate_with_label_studio.py` is the test. Here is what it stands on: a server with SQLite in a folder of the test, made
-with secrets of this run alone; its API, asked directly; and a proxy that counts, records, delays, answers 502, cuts
-connections after the server has done the work, or loses what the server said.
+`annotate_with_label_studio.py` is the test. Here is what it stands on: kopri with a pipeline of its own; a server with
+SQLite in a folder of the test, made with secrets of this run alone; its API, asked directly; and a proxy that counts,
+records, answers 502 or 401, cuts connections after the server has done the work, or loses what the server said.
 """
 
 import base64
 import http.client
 import json
 import os
+import random
 import re
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -31,6 +33,110 @@ def free_port():
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]
+
+
+PIPELINE = """
+version = 1
+name = "{name}"
+source = "ru"
+target = "tk"
+workspace = "workspace"
+[annotate]
+interface = "{interface}"
+budget = {budget}
+annotators = 3
+[annotate.label-studio]
+url = "{url}"
+[dataset]
+write = true
+"""
+
+THINGS = [("книгу", "kitap"), ("газету", "gazet"), ("письмо", "hat"), ("журнал", "žurnal"), ("рассказ", "hekaýa")]
+PLACES = [("в школе", "mekdepde"), ("дома", "öýde"), ("в библиотеке", "kitaphanada"), ("в Мары", "Maryda")]
+TIMES = [("утром", "irden"), ("вечером", "agşam"), ("вчера", "düýn"), ("сегодня", "şu gün")]
+
+
+def check(truth, said):
+    if not truth:
+        raise AssertionError(said)
+
+
+def pairs(count):
+    """Pairs that differ in their numbers, so that none is a duplicate; every seventh is wrong."""
+    draw = random.Random(7)
+    for index in range(count):
+        (thing, kitap), (place, yerde), (time_ru, wagt) = draw.choice(THINGS), draw.choice(PLACES), draw.choice(TIMES)
+        pages = 10 + index
+        target = f"Mugallym {wagt} {yerde} {pages} sahypalyk {kitap} okady."
+        if index % 7 == 3:
+            target = f"Açyk howada {pages} adam ýygnandy we aýdym aýdyldy."
+        source = f"Учитель {time_ru} {place} прочитал {thing} из {pages} страниц."
+        yield {"source": source, "target": target}
+
+
+class Kopri:
+    """A pipeline in a folder, and the program that works on it."""
+
+    def __init__(self, program, folder, url, token, name="bridge", interface="translation", budget=1000):
+        self.program, self.folder, self.token, self.name = program, Path(folder), token, name
+        self.folder.mkdir(parents=True)
+        text = PIPELINE.format(url=url, name=name, interface=interface, budget=budget)
+        (self.folder / "pipeline.toml").write_text(text)
+
+    def command(self, *arguments):
+        words = 2 if arguments[0] in ("labelstudio", "dataset") else 1
+        return [str(self.program), *arguments[:words], "pipeline.toml", *arguments[words:]]
+
+    def environment(self, token=None):
+        return {**os.environ, "LABEL_STUDIO_TOKEN": token or self.token, "NO_COLOR": "1"}
+
+    def run(self, *arguments, expect=0, token=None):
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(token),
+            capture_output=True,
+            text=True,
+            timeout=1800,
+        )
+        said = done.stdout + done.stderr
+        secret = (token or self.token).strip()
+        check(not secret or secret not in said, f"{arguments} shows the token")
+        check(done.returncode == expect, f"{arguments} ended with {done.returncode}, expected {expect}:\n{said}")
+        self.said = done.stderr
+        return json.loads(done.stdout) if "--json" in arguments else said
+
+    def start(self, *arguments):
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def rows(self, sql, *values):
+        database = sqlite3.connect(f"file:{self.folder}/workspace/kopri.db?mode=ro", uri=True)
+        try:
+            return database.execute(sql, values).fetchall()
+        finally:
+            database.close()
+
+    def fill(self, count):
+        with open(self.folder / "pairs.tsv", "w") as out:
+            out.write("source\ttarget\n")
+            for pair in pairs(count):
+                out.write("{source}\t{target}\n".format(**pair))
+        self.run("import", "tsv", "pairs.tsv")
+        self.run("run")
+
+
+def result(verdict, problems=(), fix=None):
+    """What an annotator's browser sends."""
+    items = [("verdict", "tgt", "choices", {"choices": [verdict]})]
+    items += [("problems", "tgt", "choices", {"choices": list(problems)})] if problems else []
+    items += [("tgt_fix", "tgt", "textarea", {"text": [fix]})] if fix else []
+    return [{"from_name": name, "to_name": to, "type": kind, "value": value} for name, to, kind, value in items]
 
 
 class LabelStudio:
@@ -171,7 +277,7 @@ class Fault:
 class Proxy(ThreadingHTTPServer):
     """Stands before the server. `what` of a fault: `502` (the server is not asked), `lost` (it is, and the connection
     is cut instead of answering), `502-after` (it is asked, and 502 is answered), `401` (the token has run out),
-    `hang` (never answers), `call` (calls a function first)."""
+    `call` (calls a function first)."""
 
     daemon_threads = True
 
@@ -229,10 +335,12 @@ class Handler(BaseHTTPRequestHandler):
         what = fault.what if fault else None
         if what == "call":
             fault.call()
-        if what == "hang":
-            time.sleep(3600)
         if what in ("502", "401"):
-            text = b"<html>bad gateway</html>" if what == "502" else b'{"detail":"Given token not valid for any token type"}'
+            text = (
+                b"<html>bad gateway</html>"
+                if what == "502"
+                else b'{"detail":"Given token not valid for any token type"}'
+            )
             status, headers, answer = int(what), {}, text
         else:
             try:
@@ -284,7 +392,9 @@ def record(proxy, request, body, answer):
     answered["headers"] = {n.lower(): v for n, v in headers.items() if n.lower() in KEPT_HEADERS}
     try:
         # A snapshot stays as it is, for its checksum.
-        answered |= {"text": text.decode()} if parts.path.endswith("/download") else {"json": scrubbed(json.loads(text), proxy)}
+        answered |= (
+            {"text": text.decode()} if parts.path.endswith("/download") else {"json": scrubbed(json.loads(text), proxy)}
+        )
     except ValueError:
         answered["text"] = text.decode()
     proxy.exchanges.append({"request": asked, "response": answered})
