@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a night costs that brings one sentence in a hundred, against mining all anew.
 
-    python benches/nights.py SOURCE.txt TARGET.txt [--articles 400] [--sentences 60] [--index auto] [--kopri PATH]
+    python benches/nights.py SOURCE.txt TARGET.txt [--articles 400] [--sentences 60] [--index auto] [--dim 2048] [--kopri PATH]
 
 Makes a site of articles in both languages, whose sentences are the first half of one line and the second half of another
 (the same lines on both sides), and runs the nightly job on it: all articles, then one in a hundred more and one changed. Then a copy of the workspace forgets its neighbours and pairs and finds them again. Tells the seconds of
@@ -32,6 +32,8 @@ revisit = "0s"
 revisit-lists = "0s"
 [segment]
 boilerplate-pages = 0
+[embed.lexical]
+dim = {dim}
 [neighbours]
 index = "{index}"
 """
@@ -97,6 +99,7 @@ def main():
     arguments.add_argument("--articles", type=int, default=400)
     arguments.add_argument("--sentences", type=int, default=60)
     arguments.add_argument("--index", default="auto")
+    arguments.add_argument("--dim", type=int, default=2048)
     arguments.add_argument("--kopri", default=str(pathlib.Path(__file__).resolve().parent.parent / "target/release/kopri"))
     options = arguments.parse_args()
     lines = list(zip(*(open(path, encoding="utf-8").read().splitlines() for path in [options.source, options.target])))
@@ -104,7 +107,7 @@ def main():
     options.articles = options.articles // more * more
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        (folder / "nights.toml").write_text(PIPELINE.format(index=options.index).replace("{{", "{").replace("}}", "}"))
+        (folder / "nights.toml").write_text(PIPELINE.format(index=options.index, dim=options.dim).replace("{{", "{").replace("}}", "}"))
         groups = [range(start, start + more) for start in range(0, options.articles + more, more)]
         for numbers in groups[:-1]:
             group(folder, numbers, lines, options.sentences)
