@@ -18,6 +18,7 @@ pub mod api;
 pub mod pull;
 pub mod push;
 pub mod retry;
+pub mod server;
 pub mod token;
 
 use serde_json::{Value, json};

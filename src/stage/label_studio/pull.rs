@@ -12,8 +12,9 @@ use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::api::{ANSWERS, Failure, Project, Server, Snapshot};
+use super::api::{ANSWERS, Project, Snapshot};
 use super::push::{Target, known};
+use super::server::{Failure, Server};
 use super::{SNAPSHOT, Step, remote, unlike};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::stage::annotate::{Intake, Tally, for_each_task};

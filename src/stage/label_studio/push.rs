@@ -6,7 +6,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::api::{Failure, IDS, Project, Server, item_at_fault};
+use super::api::{IDS, Project};
+use super::server::{Failure, Server, item_at_fault};
 use super::{Remote, Step, data_equals, remote};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::record::id::hash_parts;
