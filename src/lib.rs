@@ -7,7 +7,8 @@
 //! books ─────────────────┘     │                               │                   │
 //!                              └─ match documents ─▶ DocumentPair ─ align ─▶ Pair ◀┴─ mine
 //!                                                                             │
-//!                                              annotate (Label Studio) ◀──────┼─▶ filter ─▶ verdicts ─▶ export
+//!                        annotate (Label Studio) ─▶ adjudicate ─▶ dataset    ├─▶ filter ─▶ verdicts ─▶ export
+//!                               └◀───────────────────────────────────────────┘
 //! ```
 //!
 //! Records flow and stages are functions: a stage lists its pending units and turns one unit into records; only the
