@@ -30,6 +30,11 @@ body = ["article"]
 delay = "0s"
 revisit = "0s"
 revisit-lists = "0s"
+max-alike = 1000000
+requests-per-host = 1000000
+requests = 1000000
+bytes-per-host = "100GB"
+bytes = "100GB"
 [segment]
 boilerplate-pages = 0
 [embed.lexical]

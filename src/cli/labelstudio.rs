@@ -155,13 +155,7 @@ impl<'p> Desk<'p> {
                 "annotate.label-studio.url is missing: set it to the server's URL, such as http://localhost:8080",
             )
         };
-        let text = settings.url.as_ref().ok_or_else(missing)?;
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let wrong = "an http(s) URL without user name, password, query and fragment is wanted";
-        let url = url.ok_or_else(|| Error::config(format!("annotate.label-studio.url = {text:?}: {wrong}")))?;
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err(Error::config(format!("annotate.label-studio.url: {wrong}")));
-        }
+        let url = settings.address()?.ok_or_else(missing)?;
         let title =
             settings.title.clone().unwrap_or_else(|| title_of(&pipeline.name, pipeline.annotate.interface.name()));
         Ok(Self {

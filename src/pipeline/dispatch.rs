@@ -50,7 +50,7 @@ pub(super) fn listing(
         (Stage::Evaluate, _) => evaluate::units(&look, &pipeline.evaluate, &pipeline.folder)?,
         (Stage::Ask, _) => ask::units(&look, &pipeline.annotate)?,
         (Stage::Dataset, _) => dataset::units(&look, &pipeline.dataset)?,
-        (Stage::Export, _) => export::units(&look, &pipeline.export)?,
+        (Stage::Export, _) => export::units(&look, &pipeline.export, &pipeline.annotate)?,
         (Stage::Fit | Stage::Embed | Stage::Align | Stage::Neighbours | Stage::Mine | Stage::Calibrate, _) => {
             return Ok((key, None));
         }

@@ -103,14 +103,15 @@ pub struct Params {
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
+pub fn units(look: &Look<'_>, params: &Params, questions: &ask::Params) -> Result<Listing> {
     let kept = look.store.stage_output(Stage::Dedup.name())?;
     let asked = look.store.stage_output(Stage::Ask.name())?;
     let mut units = Vec::new();
     for file in &params.files {
         let lost = !path_of(look, file)?.exists();
         let of = if file.pairs == Which::Asked { &asked } else { &kept };
-        let input = combined(&[of, &super::fingerprint(file)?]);
+        let made_by = (file.format == Format::LabelStudio).then_some((questions.interface, &questions.config));
+        let input = combined(&[of, &super::fingerprint(&(file, made_by))?]);
         units.push(Unit { lost, ..Unit::new(&file.path, input) });
     }
     Ok(Listing::All(units))

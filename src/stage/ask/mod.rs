@@ -136,6 +136,29 @@ pub struct Server {
     pub nightly: bool,
 }
 
+impl Server {
+    /// Its URL, if one is set. It may hold no credentials: settings are kept with every run.
+    ///
+    /// # Errors
+    /// Kind `Config`. The message does not repeat the URL, which may hold a password.
+    pub fn address(&self) -> Result<Option<url::Url>> {
+        let Some(text) = &self.url else { return Ok(None) };
+        let is_fit = |url: &url::Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        };
+        url::Url::parse(text).ok().filter(is_fit).map(Some).ok_or_else(|| {
+            Error::config(
+                "annotate.label-studio.url: an http(s) URL without user name, password, query and fragment is wanted, such as http://localhost:8080",
+            )
+        })
+    }
+}
+
 impl Params {
     /// What types alone cannot say.
     ///
@@ -155,7 +178,7 @@ impl Params {
                 "annotate.label-studio.title = {title:?}: 3 to 50 characters are wanted"
             )));
         }
-        if self.label_studio.nightly && self.label_studio.url.is_none() {
+        if self.label_studio.address()?.is_none() && self.label_studio.nightly {
             return Err(Error::config("annotate.label-studio.nightly: the server's url is missing"));
         }
         self.labelling(folder).map(|_| ())
@@ -411,6 +434,18 @@ mod tests {
         }
         assert!(!Mix { uncertain: 0.0, random: 0.0, disagreement: 0.0, gold: 0.0, stratified: 0.0 }.is_sound());
         assert!(!Mix { random: -1.0, ..Mix::default() }.is_sound());
+    }
+
+    #[test]
+    fn a_server_is_named_without_credentials() {
+        let at = |url: &str| Server { url: Some(url.to_owned()), ..Server::default() }.address();
+        assert_eq!(at("http://localhost:8080/").unwrap().unwrap().port(), Some(8080));
+        assert!(Server::default().address().unwrap().is_none());
+        for wrong in ["ftp://a.test", "http://me:word@a.test", "https://a.test/?x=1", "ftp://me:word@a.test", "a.test"]
+        {
+            let error = at(wrong).unwrap_err().to_string();
+            assert!(error.contains("http(s) URL without user name") && !error.contains("word@"), "{error}");
+        }
     }
 
     #[test]
