@@ -39,6 +39,30 @@ pub struct Annotation {
     pub ground_truth: bool,
 }
 
+#[cfg(test)]
+impl Annotation {
+    /// An annotation for tests that says nothing yet.
+    pub(crate) fn blank(pair: PairId, annotator: &str, external_id: &str) -> Self {
+        Self {
+            pair,
+            task: None,
+            annotator: annotator.to_owned(),
+            external_id: external_id.to_owned(),
+            remote: None,
+            skipped: false,
+            verdict: None,
+            problems: Vec::new(),
+            sts: None,
+            preferred: None,
+            source_fix: None,
+            target_fix: None,
+            lead_time: None,
+            updated_at: None,
+            ground_truth: false,
+        }
+    }
+}
+
 /// The verdicts of a translation check, from right to wrong.
 pub const VERDICTS: [&str; 3] = ["yes", "partly", "no"];
 

@@ -333,21 +333,10 @@ mod tests {
 
     fn said(pair: i64, who: &str, verdict: &str, minute: u32) -> Annotation {
         Annotation {
-            pair: PairId(pair),
-            task: None,
-            annotator: who.into(),
-            external_id: format!("{pair} {who} {minute}"),
-            remote: None,
             skipped: verdict.is_empty(),
             verdict: (!verdict.is_empty()).then(|| verdict.to_owned()),
-            problems: Vec::new(),
-            sts: None,
-            preferred: None,
-            source_fix: None,
-            target_fix: None,
-            lead_time: None,
             updated_at: format!("2026-01-01T00:{minute:02}:00Z").parse().ok(),
-            ground_truth: false,
+            ..Annotation::blank(PairId(pair), who, &format!("{pair} {who} {minute}"))
         }
     }
 

@@ -61,18 +61,13 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_annotation(&self, mut each: impl FnMut(Annotation) -> Result<()>) -> Result<()> {
-        let doing = || "walking over annotations".to_owned();
+    pub fn for_each_annotation(&self, each: impl FnMut(Annotation) -> Result<()>) -> Result<()> {
+        let doing = "walking over annotations";
         let sql = format!("SELECT {COLUMNS} FROM annotation ORDER BY pair, updated_at, external_id");
-        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
-        let mut rows = statement.query([]).context(ErrorKind::Store, doing)?;
-        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
-            each(from_row(row).context(ErrorKind::Store, doing)?)?;
-        }
-        Ok(())
+        self.walk(doing, &sql, [], from_row, each)
     }
 
-    /// Hash of all annotations, without the ids of their tool: changes when what people say does.
+    /// Hash of all annotations: changes when any of them does.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -281,19 +276,6 @@ impl Writer<'_> {
             self.transaction.prepare("SELECT alias, name FROM annotator_alias").context(ErrorKind::Store, doing)?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).context(ErrorKind::Store, doing)?;
         rows.collect::<rusqlite::Result<_>>().context(ErrorKind::Store, doing)
-    }
-
-    /// Takes annotations away that their tool no longer has; answers how many there were.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn delete_annotations(&self, external_ids: &[String]) -> Result<u64> {
-        let mut deleted = 0;
-        for id in external_ids {
-            deleted +=
-                self.execute("deleting an annotation", "DELETE FROM annotation WHERE external_id = ?1", [id])? as u64;
-        }
-        Ok(deleted)
     }
 
     /// Replaces all adjudications.

@@ -86,6 +86,24 @@ impl Store {
         self.folder.join("graphs")
     }
 
+    /// Walks over the rows of a query, in order, without holding them.
+    fn walk<T>(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        mut row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+        mut each: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        let doing = || doing.to_owned();
+        let mut statement = self.connection.prepare(sql).context(ErrorKind::Store, doing)?;
+        let mut rows = statement.query(parameters).context(ErrorKind::Store, doing)?;
+        while let Some(next) = rows.next().context(ErrorKind::Store, doing)? {
+            each(row(next).context(ErrorKind::Store, doing)?)?;
+        }
+        Ok(())
+    }
+
     /// The rows of a query, in order.
     fn rows<T>(
         &self,

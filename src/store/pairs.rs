@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::{Store, Writer, json, to_json};
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::record::{DocumentId, Drop, DropReason, Origin, Pair, PairId, Side, TextId};
 
 const COLUMNS: &str =
@@ -199,39 +199,29 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_pair(&self, selection: Selection, mut each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
-        let doing = || "walking over pairs".to_owned();
+    pub fn for_each_pair(&self, selection: Selection, each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
+        let doing = "walking over pairs";
         let condition = match selection {
             Selection::Kept => "WHERE reason IS NULL",
             Selection::Dropped => "WHERE reason IS NOT NULL",
             Selection::All => "",
         };
         let sql = format!("{} {condition} ORDER BY score DESC, pair.id", judged_sql("INNER"));
-        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
-        let mut rows = statement.query([]).context(ErrorKind::Store, doing)?;
-        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
-            each(judged_from_row(row).context(ErrorKind::Store, doing)?)?;
-        }
-        Ok(())
+        self.walk(doing, &sql, [], judged_from_row, each)
     }
 
     /// Walks over the pairs whose score is nearest to one half, among those kept or dropped for their score.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_uncertain_pair(&self, limit: u64, mut each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
-        let doing = || "walking over uncertain pairs".to_owned();
+    pub fn for_each_uncertain_pair(&self, limit: u64, each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
+        let doing = "walking over uncertain pairs";
         let sql = format!(
             "{} WHERE reason IS NULL OR reason = 'score' ORDER BY abs(score - 0.5), pair.id LIMIT ?1",
             judged_sql("INNER")
         );
-        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query([limit]).context(ErrorKind::Store, doing)?;
-        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
-            each(judged_from_row(row).context(ErrorKind::Store, doing)?)?;
-        }
-        Ok(())
+        self.walk(doing, &sql, [limit], judged_from_row, each)
     }
 
     /// Pairs for people to look at: `limit` of them from `offset`, ordered by score.

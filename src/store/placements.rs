@@ -288,21 +288,10 @@ mod tests {
 
     fn answer(task: i64, remote: Option<i64>) -> Annotation {
         Annotation {
-            pair: PairId(task),
             task: Some(TaskId(task)),
-            annotator: format!("person {remote:?}"),
-            external_id: format!("u-{task}-{remote:?}"),
             remote,
-            skipped: false,
             verdict: Some("yes".to_owned()),
-            problems: Vec::new(),
-            sts: None,
-            preferred: None,
-            source_fix: None,
-            target_fix: None,
-            lead_time: None,
-            updated_at: None,
-            ground_truth: false,
+            ..Annotation::blank(PairId(task), &format!("person {remote:?}"), &format!("u-{task}-{remote:?}"))
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::params;
 
 use super::{Store, Writer, json, to_json};
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Features, Interface, PairId, Strategy, Task, TaskId};
 
 pub(super) const COLUMNS: &str =
@@ -103,16 +103,11 @@ impl Store {
         &self,
         interface: Interface,
         people: u32,
-        mut each: impl FnMut(Task) -> Result<()>,
+        each: impl FnMut(Task) -> Result<()>,
     ) -> Result<()> {
-        let doing = || "walking over questions".to_owned();
+        let doing = "walking over questions";
         let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2 ORDER BY id");
-        let mut statement = self.connection.prepare(&sql).context(ErrorKind::Store, doing)?;
-        let mut rows = statement.query(params![interface.name(), people]).context(ErrorKind::Store, doing)?;
-        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
-            each(from_row(row).context(ErrorKind::Store, doing)?)?;
-        }
-        Ok(())
+        self.walk(doing, &sql, params![interface.name(), people], from_row, each)
     }
 }
 
@@ -173,8 +168,8 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_askable(&self, mut each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
-        let doing = || "walking over pairs to ask about".to_owned();
+    pub fn for_each_askable(&self, each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
+        let doing = "walking over pairs to ask about";
         let sql = "SELECT pair.id, pair.origin || ' ' || coalesce(document.site, pair.unit), score, similarity, margin,
                      reason IS NOT NULL AND reason NOT IN ('score', 'probability'), features
                    FROM pair JOIN judgement ON judgement.pair = pair.id
@@ -182,12 +177,7 @@ impl Store {
                    LEFT JOIN document ON document.id = pair.source_document
                    WHERE reason IS NULL OR reason NOT IN ('annotator', 'duplicate', 'near-duplicate', 'identical')
                    ORDER BY pair.id";
-        let mut statement = self.connection.prepare(sql).context(ErrorKind::Store, doing)?;
-        let mut rows = statement.query([]).context(ErrorKind::Store, doing)?;
-        while let Some(row) = rows.next().context(ErrorKind::Store, doing)? {
-            each(askable(row).context(ErrorKind::Store, doing)?)?;
-        }
-        Ok(())
+        self.walk(doing, sql, [], askable, each)
     }
 }
 

@@ -329,11 +329,7 @@ mod tests {
     fn said(pair: i64, task: i64, who: &str, word: &str) -> Annotation {
         let is_number = word.parse::<u8>().is_ok();
         Annotation {
-            pair: PairId(pair),
             task: (task > 0).then_some(TaskId(task)),
-            annotator: who.into(),
-            external_id: String::new(),
-            remote: None,
             skipped: word.is_empty(),
             verdict: VERDICTS.contains(&word).then(|| word.to_owned()),
             problems: if word == "both_right" { vec![word.to_owned()] } else { Vec::new() },
@@ -342,11 +338,7 @@ mod tests {
                 .iter()
                 .position(|choice| *choice == word)
                 .map(|place| PairId(if place == 0 { pair } else { 1000 })),
-            source_fix: None,
-            target_fix: None,
-            lead_time: None,
-            updated_at: None,
-            ground_truth: false,
+            ..Annotation::blank(PairId(pair), who, "")
         }
     }
 
