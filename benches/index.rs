@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         return mine(&Arc::new(queries), &rows, k, which.get(1).map_or("auto", String::as_str));
     }
     let began = Instant::now();
-    let exact = Exact::new(Arc::clone(&rows)).search(&queries, k)?;
+    let exact = Exact::new(rows.clone()).search(&queries, k)?;
     let seconds = began.elapsed().as_secs_f64();
     let products = 2.0 * (rows.rows() * queries.rows() * dim) as f64;
     let best = rate(Form::fastest().multiply())?;
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     };
     if which.first().is_some_and(|which| which == "hnsw") {
         let began = Instant::now();
-        let mut hnsw = Hnsw::build(Arc::clone(&rows), HnswParams::default());
+        let mut hnsw = Hnsw::build(rows.clone(), HnswParams::default());
         println!("kopri hnsw: build {:.2} s, peak {} MiB", began.elapsed().as_secs_f64(), peak_mib());
         for ef in &which[1..] {
             hnsw.set_ef_search(number(ef)?);

@@ -8,7 +8,7 @@ Makes a site of articles in both languages, whose sentences are the first half o
 the stages that mine, and whether the pairs are the same.
 """
 
-import argparse, pathlib, random, shutil, sqlite3, subprocess, sys, tempfile
+import argparse, contextlib, pathlib, random, shutil, sqlite3, subprocess, sys, tempfile
 
 PIPELINE = """version = 1
 name = "nights"
@@ -88,13 +88,17 @@ def run(options, folder):
     return seconds(folder / "w" / "kopri.db")
 
 
+def select(path, sql):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute(sql).fetchall()
+
+
 def seconds(path):
-    rows = sqlite3.connect(path).execute("SELECT stage, value FROM figure WHERE name = 'seconds' AND run = (SELECT MAX(run) FROM figure)")
-    return dict(rows)
+    return dict(select(path, "SELECT stage, value FROM figure WHERE name = 'seconds' AND run = (SELECT MAX(run) FROM figure)"))
 
 
 def pairs(path):
-    return set(sqlite3.connect(path).execute("SELECT source_text, target_text FROM pair WHERE stage = 'mine'"))
+    return set(select(path, "SELECT source_text, target_text FROM pair WHERE stage = 'mine'"))
 
 
 def main():
@@ -129,11 +133,11 @@ def main():
         shutil.rmtree(folder / "w" / "graphs", ignore_errors=True)
         fresh_seconds = run(options, folder)
         fresh = pairs(folder / "w" / "kopri.db")
-        texts = sqlite3.connect(folder / "w" / "kopri.db").execute("SELECT COUNT(*) FROM neighbours").fetchone()[0]
+        texts = select(folder / "w" / "kopri.db", "SELECT COUNT(*) FROM neighbours")[0][0]
     print(f"{texts} texts of both languages, {more} of {options.articles + more} articles new")
-    for stage in STAGES:
-        of = lambda found: found.get(stage, 0.0)
-        print(f"{stage:12} first {of(first):8.2f} s   next night {of(second):8.2f} s   all anew {of(fresh_seconds):8.2f} s   {100 * of(second) / max(1e-9, of(fresh_seconds)):.1f} %")
+    for stages in [[stage] for stage in STAGES] + [STAGES]:
+        of = lambda found: sum(found.get(stage, 0.0) for stage in stages)
+        print(f"{' + '.join(stages):18} first {of(first):8.2f} s   next night {of(second):8.2f} s   all anew {of(fresh_seconds):8.2f} s   {100 * of(second) / max(1e-9, of(fresh_seconds)):.1f} %")
     print(f"pairs: {len(fresh)}, of them found by the next night too {len(grown & fresh)} ({100 * len(grown & fresh) / max(1, len(fresh)):.3f} %), beyond them {len(grown - fresh)}")
 
 

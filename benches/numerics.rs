@@ -26,9 +26,9 @@ fn neighbours(criterion: &mut Criterion) {
     let (rows, queries) = (Arc::new(points(10_000, 256)), points(256, 256));
     let mut group = criterion.benchmark_group("neighbours, 256 queries in 10,000 × 256, k = 8");
     group.throughput(Throughput::Elements((rows.rows() * queries.rows() * rows.dim()) as u64));
-    let exact = Exact::new(Arc::clone(&rows));
+    let exact = Exact::new(rows.clone());
     group.bench_function("exact", |bencher| bencher.iter(|| exact.search(black_box(&queries), 8)));
-    let graph = Hnsw::build(Arc::clone(&rows), HnswParams::default());
+    let graph = Hnsw::build(rows.clone(), HnswParams::default());
     group.bench_function("hnsw", |bencher| bencher.iter(|| graph.search(black_box(&queries), 8)));
     group.finish();
 }

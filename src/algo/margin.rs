@@ -6,6 +6,7 @@
 //! to another, they leave it without a pair and ours goes on to its next. And a ratio to a mean that is not positive is
 //! no score here, where they divide by it.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Which margin.
@@ -85,27 +86,25 @@ pub fn candidates(
         let margin = margin.score(cosine, source_means[source]?, target_means[target]?)?;
         Some(Candidate { source, target, cosine, margin })
     };
-    let from_sources = || {
-        forward.iter().enumerate().map(|(source, list)| {
-            list.iter().filter_map(|(target, cosine)| scored(source, *target, *cosine)).collect::<Vec<_>>()
-        })
-    };
-    let from_targets = || {
-        backward.iter().enumerate().map(|(target, list)| {
-            list.iter().filter_map(|(source, cosine)| scored(*source, target, *cosine)).collect::<Vec<_>>()
-        })
-    };
+    let of_source =
+        |source: usize| forward[source].iter().filter_map(move |(target, cosine)| scored(source, *target, *cosine));
+    let of_target =
+        |target: usize| backward[target].iter().filter_map(move |(source, cosine)| scored(*source, target, *cosine));
+    let best_targets = || (0..forward.len()).into_par_iter().map(|source| best(of_source(source)));
+    let best_sources = || (0..backward.len()).into_par_iter().map(|target| best(of_target(target)));
     match retrieval {
-        Retrieval::Forward => from_sources().filter_map(best).collect(),
-        Retrieval::Backward => from_targets().filter_map(best).collect(),
+        Retrieval::Forward => best_targets().flatten_iter().collect(),
+        Retrieval::Backward => best_sources().flatten_iter().collect(),
         Retrieval::Intersect => {
-            let back: std::collections::HashSet<_> =
-                from_targets().filter_map(best).map(|best| (best.source, best.target)).collect();
-            from_sources().filter_map(best).filter(|best| back.contains(&(best.source, best.target))).collect()
+            let back: Vec<Option<Candidate>> = best_sources().collect();
+            let is_mutual =
+                |candidate: &Candidate| back[candidate.target].is_some_and(|back| back.source == candidate.source);
+            best_targets().flatten_iter().filter(is_mutual).collect()
         }
         Retrieval::Max => {
-            let mut all: Vec<Candidate> = from_sources().chain(from_targets()).flatten().collect();
-            all.sort_by_key(|candidate| (candidate.source, candidate.target));
+            let sources = (0..forward.len()).flat_map(of_source);
+            let mut all: Vec<Candidate> = sources.chain((0..backward.len()).flat_map(of_target)).collect();
+            all.par_sort_by_key(|candidate| (candidate.source, candidate.target));
             all.dedup_by_key(|candidate| (candidate.source, candidate.target));
             all
         }
@@ -113,8 +112,8 @@ pub fn candidates(
 }
 
 /// The highest margin; the earlier one among equals.
-fn best(candidates: Vec<Candidate>) -> Option<Candidate> {
-    candidates.into_iter().reduce(|best, next| if next.margin > best.margin { next } else { best })
+fn best(candidates: impl Iterator<Item = Candidate>) -> Option<Candidate> {
+    candidates.reduce(|best, next| if next.margin > best.margin { next } else { best })
 }
 
 #[cfg(test)]

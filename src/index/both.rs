@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Estimate, Exact, Hnsw, HnswParams, Neighbours, Sample, VectorIndex as _, both_ways};
 use crate::error::Result;
 use crate::model::torch::compute::{Compute, Device, Dtype};
-use crate::record::Vectors;
+use crate::record::{Rows, Vectors};
 
 /// Which index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Search {
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails or the device is not there.
-    pub fn is_exact(&self, queries: usize, rows: &Vectors, kept: usize) -> Result<bool> {
+    pub fn is_exact(&self, queries: usize, rows: &dyn Rows, kept: usize) -> Result<bool> {
         match self.kind {
             Kind::Exact => Ok(true),
             Kind::Hnsw => Ok(false),
@@ -78,19 +78,19 @@ impl Search {
     /// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails or the device is not there.
     pub fn mutual(&self, left: &Arc<Vectors>, right: &Arc<Vectors>, k: usize) -> Result<Mutual> {
         // One product serves both ways, so it answers half of each.
-        if self.is_exact(left.rows() / 2, right, 0)? {
+        if self.is_exact(left.rows() / 2, &**right, 0)? {
             let (forward, backward) = if self.is_on_gpu()? {
                 let one_way =
-                    |queries: &Arc<Vectors>, rows| Exact::on(Arc::clone(rows), self.device).search(queries, k);
+                    |queries: &Vectors, rows: &Arc<Vectors>| Exact::on(rows.clone(), self.device).search(queries, k);
                 (one_way(left, right)?, one_way(right, left)?)
             } else {
                 both_ways(left, right, k)?
             };
             return Ok(Mutual { forward, backward, recall: None });
         }
-        let one_way = |queries: &Arc<Vectors>, rows: &Arc<Vectors>| -> Result<(Neighbours, f64)> {
-            let mut graph = Hnsw::build(Arc::clone(rows), self.graph);
-            let exact = Exact::on(Arc::clone(rows), self.device);
+        let one_way = |queries: &Vectors, rows: &Arc<Vectors>| -> Result<(Neighbours, f64)> {
+            let mut graph = Hnsw::build(rows.clone(), self.graph);
+            let exact = Exact::on(rows.clone(), self.device);
             let sample = Sample::take(SAMPLE, queries, &exact, k)?;
             match self.widened(&mut graph, &sample)? {
                 Some(recall) => Ok((graph.search(queries, k)?, recall)),

@@ -7,7 +7,7 @@ use super::{Exact, Hnsw, HnswParams, Sample};
 use crate::error::Result;
 use crate::model::torch::compute::rate;
 use crate::model::torch::products::Form;
-use crate::record::Vectors;
+use crate::record::Rows;
 
 /// Exact search that takes no longer than this, in seconds, needs no comparison.
 const SHORT: f64 = 20.0;
@@ -34,18 +34,18 @@ impl Estimate {
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails.
-    pub fn of(queries: usize, rows: &Vectors, params: HnswParams, floor: f64, kept: usize) -> Result<Self> {
+    pub fn of(queries: usize, rows: &dyn Rows, params: HnswParams, floor: f64, kept: usize) -> Result<Self> {
         let products = 2.0 * queries as f64 * rows.rows() as f64 * rows.dim() as f64;
         // No product is as fast as its largest: a fifth is lost at the edges of tiles and in looking through them.
         let exact = products / (0.8 * rate(Form::fastest().multiply())?);
         if exact < SHORT || rows.rows() <= SAMPLE {
             return Ok(Self { exact, graph: None });
         }
-        let sample = Arc::new(rows.picked((0..SAMPLE).map(|row| row * (rows.rows() / SAMPLE))));
+        let sample = Arc::new(rows.pick(&(0..SAMPLE).map(|row| row * (rows.rows() / SAMPLE)).collect::<Vec<_>>()));
         let began = Instant::now();
-        let mut graph = Hnsw::build(Arc::clone(&sample), params);
+        let mut graph = Hnsw::build(sample.clone(), params);
         let build = began.elapsed().as_secs_f64() / SAMPLE as f64;
-        let some = Sample::take(QUERIES, &sample, &Exact::new(Arc::clone(&sample)), K)?;
+        let some = Sample::take(QUERIES, &sample, &Exact::new(sample.clone()), K)?;
         let search = some.widen(&mut graph, floor, f64::INFINITY)?.seconds / some.rows.len() as f64;
         let new = rows.rows().saturating_sub(kept);
         let deeper = (rows.rows() as f64).ln() / (SAMPLE as f64).ln();
@@ -61,6 +61,7 @@ impl Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Vectors;
 
     #[test]
     fn a_short_search_is_exact_and_the_faster_way_is_taken() {

@@ -8,10 +8,10 @@ mod pools;
 pub mod sample;
 
 use crate::error::{Error, Result};
-use crate::record::Vectors;
+use crate::record::{Rows, Vectors};
 
 pub use choice::Estimate;
-pub use exact::{BothWays, Exact, both_ways};
+pub use exact::{BothWays, Exact, Offers, both_ways};
 pub use hnsw::{Hnsw, HnswParams};
 pub use sample::Sample;
 
@@ -29,7 +29,7 @@ pub trait VectorIndex: Sync {
 }
 
 /// What every search asks first.
-fn same_dimensions(queries: &Vectors, rows: &Vectors) -> Result<()> {
+fn same_dimensions(queries: &Vectors, rows: &dyn Rows) -> Result<()> {
     if queries.rows() > 0 && rows.rows() > 0 && queries.dim() != rows.dim() {
         return Err(Error::bug(format!("queries have {} dimensions, the index {}", queries.dim(), rows.dim())));
     }

@@ -1,4 +1,5 @@
-//! Candidates of many rows at once: of each, the best products so far, and the threshold under which none counts.
+//! Candidates of many rows at once: of each, the best products so far, and the threshold under which none counts. A
+//! product stands for the highest cosine that it can come from, its errors being what they are.
 
 use std::ops::Range;
 
@@ -19,6 +20,13 @@ pub(super) struct Pools {
     lengths: Vec<u32>,
     /// `capacity` places for each row: product and number of the other.
     entries: Vec<(f32, u32)>,
+}
+
+/// What the steps of some rows are worth (nothing, for f32), and by how much they may be wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Steps<'a> {
+    pub(super) scales: &'a [f32],
+    pub(super) slack: &'a [f32],
 }
 
 /// One side's rows and the number of the first: `None` when its candidates are not asked for.
@@ -50,23 +58,23 @@ impl Pools {
         all
     }
 
-    /// The candidates of rows that have the same number each, found elsewhere.
-    pub(super) fn found(products: &[f32], others: &[i64], each: usize) -> Self {
+    /// The candidates of rows that have the same number each, found elsewhere. `error`: by how much a product may be wrong.
+    pub(super) fn found(products: &[f32], others: &[i64], each: usize, error: f32) -> Self {
         let rows = products.len() / each.max(1);
         let mut pools = Self::new(rows, each);
         let number = |other: i64| usize::try_from(other).unwrap_or(usize::MAX);
         for (row, (products, others)) in products.chunks(each).zip(others.chunks(each)).enumerate() {
-            products.iter().zip(others).for_each(|(product, other)| pools.offer(row, *product, number(*other)));
+            products.iter().zip(others).for_each(|(product, other)| pools.offer(row, product + error, number(*other)));
         }
         pools.prune_all();
         pools
     }
 
-    /// Looks through a tile. `scales` are those of its rows and columns, for integers. `own` are the rows' pools with the
-    /// number of the first row, `theirs` the columns'.
+    /// Looks through a tile of products of `rows` with `columns`. `own` are the rows' pools with the number of the first
+    /// row, `theirs` the columns'.
     pub(super) fn scan(
         tile: &Tile,
-        scales: (Option<&[f32]>, Option<&[f32]>),
+        (rows, columns): (Steps<'_>, Steps<'_>),
         own: (&mut Self, usize),
         theirs: Theirs<'_>,
     ) -> Result<()> {
@@ -74,13 +82,13 @@ impl Pools {
         let mut hits: Vec<(u32, f32)> = Vec::new();
         for (row, sums) in tile.rows()?.enumerate() {
             hits.clear();
-            let columns = theirs.as_ref().map(|pools| pools.thresholds.as_slice());
+            let thresholds = (own.thresholds[row], theirs.as_ref().map(|pools| pools.thresholds.as_slice()));
             match sums {
                 Sums::Int(sums) => {
-                    let (Some(row_scales), Some(column_scales)) = scales else { continue };
-                    find_ints(sums, row_scales[row], column_scales, own.thresholds[row], columns, &mut hits);
+                    let (own, others) = ((rows.scales[row], rows.slack[row]), (columns.scales, columns.slack));
+                    find_ints(sums, own, others, thresholds, &mut hits);
                 }
-                Sums::Float(sums) => find_floats(sums, own.thresholds[row], columns, &mut hits),
+                Sums::Float(sums) => find_floats(sums, rows.slack[row], columns.slack, thresholds, &mut hits),
             }
             for &(column, product) in &hits {
                 own.offer(row, product, first_column + column as usize);
@@ -130,6 +138,11 @@ impl Pools {
             .map(|(product, other)| (*product, *other as usize))
     }
 
+    /// Rows that have a candidate.
+    pub(super) fn with_candidates(&self) -> impl Iterator<Item = usize> {
+        (0..self.lengths.len()).filter(|row| self.lengths[*row] > 0)
+    }
+
     /// No product that is not among the candidates is above it.
     pub(super) fn threshold(&self, row: usize) -> f32 {
         self.thresholds[row]
@@ -146,52 +159,64 @@ impl Pools {
     }
 }
 
-/// Sums that reach the row's threshold or their column's.
+/// Products that reach the row's threshold or their column's; `threshold` is the row's.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn find_ints(
     sums: &[i32],
-    row_scale: f32,
-    column_scales: &[f32],
-    threshold: f32,
-    columns: Option<&[f32]>,
+    (row_scale, row_slack): (f32, f32),
+    (column_scales, column_slack): (&[f32], &[f32]),
+    (threshold, thresholds): (f32, Option<&[f32]>),
     hits: &mut Vec<(u32, f32)>,
 ) {
     // Loops over arrays are the ones that a compiler unrolls.
-    let ((whole, rest), (scales, last)) = (sums.as_chunks::<LANES>(), column_scales.as_chunks::<LANES>());
+    let (whole, rest) = sums.as_chunks::<LANES>();
+    let ((scales, last_scales), (slack, last_slack)) = (column_scales.as_chunks(), column_slack.as_chunks());
     let mut products = [0.0_f32; LANES];
     #[expect(clippy::cast_precision_loss, reason = "rounded far coarser already")]
-    let product = |sum: i32, scale: f32| sum as f32 * (row_scale * scale);
-    match columns {
+    let product = |sum: i32, scale: f32, slack: f32| sum as f32 * (row_scale * scale) + (row_slack + slack);
+    let fill = |products: &mut [f32; LANES], sums: &[i32; LANES], scales: &[f32; LANES], slack: &[f32; LANES]| {
+        (0..LANES).for_each(|lane| products[lane] = product(sums[lane], scales[lane], slack[lane]));
+    };
+    let all = whole.iter().zip(scales.iter().zip(slack)).enumerate();
+    match thresholds {
         None => {
-            for (number, (sums, scales)) in whole.iter().zip(scales).enumerate() {
-                (0..LANES).for_each(|lane| products[lane] = product(sums[lane], scales[lane]));
+            for (number, (sums, (scales, slack))) in all {
+                fill(&mut products, sums, scales, slack);
                 collect(&products, number * LANES, threshold, None, hits);
             }
         }
-        Some(columns) => {
-            let columns = columns.as_chunks::<LANES>().0;
-            for (number, ((sums, scales), columns)) in whole.iter().zip(scales).zip(columns).enumerate() {
-                (0..LANES).for_each(|lane| products[lane] = product(sums[lane], scales[lane]));
-                collect(&products, number * LANES, threshold, Some(columns), hits);
+        Some(thresholds) => {
+            for ((number, (sums, (scales, slack))), thresholds) in all.zip(thresholds.as_chunks().0) {
+                fill(&mut products, sums, scales, slack);
+                collect(&products, number * LANES, threshold, Some(thresholds), hits);
             }
         }
     }
     let start = whole.len() * LANES;
-    for (place, (sum, scale)) in (start..).zip(rest.iter().zip(last)) {
-        note(place, product(*sum, *scale), threshold, columns.map(|columns| columns[place]), hits);
+    for (place, (sum, (scale, slack))) in (start..).zip(rest.iter().zip(last_scales.iter().zip(last_slack))) {
+        note(place, product(*sum, *scale, *slack), threshold, thresholds.map(|thresholds| thresholds[place]), hits);
     }
 }
 
 /// As [`find_ints`].
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn find_floats(sums: &[f32], threshold: f32, columns: Option<&[f32]>, hits: &mut Vec<(u32, f32)>) {
-    let (whole, rest) = sums.as_chunks::<LANES>();
-    for (number, products) in whole.iter().enumerate() {
-        let columns = columns.and_then(|columns| columns[number * LANES..].first_chunk());
-        collect(products, number * LANES, threshold, columns, hits);
+fn find_floats(
+    sums: &[f32],
+    row_slack: f32,
+    column_slack: &[f32],
+    (threshold, thresholds): (f32, Option<&[f32]>),
+    hits: &mut Vec<(u32, f32)>,
+) {
+    let ((whole, rest), (slack, last_slack)) = (sums.as_chunks::<LANES>(), column_slack.as_chunks::<LANES>());
+    let mut products = [0.0_f32; LANES];
+    for (number, (sums, slack)) in whole.iter().zip(slack).enumerate() {
+        (0..LANES).for_each(|lane| products[lane] = sums[lane] + (row_slack + slack[lane]));
+        let thresholds = thresholds.and_then(|thresholds| thresholds[number * LANES..].first_chunk());
+        collect(&products, number * LANES, threshold, thresholds, hits);
     }
-    for (place, product) in (whole.len() * LANES..).zip(rest) {
-        note(place, *product, threshold, columns.map(|columns| columns[place]), hits);
+    for (place, (sum, slack)) in (whole.len() * LANES..).zip(rest.iter().zip(last_slack)) {
+        let product = sum + (row_slack + slack);
+        note(place, product, threshold, thresholds.map(|thresholds| thresholds[place]), hits);
     }
 }
 

@@ -81,8 +81,8 @@ mod tests {
     fn a_narrow_search_is_widened_until_it_finds_enough() {
         let rows = Arc::new(Vectors::random(3_000, 24, 3));
         let params = HnswParams { links: 6, ef_construction: 24, ef_search: 4 };
-        let mut graph = Hnsw::build(Arc::clone(&rows), params);
-        let sample = Sample::take(100, &rows, &Exact::new(Arc::clone(&rows)), 5).unwrap();
+        let mut graph = Hnsw::build(rows.clone(), params);
+        let sample = Sample::take(100, &rows, &Exact::new(rows.clone()), 5).unwrap();
         let narrow = sample.widen(&mut graph, 0.0, f64::INFINITY).unwrap().recall;
         assert!(narrow < 0.95 && graph.ef_search() == 4, "{narrow}");
         let wide = sample.widen(&mut graph, 0.98, f64::INFINITY).unwrap().recall;

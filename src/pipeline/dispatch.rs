@@ -82,7 +82,8 @@ pub(super) fn prepare(
         Stage::Neighbours => neighbours::prepare(&look, &pipeline.neighbours, known()?, session, unit),
         Stage::Mine => {
             let neighbours = stage_key(pipeline, Stage::Neighbours, model)?;
-            mine::prepare(&look, &pipeline.mine, &neighbours.key, unit)
+            let lists = (neighbours.key.as_str(), pipeline.neighbours.k);
+            mine::prepare(&look, &pipeline.mine, known()?, lists, session, unit)
         }
         Stage::Adjudicate => adjudicate::prepare(&look, &pipeline.adjudicate),
         Stage::Calibrate => calibrate::prepare(&look, &pipeline.calibrate, candidates, session),

@@ -448,6 +448,8 @@ impl Driver<'_> {
         match stage {
             Stage::Fit => (self.session.encoder, self.session.queue) = (None, None),
             Stage::Segment => (self.session.pools, self.session.queue) = (None, None),
+            // The stages after it need the memory.
+            Stage::Mine => self.session.pools = None,
             _ => {}
         }
     }

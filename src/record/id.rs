@@ -3,7 +3,9 @@
 //! 63 bits fit SQLite's integer keys. Among 100 million ids the chance of one collision is about 1 in 2,000; the store
 //! refuses a second, different record under an id that it knows, so a collision would be an error and never a mix-up.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use crate::error::Error;
@@ -93,6 +95,28 @@ id_type! {
 id_type! {
     /// A question put to people: hash of what is asked.
     TaskId, 'q'
+}
+
+/// A map by ids: they are hashes already, and hashing them once more is most of what a look-up costs.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Takes an id's own bits.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write_i64(&mut self, id: i64) {
+        // Ids have no highest bit, and a map looks at the highest ones first.
+        self.0 = (self.0 ^ id.cast_unsigned()).rotate_left(1);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]

@@ -50,4 +50,4 @@ pub use pair::{Drop, DropReason, Origin, Pair, Side};
 pub use quantity::{Bytes, Duration};
 pub use sentence::Sentence;
 pub use task::{Interface, Strategy, Task};
-pub use vectors::Vectors;
+pub use vectors::{Rows, Vectors};

@@ -1,4 +1,6 @@
-//! Embeddings: the one matrix type that crosses modules.
+//! Embeddings: the one matrix type that crosses modules, and what reads such rows wherever they lie.
+
+use std::fmt::Debug;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -85,6 +87,39 @@ impl Vectors {
     pub fn push_unit(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.dim);
         self.data.extend_from_slice(row);
+    }
+}
+
+/// Rows of unit length, read one at a time.
+pub trait Rows: Debug + Send + Sync {
+    /// How many.
+    fn rows(&self) -> usize;
+
+    /// Numbers in a row.
+    fn dim(&self) -> usize;
+
+    /// One row; in `buffer`, if it does not lie in memory as it is asked for.
+    fn read<'a>(&'a self, row: usize, buffer: &'a mut Vec<f32>) -> &'a [f32];
+
+    /// Some of the rows, in the order given. Memory: 4 bytes a number.
+    fn pick(&self, rows: &[usize]) -> Vectors {
+        let (mut picked, mut buffer) = (Vectors::empty(self.dim()), Vec::new());
+        rows.iter().for_each(|row| picked.push_unit(self.read(*row, &mut buffer)));
+        picked
+    }
+}
+
+impl Rows for Vectors {
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn dim(&self) -> usize {
+        self.dim()
+    }
+
+    fn read<'a>(&'a self, row: usize, _buffer: &'a mut Vec<f32>) -> &'a [f32] {
+        self.row(row)
     }
 }
 

@@ -5,7 +5,7 @@
 //! documents say which candidates are right and which are wrong, and a logistic curve is fitted to that. This
 //! probability is a mined pair's score, on the same scale as an aligned pair's posterior.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use crate::algo::calibrate::Logistic;
 use crate::algo::margin::{self, Candidate, Margin, Retrieval};
 use crate::error::Result;
 use crate::model::ModelId;
+use crate::record::id::IdMap;
 use crate::record::{Origin, Pair, SentenceId, TextId};
 use crate::store::Store;
-use crate::store::pairs::{Direction, NeighbourList};
 
 /// Raised when the same neighbours give other pairs.
 pub const VERSION: u32 = 1;
@@ -70,15 +70,24 @@ pub fn units(look: &Look<'_>, model: &ModelId, neighbours_key: &str, session: &m
     Ok(Listing::All(vec![Unit::new("pool", input)]))
 }
 
-/// Reads lists and aligned pairs; choosing runs on any thread.
+/// Chooses among the neighbours; `neighbours_key` and `k` are those of their lists.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, neighbours_key: &str, unit: &Unit) -> Result<Work> {
-    let forward = look.store.neighbour_lists(Direction::Forward, neighbours_key)?;
-    let backward = look.store.neighbour_lists(Direction::Backward, neighbours_key)?;
+pub fn prepare(
+    look: &Look<'_>,
+    params: &Params,
+    model: &ModelId,
+    (neighbours_key, k): (&str, usize),
+    session: &mut Session,
+    unit: &Unit,
+) -> Result<Work> {
+    let pools = super::neighbours::pools(look, model, session)?;
+    let (forward, backward) = pools.take_lists(look.store, neighbours_key, k)?;
+    let all = margin::candidates(&forward, &backward, params.margin, params.retrieval);
+    drop((forward, backward));
     let aligned = Aligned::read(look.store, params.taken_score)?;
-    let candidates = Candidates::new(&forward, &backward, params);
+    let candidates = Candidates { sources: &pools.sources, targets: &pools.targets, all };
     let curve = aligned.curve(&candidates, params);
     let chosen = candidates.chosen(params, &aligned);
     // Only now are texts needed, and only those of the chosen.
@@ -128,34 +137,13 @@ fn pair(store: &Store, source: TextId, target: TextId, candidate: &Candidate, sc
 }
 
 /// Texts by row, and the candidates among them.
-struct Candidates {
-    sources: Vec<TextId>,
-    targets: Vec<TextId>,
+struct Candidates<'p> {
+    sources: &'p [TextId],
+    targets: &'p [TextId],
     all: Vec<Candidate>,
 }
 
-impl Candidates {
-    fn new(forward: &[NeighbourList], backward: &[NeighbourList], params: &Params) -> Self {
-        let ids = |lists: &[NeighbourList]| lists.iter().map(|(text, _)| *text).collect::<Vec<_>>();
-        let (sources, targets) = (ids(forward), ids(backward));
-        let rows =
-            |texts: &[TextId]| texts.iter().enumerate().map(|(row, text)| (*text, row)).collect::<HashMap<_, _>>();
-        let (source_rows, target_rows) = (rows(&sources), rows(&targets));
-        let by_row = |lists: &[NeighbourList], others: &HashMap<TextId, usize>| -> Vec<Vec<(usize, f32)>> {
-            lists
-                .iter()
-                .map(|(_, list)| list.iter().filter_map(|(text, cosine)| Some((*others.get(text)?, *cosine))).collect())
-                .collect()
-        };
-        let all = margin::candidates(
-            &by_row(forward, &target_rows),
-            &by_row(backward, &source_rows),
-            params.margin,
-            params.retrieval,
-        );
-        Self { sources, targets, all }
-    }
-
+impl Candidates<'_> {
     /// One-to-one among texts that no sure pair has taken.
     fn chosen(&self, params: &Params, aligned: &Aligned) -> Vec<Candidate> {
         let free = self
@@ -175,15 +163,15 @@ impl Candidates {
 /// Texts that alignment has paired surely.
 struct Aligned {
     /// Source text → the target texts of its beads.
-    sources: HashMap<TextId, HashSet<TextId>>,
+    sources: IdMap<TextId, HashSet<TextId>>,
     targets: HashSet<TextId>,
 }
 
 impl Aligned {
     fn read(store: &Store, score: f32) -> Result<Self> {
-        let texts: HashMap<SentenceId, TextId> = store.sentence_texts()?.into_iter().collect();
+        let texts: IdMap<SentenceId, TextId> = store.sentence_texts()?.into_iter().collect();
         let of = |ids: &[SentenceId]| ids.iter().filter_map(|id| texts.get(id)).copied().collect::<Vec<_>>();
-        let mut aligned = Self { sources: HashMap::new(), targets: HashSet::new() };
+        let mut aligned = Self { sources: IdMap::default(), targets: HashSet::new() };
         for (sources, targets) in store.aligned_sentences(score)? {
             let (sources, targets) = (of(&sources), of(&targets));
             for source in sources {
@@ -195,7 +183,7 @@ impl Aligned {
     }
 
     /// Candidates that alignment can judge: both texts are surely paired, with each other or with others.
-    fn examples(&self, candidates: &Candidates) -> Vec<(f64, bool)> {
+    fn examples(&self, candidates: &Candidates<'_>) -> Vec<(f64, bool)> {
         candidates
             .all
             .iter()
@@ -208,7 +196,7 @@ impl Aligned {
     }
 
     /// The curve from margins to probabilities. The prior counts for 20 examples.
-    fn curve(&self, candidates: &Candidates, params: &Params) -> Logistic {
+    fn curve(&self, candidates: &Candidates<'_>, params: &Params) -> Logistic {
         let mut examples = self.examples(candidates);
         // Texts outside paired documents have less often a translation at all. Each wrong candidate therefore counts
         // twice: the odds are halved, which is the least that caution asks for.

@@ -298,6 +298,8 @@ pub enum Records {
     Neighbours {
         /// The key under which they were made.
         key: String,
+        /// Neighbours that a list is asked for; those behind them are spare.
+        k: usize,
         /// Lists by direction.
         put: Vec<(Direction, Vec<NeighbourList>)>,
         /// Texts whose lists go.
@@ -394,11 +396,11 @@ impl Records {
             Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),
             Self::DocumentPairs { site, pairs } => writer.put_document_pairs(site, pairs),
             Self::Pairs { stage, unit, pairs } => writer.put_pairs(stage.name(), unit, pairs),
-            Self::Neighbours { key, put, delete } => {
+            Self::Neighbours { key, k, put, delete } => {
                 for (direction, texts) in delete {
                     writer.delete_neighbours(*direction, texts)?;
                 }
-                put.iter().try_for_each(|(direction, lists)| writer.put_neighbours(*direction, key, lists))
+                put.iter().try_for_each(|(direction, lists)| writer.put_neighbours(*direction, key, *k, lists))
             }
             Self::Verdicts { features, verdicts } => {
                 features.iter().try_for_each(|(pair, key, features)| writer.put_features(*pair, *key, features))?;

@@ -24,6 +24,7 @@ pub mod hosts;
 pub mod open;
 pub mod pairs;
 pub mod placements;
+pub mod rows;
 pub mod sentences;
 pub mod summary;
 pub mod tasks;

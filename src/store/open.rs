@@ -9,7 +9,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../schemas/0001_workspace.sql"),
     include_str!("../../schemas/0002_crawl.sql"),
     include_str!("../../schemas/0003_extract.sql"),
@@ -17,6 +17,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../schemas/0005_repairs.sql"),
     include_str!("../../schemas/0006_pair_features.sql"),
     include_str!("../../schemas/0007_annotations.sql"),
+    include_str!("../../schemas/0008_spare_neighbours.sql"),
 ];
 
 /// Marks the file as ours: "kopr" in ASCII.

@@ -92,16 +92,13 @@ fn pack(list: &[(TextId, f32)]) -> Vec<u8> {
     list.iter().flat_map(|(text, cosine)| text.0.to_le_bytes().into_iter().chain(cosine.to_le_bytes())).collect()
 }
 
-fn unpack(bytes: &[u8]) -> Vec<(TextId, f32)> {
-    bytes
-        .chunks_exact(12)
-        .map(|entry| {
-            let (mut id, mut cosine) = ([0; 8], [0; 4]);
-            id.copy_from_slice(&entry[..8]);
-            cosine.copy_from_slice(&entry[8..]);
-            (TextId(i64::from_le_bytes(id)), f32::from_le_bytes(cosine))
-        })
-        .collect()
+fn unpack(bytes: &[u8]) -> impl ExactSizeIterator<Item = (TextId, f32)> {
+    bytes.as_chunks::<12>().0.iter().map(|entry| {
+        let (mut id, mut cosine) = ([0; 8], [0; 4]);
+        id.copy_from_slice(&entry[..8]);
+        cosine.copy_from_slice(&entry[8..]);
+        (TextId(i64::from_le_bytes(id)), f32::from_le_bytes(cosine))
+    })
 }
 
 impl Store {
@@ -285,7 +282,7 @@ impl Store {
         Ok(owners)
     }
 
-    /// The neighbour list of a text, if there is one under `key`.
+    /// The neighbour list of a text, if there is one under `key`; without the spare ones.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -294,21 +291,51 @@ impl Store {
             "reading a neighbour list",
             "SELECT list FROM neighbours WHERE direction = ?1 AND text_id = ?2 AND key = ?3",
             params![direction.name(), text.0, key],
-            |row| Ok(unpack(&row.get::<_, Vec<u8>>(0)?)),
+            |row| Ok(unpack(&row.get::<_, Vec<u8>>(0)?).collect()),
         )
     }
 
-    /// All neighbour lists of a direction made under `key`, by text id. Memory: 12 bytes a neighbour.
+    /// All neighbour lists of a direction made under `key`, by text id, with the spare ones at their ends.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn neighbour_lists(&self, direction: Direction, key: &str) -> Result<Vec<NeighbourList>> {
-        self.rows(
+    pub fn neighbour_lists(&self, direction: Direction, key: &str) -> Result<NeighbourLists> {
+        let mut lists = NeighbourLists::default();
+        let blob = |row: &rusqlite::Row<'_>, column: usize, to: &mut Vec<u8>| -> rusqlite::Result<()> {
+            to.extend(row.get_ref(column)?.as_blob().map_err(|error| super::conversion(column, error))?);
+            Ok(())
+        };
+        self.walk(
             "reading neighbour lists",
-            "SELECT text_id, list FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
+            "SELECT text_id, list, spare FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
             [direction.name(), key],
-            |row| Ok((TextId(row.get(0)?), unpack(&row.get::<_, Vec<u8>>(1)?))),
-        )
+            |row| {
+                lists.texts.push(TextId(row.get(0)?));
+                blob(row, 1, &mut lists.bytes)?;
+                blob(row, 2, &mut lists.bytes)?;
+                lists.ends.push(lists.bytes.len());
+                Ok(())
+            },
+            Ok,
+        )?;
+        Ok(lists)
+    }
+}
+
+/// Many neighbour lists as they are stored. Memory: 12 bytes a neighbour and 16 a list.
+#[derive(Debug, Default)]
+pub struct NeighbourLists {
+    /// Whose they are, by id.
+    pub texts: Vec<TextId>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl NeighbourLists {
+    /// The neighbours of one of the texts, by its number, and their cosines; best first.
+    pub fn list(&self, number: usize) -> impl ExactSizeIterator<Item = (TextId, f32)> {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        unpack(&self.bytes[start..self.ends[number]])
     }
 }
 
@@ -395,17 +422,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes neighbour lists.
+    /// Writes neighbour lists; what is behind the first `k` is spare.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn put_neighbours(&self, direction: Direction, key: &str, lists: &[NeighbourList]) -> Result<()> {
+    pub fn put_neighbours(&self, direction: Direction, key: &str, k: usize, lists: &[NeighbourList]) -> Result<()> {
         for (text, list) in lists {
+            let (list, spare) = list.split_at(k.min(list.len()));
             self.execute(
                 "writing neighbours",
-                "INSERT INTO neighbours (direction, text_id, key, list) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list",
-                params![direction.name(), text.0, key, pack(list)],
+                "INSERT INTO neighbours (direction, text_id, key, list, spare) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list,
+                   spare = excluded.spare",
+                params![direction.name(), text.0, key, pack(list), pack(spare)],
             )?;
         }
         Ok(())
@@ -434,6 +463,6 @@ mod tests {
     #[test]
     fn neighbour_lists_survive_packing() {
         let list = vec![(TextId(7), 0.25), (TextId(i64::MAX), -1.0)];
-        assert_eq!(unpack(&pack(&list)), list);
+        assert_eq!(unpack(&pack(&list)).collect::<Vec<_>>(), list);
     }
 }

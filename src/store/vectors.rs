@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt as _;
-use rayon::prelude::*;
 use rusqlite::params;
 
+use super::rows::StoredRows;
 use super::{Store, Writer};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
@@ -20,7 +20,7 @@ const MANY: usize = 256;
 #[derive(Debug, Clone, Copy)]
 struct Place {
     shard: i64,
-    row: usize,
+    row: u32,
 }
 
 /// Shards that are mapped for reading. Memory: the mapped pages that are touched, dropped by the system when short.
@@ -28,7 +28,7 @@ struct Place {
 pub struct VectorReader<'store> {
     store: &'store Store,
     model: String,
-    shards: HashMap<i64, (memmap2::Mmap, usize)>,
+    shards: HashMap<i64, (Arc<memmap2::Mmap>, usize)>,
 }
 
 impl Store {
@@ -74,30 +74,45 @@ impl VectorReader<'_> {
     /// # Errors
     /// Kind `Store`: a text has no vector (its stage must run first), or a shard is missing or too short.
     pub fn read(&mut self, texts: &[TextId]) -> Result<Vectors> {
+        self.stored(texts)?.to_vectors()
+    }
+
+    /// The vectors of texts, in the order asked, where they lie.
+    ///
+    /// # Errors
+    /// As [`VectorReader::read`].
+    pub fn stored(&mut self, texts: &[TextId]) -> Result<StoredRows> {
         let places = self.places(texts)?;
-        let Some(first) = places.first() else { return Ok(Vectors::empty(1)) };
+        let Some(first) = places.first() else { return StoredRows::new(1, Vec::new(), Vec::new()) };
+        // Few shards hold many texts, so the last one is mostly the one that is wanted again.
+        let (mut files, mut numbers): (Vec<Arc<memmap2::Mmap>>, HashMap<i64, u32>) = (Vec::new(), HashMap::new());
+        let (mut dim, mut last) = (None, (first.shard, 0));
+        let mut found = Vec::with_capacity(places.len());
         for place in &places {
-            self.map(place.shard)?;
+            if files.is_empty() || place.shard != last.0 {
+                let number = match numbers.get(&place.shard) {
+                    Some(number) => *number,
+                    None => {
+                        let (map, own) = self.map(place.shard)?;
+                        if *dim.get_or_insert(own) != own {
+                            let message = format!(
+                                "vector shard {} has rows of {own} numbers, others of more or fewer",
+                                place.shard
+                            );
+                            return Err(Error::new(ErrorKind::Store, message));
+                        }
+                        files.push(map);
+                        let number = u32::try_from(files.len() - 1).unwrap_or(u32::MAX);
+                        numbers.insert(place.shard, number);
+                        number
+                    }
+                };
+                last = (place.shard, number);
+            }
+            found.push((last.1, place.row));
         }
-        let dim = self.shards[&first.shard].1;
-        let mut halves: Vec<&[u8]> = Vec::with_capacity(places.len());
-        for place in &places {
-            let (map, own) = &self.shards[&place.shard];
-            let bytes = map.get(place.row * dim * 2..(place.row + 1) * dim * 2).filter(|_| *own == dim);
-            halves.push(bytes.ok_or_else(|| {
-                Error::new(ErrorKind::Store, format!("vector shard {} is shorter than its row says", place.shard))
-            })?);
-        }
-        let mut data = vec![0.0; texts.len() * dim];
-        data.par_chunks_exact_mut(dim).zip(&halves).for_each_init(
-            || vec![f16::ZERO; dim],
-            |buffer, (row, bytes)| {
-                let halves = bytes.chunks_exact(2).map(|pair| f16::from_le_bytes([pair[0], pair[1]]));
-                buffer.iter_mut().zip(halves).for_each(|(to, half)| *to = half);
-                buffer.convert_to_f32_slice(row);
-            },
-        );
-        Vectors::of_units(dim, data)
+        StoredRows::new(dim.unwrap_or(1), files, found)
+            .map_err(|error| error.while_doing(format!("reading vectors of {}", self.model)))
     }
 
     /// Where the vectors of texts lie. Many that come by id are found in one walk over the index.
@@ -123,9 +138,7 @@ impl VectorReader<'_> {
                 break;
             }
             if text == wanted.0 {
-                let place = || -> rusqlite::Result<Place> {
-                    Ok(Place { shard: row.get(1)?, row: row.get::<_, u32>(2)? as usize })
-                };
+                let place = || -> rusqlite::Result<Place> { Ok(Place { shard: row.get(1)?, row: row.get(2)? }) };
                 places.push(place().context(ErrorKind::Store, doing)?);
             }
         }
@@ -141,7 +154,7 @@ impl VectorReader<'_> {
                 "looking up a vector",
                 "SELECT shard, row FROM vector WHERE model = ?1 AND text_id = ?2",
                 params![self.model, text.0],
-                |row| Ok(Place { shard: row.get(0)?, row: row.get::<_, u32>(1)? as usize }),
+                |row| Ok(Place { shard: row.get(0)?, row: row.get(1)? }),
             )?
             .ok_or_else(|| self.unknown(text))
     }
@@ -150,9 +163,10 @@ impl VectorReader<'_> {
         Error::new(ErrorKind::Store, format!("text {text} has no vector of {}: run the embed stage first", self.model))
     }
 
-    fn map(&mut self, shard: i64) -> Result<()> {
-        if self.shards.contains_key(&shard) {
-            return Ok(());
+    /// A shard's file, and the numbers of its rows.
+    fn map(&mut self, shard: i64) -> Result<(Arc<memmap2::Mmap>, usize)> {
+        if let Some((map, dim)) = self.shards.get(&shard) {
+            return Ok((Arc::clone(map), *dim));
         }
         let (file, rows, dim): (String, usize, usize) = self
             .store
@@ -168,8 +182,9 @@ impl VectorReader<'_> {
                 format!("{} holds {} bytes, its row says {rows} × {dim} half floats", path.display(), map.len()),
             ));
         }
-        self.shards.insert(shard, (map, dim));
-        Ok(())
+        let map = Arc::new(map);
+        self.shards.insert(shard, (Arc::clone(&map), dim));
+        Ok((map, dim))
     }
 }
 

@@ -114,6 +114,62 @@ fn a_grown_workspace_has_the_texts_pairs_and_lists_of_a_fresh_one() {
 }
 
 #[test]
+fn lists_mended_night_by_night_are_those_of_a_search_from_scratch_however_often_the_nights_are_stopped() {
+    let house = House::new(5);
+    // An encoder that is the same every night, and batches that a night has several of.
+    let model = format!("embed.model={}/tests/golden/xlmr-mean", env!("CARGO_MANIFEST_DIR"));
+    let settings = [model.as_str(), "neighbours.k=6", "neighbours.limits.batch=3"];
+    let run = |workspace: &str, stop_after: Option<u64>| {
+        let options = RunOptions { stop_after, ..RunOptions::default() };
+        kopri::pipeline::run(&house.pipeline(workspace, &settings), options, &mut Silent)
+    };
+    let lists = |workspace: &str, columns: &str| -> Vec<String> {
+        let database = rusqlite::Connection::open(house.path(&format!("{workspace}/kopri.db"))).unwrap();
+        let sql =
+            format!("SELECT direction || quote(text_id) || {columns} FROM neighbours ORDER BY direction, text_id");
+        let mut rows = database.prepare(&sql).unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
+    };
+    let mut articles = 5;
+    for night in 0..4 {
+        // An article comes and a sentence of another; the sentence goes; an article comes and the sentence again.
+        if night > 0 {
+            if night != 2 {
+                articles += 1;
+                house.write_article(articles, false);
+            }
+            house.write_article(1, night != 2);
+            house.write_lists(&(1..=articles).collect::<Vec<_>>());
+        }
+        let report = run("grown", None).unwrap();
+        let fresh = format!("fresh-{night}");
+        run(&fresh, None).unwrap();
+        assert_eq!(lists("grown", "quote(list)"), lists(&fresh, "quote(list)"), "night {night}");
+        // What vanishes costs no search, since spare neighbours take its place; what returns has its vector still.
+        let returned = if night == 3 { 2.0 } else { 0.0 };
+        let (texts, searched) = (count(&report, Stage::Embed, "texts"), count(&report, Stage::Neighbours, "searched"));
+        assert!(
+            (texts > 4.0) == (night != 2) && (texts + returned - searched).abs() < f64::EPSILON,
+            "{texts} embedded, {searched} searched"
+        );
+        let shortened = lists("grown", "':' || length(spare)").iter().filter(|row| !row.ends_with(":48")).count();
+        assert!(
+            night == 3 || (shortened > 0) == (night == 2),
+            "night {night}: {shortened} lists have lost a neighbour"
+        );
+        for attempt in 0.. {
+            assert!(attempt < 200, "it does not come to an end");
+            if run("stopped", Some(2)).is_ok() {
+                break;
+            }
+        }
+        let all = "quote(list) || quote(spare)";
+        assert_eq!(lists("grown", all), lists("stopped", all), "night {night}");
+    }
+    assert!(lists("grown", "quote(list)").len() > 30);
+}
+
+#[test]
 fn a_graph_is_kept_from_night_to_night_and_what_is_new_is_inserted() {
     let house = House::new(6);
     let night = |index: &str| {

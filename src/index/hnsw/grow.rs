@@ -9,24 +9,26 @@ use rayon::prelude::*;
 
 use super::graph::{Graph, Rank, Walk};
 use super::walks::Walks;
+use crate::record::Rows;
 
 /// Nodes of a round, at most. Each is compared with all others of its round.
 const ROUND: usize = 256;
 /// Nodes that a thread takes at a time.
 const TAKEN: usize = 4;
 
-/// Appends nodes and links them. `ef`: candidates from which a node's neighbours are chosen.
-pub(super) fn insert<'v>(
+/// Appends nodes, each with a key and a row, and links them. `ef`: candidates from which a node's neighbours are chosen.
+pub(super) fn insert(
     graph: &mut Graph,
-    new: impl ExactSizeIterator<Item = (i64, &'v [f32])>,
+    new: impl ExactSizeIterator<Item = (i64, usize)>,
+    rows: &dyn Rows,
     ef: usize,
     walks: &Walks,
 ) {
-    let mut new = new.peekable();
+    let (mut new, mut buffer) = (new.peekable(), Vec::new());
     while new.peek().is_some() {
         let first = graph.nodes();
-        for (key, vector) in new.by_ref().take(ROUND) {
-            graph.push(key, vector, level(graph.nodes(), graph.links));
+        for (key, row) in new.by_ref().take(ROUND) {
+            graph.push(key, rows.read(row, &mut buffer), level(graph.nodes(), graph.links));
         }
         #[expect(clippy::cast_possible_truncation, reason = "nodes are below 2³¹")]
         let round: Vec<u32> = (first as u32..graph.nodes() as u32).collect();

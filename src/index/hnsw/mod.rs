@@ -34,7 +34,7 @@ use self::walks::Walks;
 use super::exact::Top;
 use super::{Neighbours, VectorIndex, cosine, same_dimensions};
 use crate::error::{Error, Result};
-use crate::record::Vectors;
+use crate::record::{Rows, Vectors};
 
 /// How the graph is built and searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Default for HnswParams {
 /// A graph over rows.
 #[derive(Debug)]
 pub struct Hnsw {
-    rows: Arc<Vectors>,
+    rows: Arc<dyn Rows>,
     graph: Graph,
     /// The row of each node; [`NONE`] when it is gone.
     row_of: Vec<u32>,
@@ -83,15 +83,15 @@ const GONE: usize = 4;
 
 impl Hnsw {
     /// Builds the graph; the key of a row is its number.
-    pub fn build(rows: Arc<Vectors>, params: HnswParams) -> Self {
+    pub fn build(rows: Arc<dyn Rows>, params: HnswParams) -> Self {
         let keys: Vec<i64> = (0_i64..).take(rows.rows()).collect();
         Self::build_keyed(&keys, rows, params)
     }
 
     /// Builds the graph. `keys` name the rows, in their order, each once: by them a graph from a file finds its rows
     /// among those of another night.
-    pub fn build_keyed(keys: &[i64], rows: Arc<Vectors>, params: HnswParams) -> Self {
-        let graph = Graph::new(params.links.clamp(2, 256), rows.dim(), codes::step(rows.data()));
+    pub fn build_keyed(keys: &[i64], rows: Arc<dyn Rows>, params: HnswParams) -> Self {
+        let graph = Graph::new(params.links.clamp(2, 256), rows.dim(), codes::step(&*rows));
         let mut hnsw = Self { rows, graph, row_of: Vec::new(), walks: Walks::default(), ef_search: params.ef_search };
         let all: Vec<usize> = (0..keys.len()).collect();
         hnsw.insert(keys, &all, params);
@@ -108,7 +108,7 @@ impl Hnsw {
         path: &Path,
         of: &str,
         keys: &[i64],
-        rows: &Arc<Vectors>,
+        rows: Arc<dyn Rows>,
         params: HnswParams,
     ) -> Result<Option<(Self, Grown)>> {
         let Some(graph) = dump::read(path, of, params.links, params.ef_construction)? else { return Ok(None) };
@@ -125,8 +125,7 @@ impl Hnsw {
         let mut new: Vec<usize> = row_of_key.into_values().map(|row| row as usize).collect();
         new.sort_unstable();
         let grown = Grown { kept: row_of.len() - gone, inserted: new.len(), gone };
-        let (rows, walks) = (Arc::clone(rows), Walks::default());
-        let mut hnsw = Self { rows, graph, row_of, walks, ef_search: params.ef_search };
+        let mut hnsw = Self { rows, graph, row_of, walks: Walks::default(), ef_search: params.ef_search };
         hnsw.insert(keys, &new, params);
         Ok(Some((hnsw, grown)))
     }
@@ -145,9 +144,8 @@ impl Hnsw {
     }
 
     fn insert(&mut self, keys: &[i64], new: &[usize], params: HnswParams) {
-        let rows = Arc::clone(&self.rows);
-        let vectors = new.iter().map(|row| (keys[*row], rows.row(*row)));
-        grow::insert(&mut self.graph, vectors, params.ef_construction, &self.walks);
+        let named = new.iter().map(|row| (keys[*row], *row));
+        grow::insert(&mut self.graph, named, &*self.rows, params.ef_construction, &self.walks);
         #[expect(clippy::cast_possible_truncation, reason = "rows are below 2³¹")]
         self.row_of.extend(new.iter().map(|row| *row as u32));
     }
@@ -165,7 +163,7 @@ impl Hnsw {
 
 impl VectorIndex for Hnsw {
     fn search(&self, queries: &Vectors, k: usize) -> Result<Neighbours> {
-        same_dimensions(queries, &self.rows)?;
+        same_dimensions(queries, &*self.rows)?;
         if self.graph.top().is_none() || k == 0 {
             return Ok(vec![Vec::new(); queries.rows()]);
         }
@@ -181,10 +179,10 @@ impl VectorIndex for Hnsw {
             codes::code(query, self.graph.step, &mut code);
             let from = self.graph.descend(&code, 0, walk);
             self.graph.search(&code, &[from], ef, 0, walk);
-            let mut top = Top::new(k);
+            let (mut top, mut buffer) = (Top::new(k), Vec::new());
             let rows = walk.beam.iter().map(|rank| self.row_of[rank.node() as usize]).filter(|row| *row != NONE);
             for row in rows.take(wanted) {
-                top.offer(row as usize, cosine(query, self.rows.row(row as usize)));
+                top.offer(row as usize, cosine(query, self.rows.read(row as usize, &mut buffer)));
             }
             top.entries
         };

@@ -67,18 +67,9 @@ impl Int8Matrix {
     }
 }
 
-/// Rounds f32 rows of `dim` numbers into a tensor of as many i8, and answers what a step of each row is worth.
-pub(super) fn quantize_rows(rows: &[f32], dim: usize, steps: &mut Tensor) -> Result<Vec<f32>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let steps = slice_mut::<i8>(steps, Kind::Int8)?.chunks_exact_mut(dim.max(1));
-    Ok(rows.chunks_exact(dim.max(1)).zip(steps).map(|(numbers, steps)| quantize_f32(numbers, steps)).collect())
-}
-
 /// As [`quantize`], of f32.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn quantize_f32(numbers: &[f32], steps: &mut [i8]) -> f32 {
+pub(super) fn quantize_f32(numbers: &[f32], steps: &mut [i8]) -> f32 {
     let largest = numbers.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
     let factor = if largest > 0.0 { STEPS / largest } else { 0.0 };
     for (step, number) in steps.iter_mut().zip(numbers) {
@@ -147,7 +138,7 @@ pub(super) fn slice<T>(tensor: &Tensor, kind: Kind) -> Result<&[T]> {
 }
 
 /// As [`slice`], of a tensor that nobody else holds.
-fn slice_mut<T>(tensor: &mut Tensor, kind: Kind) -> Result<&mut [T]> {
+pub(super) fn slice_mut<T>(tensor: &mut Tensor, kind: Kind) -> Result<&mut [T]> {
     check::<T>(tensor, kind)?;
     #[expect(unsafe_code, reason = "as above; made here and borrowed for writing, so no other view of it is in use")]
     Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut T, tensor.numel()) })

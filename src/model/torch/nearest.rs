@@ -14,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 use super::batch::signed;
 use super::compute::{Compute, Multiply};
 use crate::error::{Error, Result};
+use crate::record::Rows;
 
 /// Queries multiplied at once.
 const QUERIES: usize = 4_096;
@@ -43,24 +44,21 @@ pub struct Best {
 }
 
 impl Nearest {
-    /// Sends unit rows of `dim` numbers to a device.
+    /// Sends rows to a device.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails (no memory there).
-    pub fn new(rows: &[f32], dim: usize, compute: Compute) -> Result<Self> {
+    pub fn new(rows: &dyn Rows, compute: Compute) -> Result<Self> {
         let kind = if compute.multiply == Multiply::Blas { Kind::Float } else { Kind::Half };
-        Self::in_blocks(rows, dim, compute.device, kind, BLOCK)
+        Self::in_blocks(rows, compute.device, kind, BLOCK)
     }
 
-    fn in_blocks(rows: &[f32], dim: usize, device: Device, kind: Kind, block: usize) -> Result<Self> {
-        if dim == 0 || !rows.len().is_multiple_of(dim) {
-            return Err(Error::bug(format!("{} numbers do not make rows of {dim}", rows.len())));
-        }
-        let count = rows.len() / dim;
+    fn in_blocks(rows: &dyn Rows, device: Device, kind: Kind, block: usize) -> Result<Self> {
+        let (count, dim) = (rows.rows(), rows.dim());
         let there = Tensor::f_empty([signed(count), signed(dim)], (kind, device))?;
         for first in (0..count).step_by(block) {
             let last = (first + block).min(count);
-            let part = sent(&rows[first * dim..last * dim], dim, device, kind)?;
+            let part = sent(rows.pick(&(first..last).collect::<Vec<_>>()).data(), dim, device, kind)?;
             there.f_narrow(0, signed(first), signed(last - first))?.f_copy_(&part)?;
         }
         Ok(Self { rows: there, dim, block })
@@ -136,15 +134,14 @@ mod tests {
         // Three blocks, the last of no whole group; more queries than are multiplied at once.
         let (dim, keep) = (12, 7);
         let (rows, queries) = (Vectors::random(300, dim, 1), Vectors::random(QUERIES + 5, dim, 2));
-        let (rows, queries) = (rows.data(), queries.data());
         for (kind, error) in [(Kind::Float, 1e-5), (Kind::Half, 2e-3)] {
-            let index = Nearest::in_blocks(rows, dim, Device::Cpu, kind, 128).unwrap();
+            let index = Nearest::in_blocks(&rows, Device::Cpu, kind, 128).unwrap();
             assert_eq!(index.error(), error);
-            let best = index.find(queries, keep).unwrap();
+            let best = index.find(queries.data(), keep).unwrap();
             assert_eq!((best.each, best.products.len()), (keep, (QUERIES + 5) * keep));
-            for (number, query) in queries.chunks_exact(dim).enumerate() {
+            for (number, query) in queries.iter().enumerate() {
                 let product = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
-                let mut all: Vec<f32> = rows.chunks_exact(dim).map(product).collect();
+                let mut all: Vec<f32> = rows.iter().map(product).collect();
                 let found = number * keep..(number + 1) * keep;
                 for (told, row) in best.products[found.clone()].iter().zip(&best.rows[found.clone()]) {
                     assert!((told - all[usize::try_from(*row).unwrap()]).abs() <= error);
@@ -163,7 +160,7 @@ mod tests {
     #[test]
     fn fewer_rows_than_asked_for_are_all_found() {
         let rows = Vectors::random(3, 4, 3);
-        let index = Nearest::in_blocks(rows.data(), 4, Device::Cpu, Kind::Half, 128).unwrap();
+        let index = Nearest::in_blocks(&rows, Device::Cpu, Kind::Half, 128).unwrap();
         let best = index.find(rows.row(0), 9).unwrap();
         let mut found = best.rows;
         found.sort_unstable();

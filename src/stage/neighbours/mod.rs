@@ -1,0 +1,146 @@
+//! Neighbours: for each text the k nearest in the other language, kept in the store and mended as texts come and go.
+//!
+//! ```text
+//! texts that are new ─┐ one product with all texts of the other language
+//!                     ├▶ their own lists
+//!                     └▶ the old lists that they enter, from each list's last cosine on
+//! ```
+//!
+//! A night that adds 1 % of texts multiplies those alone, 1 % of either language with all of the other: a search from
+//! scratch makes one product for both directions, so this is 2 % of it. A text is *known* once it has a list of its own:
+//! that is written together with the lists that it enters, so that a killed run leaves none half done.
+//!
+//! Before that, one *refresh* takes vanished texts out of the lists. A list keeps some more than k neighbours, and with
+//! one less it is still right; only a text that is left with fewer than k searches again.
+//!
+//! With exact search the lists are those of a search from scratch, whatever the order of nights; with a graph, its recall
+//! against exact search is measured on a sample of every batch, and the graph searches more widely until that reaches a
+//! floor. A graph is kept in a file of the workspace and grows from night to night. Where old lists are there, `auto` is
+//! always exact: new texts are multiplied with everything for the old lists' sake, and have their own neighbours by that.
+//!
+//! A run from scratch searches both directions with one product; a run that is killed in it searches the second one anew.
+//!
+//! Memory: both pools' vectors as 8-bit integers, a byte a number (their half floats are read where they lie, in mapped
+//! files); the lists, 16 bytes a neighbour; and for each target text 12 bytes for each of k + 36 candidates in a run from
+//! scratch, or 200 bytes for each text in a graph.
+
+mod pools;
+mod search;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::pools::Pools;
+use self::search::{REFRESH, refresh, search};
+use super::{Listing, Look, Session, Stage, Unit, Work, combined};
+use crate::error::{Error, Result};
+use crate::index::HnswParams;
+use crate::index::both::{Kind, Search};
+use crate::model::ModelId;
+use crate::model::torch::compute::Device;
+use crate::record::TextId;
+use crate::store::pairs::Direction;
+
+/// Raised when the same vectors give other lists.
+pub const VERSION: u32 = 2;
+
+/// What changes neighbour lists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Params {
+    /// Neighbours of a text, in either direction.
+    pub k: usize,
+    /// Which index.
+    pub index: Kind,
+    /// The graph's settings.
+    pub hnsw: HnswParams,
+    /// Share of the exact neighbours that a graph must find on the sample, 0 to 1; under it, it searches more widely.
+    pub min_recall: f64,
+    /// What cannot change a list.
+    pub limits: Limits,
+}
+
+/// What cannot change a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Texts of a unit.
+    pub batch: usize,
+    /// Texts of a batch whose neighbours are also looked for exactly, to measure recall.
+    pub recall_sample: usize,
+    /// Where exact search multiplies.
+    pub device: Device,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { k: 8, index: Kind::Auto, hnsw: HnswParams::default(), min_recall: 0.995, limits: Limits::default() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch: 4_096, recall_sample: 200, device: Device::Auto }
+    }
+}
+
+/// Neighbours kept behind the k, for when some vanish.
+const SPARE: usize = 4;
+
+impl Params {
+    fn search(&self) -> Search {
+        Search { kind: self.index, graph: self.hnsw, min_recall: self.min_recall, device: self.limits.device }
+    }
+
+    /// Neighbours that a list has room for.
+    fn room(&self) -> usize {
+        self.k + SPARE
+    }
+}
+
+/// The fingerprint of both pools: what mining depends on.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn pools<'s>(look: &Look<'_>, model: &ModelId, session: &'s mut Session) -> Result<&'s mut Pools> {
+    if session.pools.is_none() {
+        session.pools = Some(Pools::list(look, model)?);
+    }
+    session.pools.as_mut().ok_or_else(|| Error::bug("the pools were just listed"))
+}
+
+/// First the refresh of the lists that exist, then batches of texts without a list.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session) -> Result<Listing> {
+    let pools = pools(look, model, session)?;
+    if pools.sources.is_empty() || pools.targets.is_empty() {
+        return Ok(Listing::Next(None, 0));
+    }
+    let unit = Unit::new(REFRESH, pools.fingerprint.clone());
+    let row = look.store.units(Stage::Neighbours.name())?.remove(REFRESH);
+    let Some(row) = row.filter(|row| row.done && row.key == look.key && row.input == unit.input) else {
+        return Ok(Listing::Next(Some(unit), 0));
+    };
+    pools.refreshed(&row.output);
+    for direction in [Direction::Forward, Direction::Backward] {
+        let waiting = pools.waiting(look, direction)?;
+        if !waiting.is_empty() {
+            let ids: Vec<String> = waiting.iter().take(params.limits.batch).map(TextId::to_string).collect();
+            let input = combined(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+            return Ok(Listing::Next(Some(Unit::new(direction.name(), input)), waiting.len() as u64));
+        }
+    }
+    Ok(Listing::Next(None, 0))
+}
+
+/// Runs a unit here: the index is built once a run, and its search uses all threads by itself.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session, unit: &Unit) -> Result<Work> {
+    let pools = session.pools.as_mut().ok_or_else(|| Error::bug("neighbours without pools"))?;
+    let output =
+        if unit.name == REFRESH { refresh(look, params, pools)? } else { search(look, params, model, pools, unit)? };
+    Ok(Box::new(move || Ok(output)))
+}
