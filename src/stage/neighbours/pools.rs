@@ -192,11 +192,14 @@ impl Pools {
         Ok(lists)
     }
 
-    /// Both directions' lists, forward first, for whoever needs them last: they are read again the next time.
+    /// Both directions' lists, forward first, for whoever needs them last: they, vectors and indexes are read again the
+    /// next time.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn take_lists(&mut self, store: &Store, key: &str, k: usize) -> Result<(Neighbours, Neighbours)> {
+        self.indexes.clear();
+        self.vectors = None;
         let mut take = |direction| -> Result<Neighbours> {
             let mut lists = std::mem::take(self.lists(store, key, direction, k)?).entries;
             self.lists.remove(&direction);
