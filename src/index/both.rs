@@ -50,17 +50,19 @@ pub struct Mutual {
 const SAMPLE: usize = 500;
 
 impl Search {
-    /// Whether exact search is what this asks for, or the faster way for so many queries. `kept`: rows that a graph from
-    /// a file has already. On a GPU exact search is the faster way as long as the rows fit there.
+    /// Whether exact search is what this asks for, or the faster way for so many queries. `shared`: one product serves the
+    /// other direction too. `kept`: rows that a graph from a file has already. On a GPU exact search is the faster way as long as the rows fit there.
     ///
     /// # Errors
     /// Kind `Model`, when libtorch fails or the device is not there.
-    pub fn is_exact(&self, queries: usize, rows: &dyn Rows, kept: usize) -> Result<bool> {
+    pub fn is_exact(&self, (queries, shared): (usize, bool), rows: &dyn Rows, kept: usize) -> Result<bool> {
         match self.kind {
             Kind::Exact => Ok(true),
             Kind::Hnsw => Ok(false),
             Kind::Auto if self.is_on_gpu()? => Ok(true),
-            Kind::Auto => Ok(Estimate::of(queries, rows, self.graph, self.min_recall, kept)?.prefers_exact()),
+            Kind::Auto => {
+                Ok(Estimate::of((queries, shared), rows, (self.graph, self.min_recall), kept)?.prefers_exact())
+            }
         }
     }
 
@@ -77,8 +79,7 @@ impl Search {
     /// # Errors
     /// Kind `Bug` when the dimensions differ; kind `Model` when libtorch fails or the device is not there.
     pub fn mutual(&self, left: &Arc<Vectors>, right: &Arc<Vectors>, k: usize) -> Result<Mutual> {
-        // One product serves both ways, so it answers half of each.
-        if self.is_exact(left.rows() / 2, &**right, 0)? {
+        if self.is_exact((left.rows(), true), &**right, 0)? {
             let (forward, backward) = if self.is_on_gpu()? {
                 let one_way =
                     |queries: &Vectors, rows: &Arc<Vectors>| Exact::on(rows.clone(), self.device).search(queries, k);

@@ -162,11 +162,9 @@ fn index(
     }
     let (search, file) = (params.search(), graph_file(look.store, direction));
     let from_scratch = direction == Direction::Forward && waiting == own.len() && backward_waits == others.len();
-    // One product for both directions: half of it is for this one.
-    let queries = if from_scratch { waiting / 2 } else { waiting };
     // The product that offers texts to old lists finds their own neighbours at no cost.
     let is_exact = (offered && search.kind == Kind::Auto)
-        || search.is_exact(queries, &**rows, Hnsw::kept(&file, &model.0, params.hnsw))?;
+        || search.is_exact((waiting, from_scratch), &**rows, Hnsw::kept(&file, &model.0, params.hnsw))?;
     if is_exact {
         let index = if from_scratch && !search.is_on_gpu()? {
             Found::Both(Box::new(BothWays::new(Arc::clone(rows), params.room())?))
