@@ -60,7 +60,8 @@ def plot(source, target):
             trace = "L".join(f"{x(line[0]):.1f} {y(line[column]):.1f}" for line in lines)
             out.append(f'<path d="M{trace}" fill="none" stroke="{colours[name]}" stroke-width="2"/>')
             for line in lines:
-                above = number == 0 or len(found) == 1
+                # The highest of a size is named above its point, the others below theirs.
+                above = line[column] >= max(other[column] for some in found.values() for other in some if other[0] == line[0])
                 out.append(f'<circle cx="{x(line[0]):.1f}" cy="{y(line[column]):.1f}" r="3" fill="{colours[name]}"/>')
                 out.append(f'<text x="{x(line[0]):.1f}" y="{y(line[column]) + (-7 if above else 15):.1f}" text-anchor="middle" fill="{colours[name]}">{line[column]:,.4g}</text>')
             out.append(f'<text x="{x(sizes[0]) + 8}" y="{edge + 14 * number}" fill="{colours[name]}">{name}</text>')
