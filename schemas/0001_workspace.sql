@@ -1,4 +1,4 @@
--- The workspace, first version. Times are RFC 3339 in UTC. Ids are content hashes (record::id) unless said otherwise.
+-- The workspace. Times are RFC 3339 in UTC. Ids are content hashes (record::id) unless said otherwise.
 
 -- One row a run; everything a run made can be traced to its configuration and version.
 CREATE TABLE run (
@@ -31,6 +31,9 @@ CREATE TABLE unit (
     error       TEXT,
     run         INTEGER NOT NULL REFERENCES run (id),
     finished_at TEXT NOT NULL,
+    -- A failed unit whose reason lies in what it reads: the limits under which it was tried. While key, input and limits are
+    -- the same, it is not tried again. NULL: the next run tries again.
+    given_up    TEXT,
     PRIMARY KEY (stage, unit)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unit_failed ON unit (stage) WHERE state = 'failed';    -- status lists failures
@@ -51,7 +54,15 @@ CREATE TABLE host (
     robots_body       BLOB,
     robots_fetched_at TEXT,
     delay_ms          INTEGER NOT NULL DEFAULT 0,
-    next_allowed_at   TEXT
+    next_allowed_at   TEXT,
+    -- robots_status, robots_body and robots_fetched_at are of the last answer that told something; this is of a later
+    -- attempt that told nothing. NULL: there is none.
+    robots_failed_at  TEXT,
+    robots_error      TEXT,
+    -- What was spent of a night's budget, and when that night began.
+    night_began       TEXT,
+    requests          INTEGER NOT NULL DEFAULT 0,
+    bytes             INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The frontier and the page archive's index.
@@ -61,12 +72,14 @@ CREATE TABLE url (
     host           TEXT NOT NULL,
     site           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('seed', 'sitemap', 'feed', 'article', 'page')),
-    role_rank      INTEGER NOT NULL,        -- order of visits: seeds, sitemaps, feeds, articles, other pages
+    role_rank      INTEGER NOT NULL,        -- order of visits: seeds, sitemaps, feeds, twins of articles, articles, other pages
     depth          INTEGER NOT NULL,
     redirects      INTEGER NOT NULL DEFAULT 0,
     via            INTEGER REFERENCES url (id),
     state          TEXT NOT NULL CHECK (state IN ('waiting', 'fetched', 'redirect', 'gone', 'forbidden', 'failed')),
-    due            INTEGER NOT NULL,        -- 1: to be visited in the open round, or the next
+    -- To be visited in the open round, or the next: 1 seeds, sitemaps and feeds, 2 what was never visited, 3 what was. A
+    -- budget that is spent on old pages first would never come to the new ones. 0: not due.
+    due            INTEGER NOT NULL,
     next_visit_at  TEXT,                    -- NULL: never visited
     interval_s     INTEGER,
     status         INTEGER,
@@ -81,9 +94,16 @@ CREATE TABLE url (
     error          TEXT,
     fetched_at     TEXT,
     changed_at     TEXT,
+    leased_at      TEXT,                    -- set while it is asked for; set when a run begins: in flight when the last was killed
+    not_before     TEXT,                    -- a retry is not made before this instant
+    ruling         TEXT,                    -- what robots.txt said of it at its last visit, in words
+    shape          TEXT,                    -- the URL without its numbers and values: pages of one template share it
+    said_changed_at TEXT,                   -- when it last changed, by a sitemap's word
     CHECK ((body_hash IS NULL) = (warc_file IS NULL))
 ) STRICT;
-CREATE INDEX url_due ON url (host, role_rank, depth, url) WHERE due = 1;       -- the next URL of a host
+CREATE INDEX url_due ON url (host, due, next_visit_at, role_rank, depth, url) WHERE due > 0;   -- the next URL of a host
+CREATE INDEX url_leased ON url (id) WHERE leased_at IS NOT NULL;            -- what a killed run left
+CREATE INDEX url_shape ON url (host, shape) WHERE role = 'page';            -- counting pages that are alike
 CREATE INDEX url_revisit ON url (next_visit_at) WHERE due = 0;                 -- what a new round makes due
 CREATE INDEX url_articles ON url (site, role) WHERE body_hash IS NOT NULL;   -- what extraction reads
 
@@ -116,7 +136,10 @@ CREATE TABLE document (
     twins               TEXT NOT NULL,      -- JSON [TwinLink]
     images              TEXT NOT NULL,      -- JSON [url]
     twin_key            TEXT,
-    fingerprint         TEXT NOT NULL       -- hash of all columns that later stages read
+    fingerprint         TEXT NOT NULL,       -- hash of all columns that later stages read
+    author              TEXT,
+    tags                TEXT NOT NULL DEFAULT '[]',     -- JSON [text]
+    agreement           REAL                -- profile and generic extractor, 0 to 1; NULL: no profile
 ) STRICT;
 CREATE INDEX document_site ON document (site, language);
 
@@ -174,6 +197,7 @@ CREATE TABLE neighbours (
     text_id   INTEGER NOT NULL,
     key       TEXT NOT NULL,                -- stage key under which the list was made
     list      BLOB NOT NULL,
+    spare     BLOB NOT NULL DEFAULT x'',    -- the next nearest: when a neighbour vanishes, one of them takes its place
     PRIMARY KEY (direction, text_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -190,7 +214,8 @@ CREATE TABLE pair (
     target_text      TEXT NOT NULL,
     similarity       REAL,
     margin           REAL,
-    score            REAL NOT NULL
+    score            REAL NOT NULL,
+    parent           INTEGER                -- the pair that this one corrects
 ) STRICT;
 CREATE INDEX pair_unit ON pair (stage, unit);
 
@@ -200,15 +225,20 @@ CREATE TABLE verdict (
     fold   INTEGER NOT NULL,                -- hash of both sides without case and punctuation
     reason TEXT,                            -- the rule that objects; NULL: none does
     detail TEXT NOT NULL,
-    duplicate_of INTEGER                    -- the better pair that says the same; kept by another stage than the rules
+    duplicate_of INTEGER,                    -- the better pair that says the same; kept by another stage than the rules
+    jaccard REAL                            -- share of n-grams shared with duplicate_of, 0 to 1; NULL: the same text
 ) STRICT;
 
 -- Rules and duplicates in one: reason is NULL for a pair that is kept.
 CREATE VIEW judgement AS
 SELECT pair, fold,
-       CASE WHEN reason IS NULL AND duplicate_of IS NOT NULL THEN 'duplicate' ELSE reason END AS reason,
-       CASE WHEN reason IS NULL AND duplicate_of IS NOT NULL THEN printf('same text as p%016x', duplicate_of) ELSE detail END AS detail
+       CASE WHEN reason IS NOT NULL OR duplicate_of IS NULL THEN reason
+            WHEN jaccard IS NULL THEN 'duplicate' ELSE 'near-duplicate' END AS reason,
+       CASE WHEN reason IS NOT NULL OR duplicate_of IS NULL THEN detail
+            WHEN jaccard IS NULL THEN printf('same text as p%016x', duplicate_of)
+            ELSE printf('%.3f of the n-grams shared with p%016x', jaccard, duplicate_of) END AS detail
 FROM verdict;
+CREATE INDEX verdict_fold ON verdict (fold);            -- whether two texts are a pair
 
 -- Judgements outlive the pairs they judge: a page may come back.
 CREATE TABLE annotation (
@@ -222,6 +252,131 @@ CREATE TABLE annotation (
     target_fix   TEXT,
     lead_time    REAL,
     updated_at   TEXT,
-    ground_truth INTEGER NOT NULL
+    ground_truth INTEGER NOT NULL,
+    task         INTEGER,                   -- NULL: the tool did not say
+    remote       INTEGER,                   -- its number in the tool
+    skipped      INTEGER NOT NULL DEFAULT 0,
+    preferred    INTEGER                    -- the pair chosen of two
 ) STRICT;
 CREATE INDEX annotation_pair ON annotation (pair);
+CREATE INDEX annotation_remote ON annotation (remote, pair);
+CREATE INDEX annotation_task ON annotation (task, annotator);
+
+-- Blocks of pages that may turn out to be boilerplate: all but titles and headings. Written with their document.
+CREATE TABLE block (
+    document INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+    ordinal  INTEGER NOT NULL,              -- place among the document's blocks
+    hash     INTEGER NOT NULL,              -- of site, language and folded text
+    PRIMARY KEY (document, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX block_hash ON block (hash);    -- which texts stand in many documents
+
+-- A diary: what a profile took from each page, whenever one was extracted.
+CREATE TABLE extraction (
+    run        INTEGER NOT NULL REFERENCES run (id),
+    location   TEXT NOT NULL,
+    site       TEXT NOT NULL,
+    key        TEXT NOT NULL,               -- of the profile and the extractor: agreements compare under one key alone
+    agreement  REAL,                        -- 0 to 1; NULL: no text either way
+    by_profile INTEGER NOT NULL,            -- 0: the profile's body selected nothing
+    PRIMARY KEY (run, location)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX extraction_site ON extraction (site, key, run);
+
+-- A diary: how well a site's profile fitted the pages of a run. The newest row of a site is what holds.
+CREATE TABLE drift (
+    run               INTEGER NOT NULL REFERENCES run (id),
+    site              TEXT NOT NULL,
+    key               TEXT NOT NULL,
+    pages             INTEGER NOT NULL,
+    without_body      INTEGER NOT NULL,     -- pages on which the profile's body selected nothing
+    agreement         REAL,                 -- median of these pages; NULL: none has text
+    earlier_pages     INTEGER NOT NULL,
+    earlier_agreement REAL,                 -- median of the pages before; NULL: too few
+    example           TEXT NOT NULL,        -- the page with the least agreement
+    alarm             TEXT,                 -- what is wrong, in words; NULL: nothing
+    PRIMARY KEY (run, site)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE book_page (
+    location   TEXT NOT NULL,               -- of the book, as in `document`; a book without text has pages all the same
+    shelf      TEXT NOT NULL,
+    page       INTEGER NOT NULL,            -- counted from 1
+    state      TEXT NOT NULL,               -- 'text', 'garbled', 'scanned', 'empty'
+    evidence   TEXT NOT NULL,               -- what the state rests on, in words
+    ocr        INTEGER,                     -- 1: its text was recognised; 0: that was tried in vain; NULL: not tried
+    confidence REAL,                        -- of the recognised words, 0 to 100; NULL: none
+    ocr_note   TEXT,                        -- what recognition rests on, or why it was in vain
+    PRIMARY KEY (location, page)
+) STRICT, WITHOUT ROWID;
+
+-- A font of a book whose signs stood for other letters: the Turkmen alphabets of the 1990s. One row for each sign.
+CREATE TABLE book_repair (
+    location TEXT NOT NULL,                 -- of the book, as in `book_page`
+    number   INTEGER NOT NULL,              -- of the font, among the book's repaired ones; two may share a name
+    font     TEXT NOT NULL,
+    by_table TEXT NOT NULL,                 -- name of the table of letters
+    sign     TEXT NOT NULL,                 -- what the file says
+    letter   TEXT NOT NULL,                 -- what was read instead; it stood nowhere else in the font's text
+    times    INTEGER NOT NULL,              -- how often
+    PRIMARY KEY (location, number, sign)
+) STRICT, WITHOUT ROWID;
+
+-- What the filter measured of each pair, apart from what it decided: other limits need no other measurements.
+CREATE TABLE pair_features (
+    pair     INTEGER PRIMARY KEY REFERENCES pair (id) ON DELETE CASCADE,
+    key      INTEGER NOT NULL,              -- hash of the texts, their languages and the version of the measuring
+    features TEXT NOT NULL                  -- JSON Features
+) STRICT;
+
+-- Questions put to people, where they are asked, what was answered and what the answers come to.
+CREATE TABLE task (
+    id        INTEGER PRIMARY KEY,
+    interface TEXT NOT NULL,
+    pair      INTEGER NOT NULL,             -- a question outlives its pair, as answers do
+    other     INTEGER,                      -- the second candidate of a choice between two
+    strategy  TEXT NOT NULL,
+    control   TEXT,                         -- the answer that is known, of a control item
+    asked_at  TEXT NOT NULL,
+    body      TEXT NOT NULL                 -- JSON: the task as it leaves
+) STRICT;
+CREATE INDEX task_pair ON task (pair);
+
+-- A project on an annotation server.
+CREATE TABLE project (
+    id           INTEGER PRIMARY KEY,
+    server       TEXT NOT NULL,             -- its URL, without credentials
+    remote       INTEGER NOT NULL,          -- its number there
+    title        TEXT NOT NULL,
+    interface    TEXT NOT NULL,
+    pulled_until TEXT,                      -- the newest change that has been pulled
+    UNIQUE (server, remote)
+) STRICT;
+
+-- Where a question is asked.
+CREATE TABLE placement (
+    project INTEGER NOT NULL REFERENCES project (id) ON DELETE CASCADE,
+    task    INTEGER NOT NULL REFERENCES task (id) ON DELETE CASCADE,
+    batch   TEXT NOT NULL,
+    remote  INTEGER,                        -- its number there; NULL: it was sent, and no reply has come
+    PRIMARY KEY (project, task)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX placement_in_flight ON placement (project, batch) WHERE remote IS NULL;
+
+-- Some exports name people by number, others by address.
+CREATE TABLE annotator_alias (
+    alias TEXT PRIMARY KEY,                 -- "user 3"
+    name  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE adjudication (
+    pair       INTEGER PRIMARY KEY,
+    verdict    TEXT,                        -- NULL: undecided
+    confidence REAL NOT NULL,
+    sts        REAL,
+    yes        INTEGER NOT NULL,
+    partly     INTEGER NOT NULL,
+    no         INTEGER NOT NULL,
+    gold       INTEGER NOT NULL,            -- 1: a gold answer decided
+    corrected  INTEGER                      -- the pair that stands for this one
+) STRICT;

@@ -9,16 +9,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
 
 /// Numbered migrations; `user_version` counts those applied.
-const MIGRATIONS: [&str; 8] = [
-    include_str!("../../schemas/0001_workspace.sql"),
-    include_str!("../../schemas/0002_crawl.sql"),
-    include_str!("../../schemas/0003_extract.sql"),
-    include_str!("../../schemas/0004_books.sql"),
-    include_str!("../../schemas/0005_repairs.sql"),
-    include_str!("../../schemas/0006_pair_features.sql"),
-    include_str!("../../schemas/0007_annotations.sql"),
-    include_str!("../../schemas/0008_spare_neighbours.sql"),
-];
+const MIGRATIONS: [&str; 1] = [include_str!("../../schemas/0001_workspace.sql")];
 
 /// Marks the file as ours: "kopr" in ASCII.
 const APPLICATION_ID: i32 = 0x6b6f_7072;
@@ -222,59 +213,6 @@ mod tests {
         let error = Store::open(other.path(), Access::Write).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Store);
         assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
-    }
-
-    #[test]
-    fn a_workspace_of_the_first_version_is_brought_up_to_date_by_a_writer_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("kopri.db");
-        let connection = Connection::open(&path).unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
-        connection
-            .execute_batch(
-                "INSERT INTO url (id, url, host, site, role, role_rank, depth, state, due, next_visit_at)
-                 VALUES (1, 'http://a.test/1', 'a.test', 'a', 'article', 3, 1, 'waiting', 1, NULL),
-                        (2, 'http://a.test/2', 'a.test', 'a', 'page', 4, 1, 'fetched', 1, '2026-01-01'),
-                        (3, 'http://a.test/', 'a.test', 'a', 'seed', 0, 0, 'fetched', 1, '2026-01-01')",
-            )
-            .unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
-        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-        drop(connection);
-        let error = Store::open(folder.path(), Access::Read).unwrap_err();
-        assert!(error.to_string().contains("older kopri"), "{error}");
-        let store = Store::open(folder.path(), Access::Write).unwrap();
-        let now = jiff::Timestamp::now();
-        let order: Vec<(u8, u8)> = store
-            .rows("", "SELECT due, role_rank FROM url ORDER BY id", [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap();
-        assert_eq!(order, [(2, 4), (3, 5), (1, 0)]);
-        assert_eq!(store.next_visit("a.test", now).unwrap().unwrap().url, "http://a.test/");
-        drop(store);
-        Store::open(folder.path(), Access::Read).unwrap();
-    }
-
-    #[test]
-    fn an_old_workspace_is_brought_up_to_date_by_a_writer_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("kopri.db");
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch(MIGRATIONS[0]).unwrap();
-        old.pragma_update(None, "user_version", 1).unwrap();
-        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-        drop(old);
-        assert!(Store::open(folder.path(), Access::Read).unwrap_err().to_string().contains("older kopri"));
-        let schema = |folder: &Path| -> Vec<String> {
-            let store = Store::open(folder, Access::Write).unwrap();
-            store
-                .rows("", "SELECT name || sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name", [], |row| {
-                    row.get(0)
-                })
-                .unwrap()
-        };
-        let fresh = tempfile::tempdir().unwrap();
-        assert_eq!(schema(folder.path()), schema(fresh.path()));
-        Store::open(folder.path(), Access::Read).unwrap();
     }
 
     #[test]
