@@ -98,7 +98,7 @@ def seconds(path):
 
 
 def pairs(path):
-    return set(select(path, "SELECT source_text, target_text FROM pair WHERE stage = 'mine'"))
+    return set(select(path, "SELECT text_pair.source_text, text_pair.target_text FROM text_pair JOIN occurrence ON occurrence.pair = text_pair.id WHERE origin = 'mined'"))
 
 
 def main():

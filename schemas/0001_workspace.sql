@@ -201,46 +201,116 @@ CREATE TABLE neighbours (
     PRIMARY KEY (direction, text_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE pair (
-    id               INTEGER PRIMARY KEY,
-    stage            TEXT NOT NULL,         -- the unit that made it
-    unit             TEXT NOT NULL,
-    origin           TEXT NOT NULL,
-    source_document  INTEGER,
+-- Counts writing transactions that changed what files and reports hold. A stamp is its value at such a change, so that
+-- what changed since an earlier stamp is found by an index.
+CREATE TABLE clock (
+    now    INTEGER NOT NULL,
+    pruned INTEGER NOT NULL                 -- the last stamp at which text pairs were deleted: files older than it are written anew
+) STRICT;
+INSERT INTO clock (now, pruned) VALUES (0, 0);
+
+-- Two texts that may translate each other. It owns all that is true of the pair of texts wherever it occurs: scores,
+-- verdict, tasks, annotations, adjudication, split. Its id is a hash of both languages and both dedup keys.
+CREATE TABLE text_pair (
+    id          INTEGER PRIMARY KEY,
+    scope       TEXT NOT NULL,              -- language pair, 'ru-tk'
+    source_text TEXT NOT NULL,              -- as the best occurrence has it; kept when no occurrence is left
+    target_text TEXT NOT NULL,
+    best        INTEGER,                    -- the best occurrence: corrected first, then the highest score, then the lowest id;
+                                            -- NULL: no occurrence is left
+    stale       INTEGER NOT NULL,           -- 1: changed since the filter saw it; 2: unchanged, the rules changed; 0: neither
+    split       TEXT                        -- 'train', 'dev' or 'test', once it is part of a dataset; never changes by itself
+) STRICT;
+CREATE INDEX text_pair_scope ON text_pair (scope, id);
+CREATE INDEX text_pair_stale ON text_pair (scope, id) WHERE stale <> 0;    -- the filter's queue
+
+-- What made occurrences: a unit of a stage.
+CREATE TABLE producer (
+    id    INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    unit  TEXT NOT NULL,
+    UNIQUE (scope, stage, unit)
+) STRICT;
+
+-- Where a text pair occurs.
+CREATE TABLE occurrence (
+    id               INTEGER PRIMARY KEY,   -- hash of producer, text pair and both sides' sentences
+    pair             INTEGER NOT NULL REFERENCES text_pair (id) ON DELETE CASCADE,
+    producer         INTEGER NOT NULL REFERENCES producer (id),
+    origin           TEXT NOT NULL CHECK (origin IN ('aligned', 'mined', 'imported', 'corrected', 'translated')),
+    source_document  INTEGER,               -- NULL: bare text
     target_document  INTEGER,
     source_sentences TEXT NOT NULL,         -- JSON [sentence id]
     target_sentences TEXT NOT NULL,
-    source_text      TEXT NOT NULL,
-    target_text      TEXT NOT NULL,
-    similarity       REAL,
-    margin           REAL,
-    score            REAL NOT NULL,
-    parent           INTEGER                -- the pair that this one corrects
+    source_text      TEXT,                  -- NULL: as in text_pair; else differs in case, punctuation or white space
+    target_text      TEXT,
+    score            REAL NOT NULL,         -- confidence of the producer, 0 to 1, higher is surer
+    scores           TEXT NOT NULL,         -- JSON {scorer: value}: what else the producer measured
+    parent           INTEGER,               -- the text pair that this one corrects
+    digest           INTEGER NOT NULL       -- hash of all columns before it: whether a new run says the same
 ) STRICT;
-CREATE INDEX pair_unit ON pair (stage, unit);
+CREATE INDEX occurrence_pair ON occurrence (pair);
+CREATE INDEX occurrence_producer ON occurrence (producer);
 
--- What the filter made of each pair. A dropped pair stays, with the rule and what it saw.
+-- Scores of a text pair, a row for each scorer: 'probability' is the calibrated probability that it is a translation, 0 to 1.
+CREATE TABLE score (
+    pair   INTEGER NOT NULL REFERENCES text_pair (id) ON DELETE CASCADE,
+    scorer TEXT NOT NULL,
+    value  REAL NOT NULL,
+    PRIMARY KEY (pair, scorer)
+) STRICT, WITHOUT ROWID;
+
+-- What the filter decided on each text pair, with what reports count by. A dropped pair stays, with the rule and the value
+-- that the rule saw.
 CREATE TABLE verdict (
-    pair   INTEGER PRIMARY KEY REFERENCES pair (id) ON DELETE CASCADE,
-    fold   INTEGER NOT NULL,                -- hash of both sides without case and punctuation
-    reason TEXT,                            -- the rule that objects; NULL: none does
+    pair   INTEGER PRIMARY KEY REFERENCES text_pair (id) ON DELETE CASCADE,
+    scope  TEXT NOT NULL,
+    reason TEXT,                            -- the rule that drops it; 'vanished': no occurrence is left; NULL: kept
     detail TEXT NOT NULL,
-    duplicate_of INTEGER,                    -- the better pair that says the same; kept by another stage than the rules
-    jaccard REAL                            -- share of n-grams shared with duplicate_of, 0 to 1; NULL: the same text
+    origin TEXT NOT NULL,                   -- of the best occurrence
+    score  REAL NOT NULL,                   -- of the best occurrence
+    rank   INTEGER NOT NULL,                -- score × 10,000 as files print it: they are sorted by it
+    source TEXT NOT NULL,                   -- the site, collection or import that it is from
+    stamp  INTEGER NOT NULL                 -- when any of this, or the best occurrence, last changed
 ) STRICT;
+CREATE INDEX verdict_stamp ON verdict (scope, stamp);
 
--- Rules and duplicates in one: reason is NULL for a pair that is kept.
+-- Near duplicates: kept text pairs that repeat a better one. `of` is NULL for one that no longer does.
+CREATE TABLE near_duplicate (
+    pair    INTEGER PRIMARY KEY REFERENCES text_pair (id) ON DELETE CASCADE,
+    scope   TEXT NOT NULL,
+    of      INTEGER,
+    jaccard REAL NOT NULL,                  -- share of n-grams that both have, 0 to 1
+    stamp   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX near_duplicate_stamp ON near_duplicate (scope, stamp);
+CREATE INDEX near_duplicate_of ON near_duplicate (of) WHERE of IS NOT NULL;
+
+-- Locality-sensitive hashes of text pairs, and comparisons made: both follow from the texts alone, so a run computes them
+-- for new text pairs only.
+CREATE TABLE signature (
+    pair  INTEGER PRIMARY KEY REFERENCES text_pair (id) ON DELETE CASCADE,
+    bands BLOB NOT NULL                     -- 4 bytes of how it was made, then 4 bytes a band
+) STRICT;
+CREATE TABLE comparison (
+    pair    INTEGER NOT NULL REFERENCES text_pair (id) ON DELETE CASCADE,
+    other   INTEGER NOT NULL REFERENCES text_pair (id) ON DELETE CASCADE,
+    jaccard REAL,                           -- share of n-grams that both have, 0 to 1; NULL: they name different numbers
+    PRIMARY KEY (pair, other)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX comparison_other ON comparison (other);
+
+-- The filter's verdict and near duplicates in one: reason is NULL for a text pair that is kept.
 CREATE VIEW judgement AS
-SELECT pair, fold,
-       CASE WHEN reason IS NOT NULL OR duplicate_of IS NULL THEN reason
-            WHEN jaccard IS NULL THEN 'duplicate' ELSE 'near-duplicate' END AS reason,
-       CASE WHEN reason IS NOT NULL OR duplicate_of IS NULL THEN detail
-            WHEN jaccard IS NULL THEN printf('same text as p%016x', duplicate_of)
-            ELSE printf('%.3f of the n-grams shared with p%016x', jaccard, duplicate_of) END AS detail
-FROM verdict;
-CREATE INDEX verdict_fold ON verdict (fold);            -- whether two texts are a pair
+SELECT verdict.pair, verdict.scope, origin, score, rank, source,
+       CASE WHEN reason IS NULL AND of IS NOT NULL THEN 'near-duplicate' ELSE reason END AS reason,
+       CASE WHEN reason IS NULL AND of IS NOT NULL
+            THEN printf('%.3f of the n-grams shared with p%016x', jaccard, of) ELSE detail END AS detail
+FROM verdict LEFT JOIN near_duplicate ON near_duplicate.pair = verdict.pair AND of IS NOT NULL
+WHERE reason IS NOT 'vanished';
 
--- Judgements outlive the pairs they judge: a page may come back.
+-- What people said of text pairs, whether these occur at present or not.
 CREATE TABLE annotation (
     external_id  TEXT PRIMARY KEY,
     pair         INTEGER NOT NULL,
@@ -324,7 +394,7 @@ CREATE TABLE book_repair (
 
 -- What the filter measured of each pair, apart from what it decided: other limits need no other measurements.
 CREATE TABLE pair_features (
-    pair     INTEGER PRIMARY KEY REFERENCES pair (id) ON DELETE CASCADE,
+    pair     INTEGER PRIMARY KEY REFERENCES text_pair (id) ON DELETE CASCADE,
     key      INTEGER NOT NULL,              -- hash of the texts, their languages and the version of the measuring
     features TEXT NOT NULL                  -- JSON Features
 ) STRICT;
@@ -333,8 +403,9 @@ CREATE TABLE pair_features (
 CREATE TABLE task (
     id        INTEGER PRIMARY KEY,
     interface TEXT NOT NULL,
-    pair      INTEGER NOT NULL,             -- a question outlives its pair, as answers do
-    other     INTEGER,                      -- the second candidate of a choice between two
+    scope     TEXT NOT NULL,                -- of the text pair
+    pair      INTEGER NOT NULL,             -- text pair
+    other     INTEGER,                      -- text pair of the second candidate, of a choice between two
     strategy  TEXT NOT NULL,
     control   TEXT,                         -- the answer that is known, of a control item
     asked_at  TEXT NOT NULL,
@@ -370,7 +441,8 @@ CREATE TABLE annotator_alias (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE adjudication (
-    pair       INTEGER PRIMARY KEY,
+    pair       INTEGER PRIMARY KEY,         -- text pair
+    scope      TEXT NOT NULL,
     verdict    TEXT,                        -- NULL: undecided
     confidence REAL NOT NULL,
     sts        REAL,
@@ -378,5 +450,6 @@ CREATE TABLE adjudication (
     partly     INTEGER NOT NULL,
     no         INTEGER NOT NULL,
     gold       INTEGER NOT NULL,            -- 1: a gold answer decided
-    corrected  INTEGER                      -- the pair that stands for this one
+    corrected  INTEGER                      -- the text pair that stands for this one; itself, where only its writing changed
 ) STRICT;
+CREATE INDEX adjudication_scope ON adjudication (scope, pair);

@@ -93,8 +93,13 @@ impl Lsh {
         Self { bands, keys: Vec::new(), factors }
     }
 
-    /// Adds a set of hashes, which must be spread over all 64 bits, as those of [`grams`] are.
-    pub fn add(&mut self, set: &[u64]) {
+    /// How hashes go by bands: signatures made with others do not fit.
+    pub fn bands(&self) -> Bands {
+        self.bands
+    }
+
+    /// The band keys of a set of hashes, which must be spread over all 64 bits, as those of [`grams`] are.
+    pub fn signature(&self, set: &[u64]) -> Vec<u32> {
         let mut least = vec![u32::MAX; self.factors.len()];
         for element in set {
             // Multiply-shift: the upper half of the product is a hash of its own for every factor.
@@ -103,10 +108,20 @@ impl Lsh {
                 *least = (*least).min(hash);
             }
         }
-        self.keys.extend(least.chunks_exact(self.bands.rows).map(|band| {
-            let key = band.iter().fold(0, |key, hash| mix(key ^ u64::from(*hash)));
-            (key >> 32) as u32
-        }));
+        let key = |band: &[u32]| (band.iter().fold(0, |key, hash| mix(key ^ u64::from(*hash))) >> 32) as u32;
+        least.chunks_exact(self.bands.rows).map(key).collect()
+    }
+
+    /// Adds a set by its [`signature`](Self::signature).
+    pub fn add_signature(&mut self, signature: &[u32]) {
+        debug_assert_eq!(signature.len(), self.bands.bands);
+        self.keys.extend_from_slice(signature);
+    }
+
+    /// Adds a set of hashes.
+    pub fn add(&mut self, set: &[u64]) {
+        let signature = self.signature(set);
+        self.keys.extend(signature);
     }
 
     /// Sets added.
@@ -120,24 +135,34 @@ impl Lsh {
     }
 
     /// Pairs of sets that agree in a band, as (later, earlier) by the order in which they were added; sorted, each once.
+    /// Bands are sorted on all cores: 8 bytes a set for each core.
     pub fn candidates(&self) -> Vec<(u32, u32)> {
+        use rayon::prelude::*;
+        let merged = |mut all: Vec<(u32, u32)>, mut more: Vec<(u32, u32)>| {
+            all.append(&mut more);
+            // What several bands say is kept once, so that near-identical sets do not cost a multiple.
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        (0..self.bands.bands).into_par_iter().map(|band| self.candidates_of(band)).reduce(Vec::new, merged)
+    }
+
+    fn candidates_of(&self, band: usize) -> Vec<(u32, u32)> {
         let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
         let mut candidates = Vec::new();
-        for band in 0..self.bands.bands {
-            let key = |set: u32| self.keys[set as usize * self.bands.bands + band];
-            let mut order: Vec<(u32, u32)> = (0..count).map(|set| (key(set), set)).collect();
-            order.sort_unstable();
-            for bucket in order.chunk_by(|a, b| a.0 == b.0) {
-                for (place, (_, later)) in bucket.iter().enumerate().skip(1) {
-                    let first = &bucket[..place.min(MATES)];
-                    let last = &bucket[place.saturating_sub(MATES).max(first.len())..place];
-                    candidates.extend(first.iter().chain(last).map(|(_, earlier)| (*later, *earlier)));
-                }
+        let key = |set: u32| self.keys[set as usize * self.bands.bands + band];
+        let mut order: Vec<(u32, u32)> = (0..count).map(|set| (key(set), set)).collect();
+        order.sort_unstable();
+        for bucket in order.chunk_by(|a, b| a.0 == b.0) {
+            for (place, (_, later)) in bucket.iter().enumerate().skip(1) {
+                let first = &bucket[..place.min(MATES)];
+                let last = &bucket[place.saturating_sub(MATES).max(first.len())..place];
+                candidates.extend(first.iter().chain(last).map(|(_, earlier)| (*later, *earlier)));
             }
-            // What several bands say is kept once, so that near-identical sets do not cost a multiple.
-            candidates.sort_unstable();
-            candidates.dedup();
         }
+        candidates.sort_unstable();
+        candidates.dedup();
         candidates
     }
 }

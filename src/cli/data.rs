@@ -123,8 +123,8 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
     let path = &arguments.file;
     match Format::from(arguments.format) {
         Format::LabelStudio => annotations(&mut store, path),
-        Format::Tsv => pairs(&mut store, path, &pipeline.name, pairs_in::read_tsv(path)?),
-        Format::Jsonl => pairs(&mut store, path, &pipeline.name, pairs_in::read_jsonl(path)?),
+        Format::Tsv => pairs(&mut store, path, &pipeline, pairs_in::read_tsv(path, pipeline.languages())?),
+        Format::Jsonl => pairs(&mut store, path, &pipeline, pairs_in::read_jsonl(path, pipeline.languages())?),
         Format::Tmx => {
             let memory = crate::extract::tmx::read(&files::read(path)?, pipeline.source, pipeline.target)
                 .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
@@ -132,9 +132,9 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
             let read = memory
                 .pairs
                 .iter()
-                .map(|(source, target)| pairs_in::imported(&pairs_in::unit_name(path), source, target))
+                .map(|(source, target)| pairs_in::imported(pipeline.languages(), source, target))
                 .collect::<Result<_>>()?;
-            pairs(&mut store, path, &pipeline.name, read)
+            pairs(&mut store, path, &pipeline, read)
         }
     }
 }
@@ -147,7 +147,12 @@ fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
 }
 
 /// Takes pairs in, as the work of a unit named after the file: importing it again replaces them.
-fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, mut pairs: Vec<crate::record::Pair>) -> Result<u8> {
+fn pairs(
+    store: &mut Store,
+    path: &std::path::Path,
+    pipeline: &crate::pipeline::Pipeline,
+    mut pairs: Vec<crate::record::Pair>,
+) -> Result<u8> {
     let unit = pairs_in::unit_name(path);
     // A file may hold a pair twice.
     let mut seen = std::collections::HashSet::new();
@@ -155,8 +160,8 @@ fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, mut pairs: V
     let now = Timestamp::now();
     let output = fingerprint(&serde_json::json!(pairs))?;
     let writer = store.writer()?;
-    let run = writer.begin_run(now, pipeline, &serde_json::json!({ "import": unit }))?;
-    writer.put_pairs("import", &unit, &pairs)?;
+    let run = writer.begin_run(now, &pipeline.name, &serde_json::json!({ "import": unit }))?;
+    writer.put_occurrences(&pipeline.languages().scope(), "import", &unit, &pairs)?;
     writer.unit_done("import", &unit, "", &output, &output, run, now)?;
     writer.finish_run(run, now, "done")?;
     writer.commit()?;

@@ -36,7 +36,7 @@ pub(super) fn explain(arguments: &ExplainArgs) -> Result<u8> {
         params: pipeline.filter.clone(),
         languages: pipeline.languages(),
         candidates: pipeline.extract.languages.clone(),
-        calibration: calibrate::stored(&store)?,
+        calibration: calibrate::stored(&store, &pipeline.languages().scope())?,
     };
     let known = explain::explain(&look, &rules, &pipeline.export.files, id)?
         .ok_or_else(|| Error::new(ErrorKind::Usage, format!("the workspace has no pair {id}")))?;
@@ -48,6 +48,7 @@ pub(super) fn explain(arguments: &ExplainArgs) -> Result<u8> {
 fn told(known: &Explanation) -> String {
     let mut out = format!("Pair {}\n{}\n", known.pair.id, verdict(known));
     texts(&mut out, known);
+    occurrences(&mut out, known);
     scores(&mut out, known);
     rules(&mut out, known);
     duplicates(&mut out, known);
@@ -100,6 +101,17 @@ fn texts(out: &mut String, known: &Explanation) {
     }
 }
 
+fn occurrences(out: &mut String, known: &Explanation) {
+    heading(out, "Occurrences");
+    for occurrence in &known.occurrences {
+        let place = |location: &Option<String>| location.clone().unwrap_or_else(|| "bare text".into());
+        let (source, target) = (place(&occurrence.source_location), place(&occurrence.target_location));
+        let places = if source == target { source } else { format!("{source} | {target}") };
+        let (name, score) = (occurrence.origin.name(), occurrence.score);
+        row(out, name, &format!("score {score:.4}, {} of {}: {places}", occurrence.stage, occurrence.unit));
+    }
+}
+
 fn scores(out: &mut String, known: &Explanation) {
     let number = |number: Option<f32>| number.map_or_else(|| "none".to_owned(), |number| format!("{number:.4}"));
     let pair = &known.pair;
@@ -109,15 +121,15 @@ fn scores(out: &mut String, known: &Explanation) {
         Origin::Mined => ("mined by nearest neighbours among all sentences", "probability from the margin"),
         Origin::Imported => ("brought in from a file", "none was computed"),
         Origin::Corrected => ("another pair as people corrected it", "none was computed"),
+        Origin::Translated => ("one side was made from the other by a translator", "none was computed"),
     };
-    let made_by = known.made_by.as_ref().map(|(stage, unit)| format!(" ({stage} of {unit})")).unwrap_or_default();
-    row(out, "origin", &format!("{origin}{made_by}"));
+    row(out, "origin", origin);
     if let Some(parent) = pair.parent {
         row(out, "corrects", &parent.to_string());
     }
     row(out, "score", &format!("{:.4}, {meaning}, 0 to 1", pair.score));
-    row(out, "similarity", &format!("{}, cosine of the two sides", number(pair.similarity)));
-    row(out, "margin", &format!("{}, against the neighbours; 1 is no better than they", number(pair.margin)));
+    row(out, "similarity", &format!("{}, cosine of the two sides", number(pair.similarity())));
+    row(out, "margin", &format!("{}, against the neighbours; 1 is no better than they", number(pair.margin())));
     let Some(neighbours) = &known.neighbours else {
         row(out, "neighbours", "no lists: a side is several sentences, or none of the pools");
         return;
@@ -161,10 +173,7 @@ fn rules(out: &mut String, known: &Explanation) {
 
 fn duplicates(out: &mut String, known: &Explanation) {
     heading(out, "Duplicates");
-    let share = |jaccard: Option<f64>| match jaccard {
-        Some(jaccard) => format!("{jaccard:.3} of the n-grams shared"),
-        None => "the same but for case and punctuation".into(),
-    };
+    let share = |jaccard: f64| format!("{jaccard:.3} of the n-grams shared");
     match &known.duplicate_of {
         Some(better) => row(out, "repeats", &format!("{}, which scores better: {}", better.of, share(better.jaccard))),
         None => row(out, "repeats", "nothing"),

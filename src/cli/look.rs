@@ -15,7 +15,7 @@ use crate::report::{collect, terminal};
 use crate::stage::drift;
 use crate::store::Store;
 use crate::store::open::Access;
-use crate::store::pairs::JudgedPair;
+use crate::store::text_pairs::JudgedPair;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -88,9 +88,14 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
-    let (failed_units, failed_urls, verdicts) = (store.failed_units()?, store.failed_urls()?, store.verdict_counts()?);
+    let (failed_units, failed_urls, verdicts) =
+        (store.failed_units()?, store.failed_urls()?, store.verdict_counts(&pipeline.languages().scope())?);
     let books = store.book_counts()?;
-    let people = store.people_counts(pipeline.annotate.interface, pipeline.annotate.annotators)?;
+    let people = store.people_counts(
+        &pipeline.languages().scope(),
+        pipeline.annotate.interface,
+        pipeline.annotate.annotators,
+    )?;
     let alarms: Vec<_> =
         drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();
     if arguments.common.json {
@@ -291,8 +296,8 @@ fn show_pair(store: &Store, id: PairId) -> Result<String> {
         pair.target.text,
         pair.origin.name(),
         pair.score,
-        number(pair.similarity),
-        number(pair.margin),
+        number(pair.similarity()),
+        number(pair.margin()),
         drop.map_or_else(|| "kept".to_owned(), |drop| format!("dropped, {}: {}", drop.reason.name(), drop.detail)),
     );
     for (name, side, location) in [("source", &pair.source, source_location), ("target", &pair.target, target_location)]

@@ -44,8 +44,8 @@ pub(super) fn listing(
             mine::units(&look, model, &neighbours.key, session)?
         }
         (Stage::Adjudicate, _) => adjudicate::units(&look)?,
-        (Stage::Calibrate, Some(model)) => calibrate::units(&look, model)?,
-        (Stage::Filter, _) => filter::units(&look, &pipeline.filter)?,
+        (Stage::Calibrate, Some(model)) => calibrate::units(&look, &pipeline.calibrate, model)?,
+        (Stage::Filter, _) => filter::units(&look)?,
         (Stage::Dedup, _) => dedup::units(&look)?,
         (Stage::Evaluate, _) => evaluate::units(&look, &pipeline.evaluate, &pipeline.folder)?,
         (Stage::Ask, _) => ask::units(&look, &pipeline.annotate)?,

@@ -300,7 +300,7 @@ impl Driver<'_> {
                 Listing::Next(None, _) => break,
                 Listing::Next(Some(unit), left) => (vec![unit], left),
             };
-            let again = matches!(stage, Stage::Embed | Stage::Neighbours);
+            let again = matches!(stage, Stage::Embed | Stage::Neighbours | Stage::Filter);
             if pending.is_empty() {
                 break;
             }
@@ -376,7 +376,7 @@ impl Driver<'_> {
         for unit in ledger.into_keys() {
             self.spend_unit()?;
             let writer = store.writer()?;
-            stage::retract(&writer, stage, &unit)?;
+            stage::retract(&writer, &self.pipeline.languages().scope(), stage, &unit)?;
             writer.commit()?;
             tally.retracted += 1;
         }
@@ -385,6 +385,7 @@ impl Driver<'_> {
 
     /// Reads some units, computes them on all cores and writes them one by one.
     fn chunk(&mut self, store: &mut Store, stage: Stage, units: &[Unit], tally: &mut StageTally) -> Result<()> {
+        let scope = self.pipeline.languages().scope();
         let key = self.key(stage)?.key.clone();
         let mut works = Vec::with_capacity(units.len());
         for unit in units {
@@ -400,7 +401,7 @@ impl Driver<'_> {
             match output {
                 Ok(output) => {
                     let writer = store.writer()?;
-                    output.records.write(&writer, self.run)?;
+                    output.records.write(&writer, self.run, &scope)?;
                     writer.unit_done(
                         stage.name(),
                         &unit.name,
@@ -520,6 +521,7 @@ fn advance(stage: Stage, output: &Output) -> u64 {
     match stage {
         Stage::Embed => counted("texts") as u64,
         Stage::Neighbours => counted("searched") as u64,
+        Stage::Filter => counted("pairs judged") as u64,
         _ => 1,
     }
 }

@@ -89,8 +89,12 @@ id_type! {
     TextId, 't'
 }
 id_type! {
-    /// A pair: hash of how it was found and of the sentences of both sides.
+    /// A text pair: hash of both languages and both dedup keys (`text::dedup`).
     PairId, 'p'
+}
+id_type! {
+    /// A place where a text pair occurs: hash of what found it, the text pair and both sides' sentences.
+    OccurrenceId, 'o'
 }
 id_type! {
     /// A question put to people: hash of what is asked.

@@ -33,6 +33,7 @@ pub mod language;
 pub mod page;
 pub mod pair;
 pub mod quantity;
+pub mod score;
 pub mod sentence;
 pub mod task;
 pub mod vectors;
@@ -43,11 +44,12 @@ pub use document::{
     Block, BlockKind, Document, DocumentKind, DocumentPair, Evidence, EvidenceKind, TwinKind, TwinLink,
 };
 pub use features::{Features, SideFeatures};
-pub use id::{DocumentId, PageId, PairId, SentenceId, TaskId, TextId};
+pub use id::{DocumentId, OccurrenceId, PageId, PairId, SentenceId, TaskId, TextId};
 pub use language::Language;
 pub use page::{Page, WarcRef};
 pub use pair::{Drop, DropReason, Origin, Pair, Side};
 pub use quantity::{Bytes, Duration};
+pub use score::{Scorer, Scores};
 pub use sentence::Sentence;
 pub use task::{Interface, Strategy, Task};
 pub use vectors::{Rows, Vectors};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentId, PairId, SentenceId};
+use super::{DocumentId, PairId, Scorer, Scores, SentenceId};
 
 /// How a pair was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum Origin {
     Imported,
     /// Another pair as people corrected it.
     Corrected,
+    /// One side was made from the other by a translator.
+    Translated,
 }
 
 impl Origin {
@@ -26,12 +28,14 @@ impl Origin {
             Self::Mined => "mined",
             Self::Imported => "imported",
             Self::Corrected => "corrected",
+            Self::Translated => "translated",
         }
     }
 
     /// Reads [`Self::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Aligned, Self::Mined, Self::Imported, Self::Corrected].into_iter().find(|origin| origin.name() == name)
+        let all = [Self::Aligned, Self::Mined, Self::Imported, Self::Corrected, Self::Translated];
+        all.into_iter().find(|origin| origin.name() == name)
     }
 }
 
@@ -46,10 +50,10 @@ pub struct Side {
     pub text: String,
 }
 
-/// A pair of translations.
+/// A text pair at one of its occurrences: what a producer hands to the store; read back, at its best occurrence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
-    /// Hash of the origin and both sides' sentences; of both texts where they stand in no document as they are.
+    /// The text pair: hash of both languages and both dedup keys (`text::dedup`).
     pub id: PairId,
     /// The side in the source language.
     pub source: Side,
@@ -57,16 +61,25 @@ pub struct Pair {
     pub target: Side,
     /// How it was found.
     pub origin: Origin,
-    /// Cosine of the two sides' vectors, −1 to 1; higher is nearer. `None` for imported pairs.
-    pub similarity: Option<f32>,
-    /// Ratio margin (Artetxe & Schwenk 2019): similarity against the mean over each side's neighbours; 1 is no better
-    /// than the neighbours, higher is better. `None` for imported pairs.
-    pub margin: Option<f32>,
+    /// What an encoder measured; nothing for imported and corrected pairs.
+    pub scores: Scores,
     /// The rank in the pool: 0 to 1, higher is surer. What it means for each origin: `stage::mine`.
     pub score: f32,
-    /// The pair that this one corrects.
+    /// The text pair that this one corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<PairId>,
+}
+
+impl Pair {
+    /// Cosine of the two sides' vectors, −1 to 1; `None`: no encoder has scored the pair.
+    pub fn similarity(&self) -> Option<f32> {
+        self.scores.get(Scorer::Similarity)
+    }
+
+    /// Ratio margin; `None`: no encoder has scored the pair.
+    pub fn margin(&self) -> Option<f32> {
+        self.scores.get(Scorer::Margin)
+    }
 }
 
 /// Why a pair was dropped: the rule that objects.
@@ -99,8 +112,6 @@ pub enum DropReason {
     Names,
     /// The probability that it is a translation is under the threshold.
     Probability,
-    /// The same pair, but for case and punctuation, is already kept.
-    Duplicate,
     /// Nearly the same pair is already kept.
     NearDuplicate,
     /// An annotator said that these are no translations.
@@ -109,7 +120,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All, in the order in which the filter asks.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::Annotator,
         Self::Identical,
         Self::Language,
@@ -124,7 +135,6 @@ impl DropReason {
         Self::Names,
         Self::Score,
         Self::Probability,
-        Self::Duplicate,
         Self::NearDuplicate,
     ];
 
@@ -144,7 +154,6 @@ impl DropReason {
             Self::Numbers => "numbers",
             Self::Names => "names",
             Self::Probability => "probability",
-            Self::Duplicate => "duplicate",
             Self::NearDuplicate => "near-duplicate",
             Self::Annotator => "annotator",
         }

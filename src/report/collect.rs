@@ -9,7 +9,7 @@ use crate::stage::evaluate::figures;
 use crate::stage::{Stage, agreement, calibrate, crawl, dataset, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
-use crate::store::pairs::{JudgedPair, SampleOf};
+use crate::store::text_pairs::{JudgedPair, SampleOf};
 
 use super::summary::{
     Alarm, CalibrationReport, Failure, GraphReport, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair,
@@ -50,12 +50,12 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         stages: stages(report),
         waterfall: waterfall(pipeline, store)?,
         histograms: histograms(pipeline, store)?,
-        samples: samples(store)?,
+        samples: samples(pipeline, store)?,
         sites: sites(store)?,
         books: store.book_counts()?,
         notes: report.stages.iter().flat_map(|(_, tally)| tally.notes.clone()).collect(),
         index: index(pipeline, store)?,
-        calibration: calibration(store)?,
+        calibration: calibration(pipeline, store)?,
         evaluation,
         agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
@@ -109,10 +109,10 @@ fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
     for (label, count) in store.volumes()? {
         rows.push(row(WaterfallStep::Volume, label, count, String::new()));
     }
-    for (origin, count) in store.candidate_counts()? {
+    for (origin, count) in store.candidate_counts(&pipeline.languages().scope())? {
         rows.push(row(WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
     }
-    let verdicts = store.verdict_counts()?;
+    let verdicts = store.verdict_counts(&pipeline.languages().scope())?;
     for reason in DropReason::ALL {
         if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
             rows.push(row(WaterfallStep::Dropped, reason.name(), *count, rule(pipeline, reason)));
@@ -147,14 +147,13 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
         }
         DropReason::Probability => format!("probability < {}", filter.min_probability),
         DropReason::NearDuplicate => format!("at least {} of the n-grams shared", pipeline.dedup.near),
-        DropReason::Duplicate => "the same but for case and punctuation".into(),
         DropReason::Annotator => "annotators say no".into(),
     }
 }
 
 fn histograms(pipeline: &Pipeline, store: &Store) -> Result<Vec<Histogram>> {
     let mut histograms: Vec<Histogram> = Vec::new();
-    for (origin, bin, kept, dropped) in store.score_bins(BINS)? {
+    for (origin, bin, kept, dropped) in store.score_bins(&pipeline.languages().scope(), BINS)? {
         let threshold = match origin.as_str() {
             "aligned" => Some(f64::from(pipeline.filter.min_aligned_score)),
             "mined" => Some(f64::from(pipeline.filter.min_mined_score)),
@@ -171,7 +170,7 @@ fn histograms(pipeline: &Pipeline, store: &Store) -> Result<Vec<Histogram>> {
     Ok(histograms)
 }
 
-fn samples(store: &Store) -> Result<Vec<SampleGroup>> {
+fn samples(pipeline: &Pipeline, store: &Store) -> Result<Vec<SampleGroup>> {
     let groups = [
         (SampleOf::Best, "Best", "The kept pairs with the highest scores: these should all be right."),
         (
@@ -188,7 +187,8 @@ fn samples(store: &Store) -> Result<Vec<SampleGroup>> {
     groups
         .into_iter()
         .map(|(which, title, explanation)| {
-            let pairs = store.sample_pairs(which, SAMPLES)?.into_iter().map(sample).collect();
+            let pairs =
+                store.sample_pairs(&pipeline.languages().scope(), which, SAMPLES)?.into_iter().map(sample).collect();
             Ok(SampleGroup { title: title.into(), explanation: explanation.into(), pairs })
         })
         .collect()
@@ -196,6 +196,7 @@ fn samples(store: &Store) -> Result<Vec<SampleGroup>> {
 
 fn sample(judged: JudgedPair) -> SamplePair {
     let JudgedPair { pair, drop, source_location, target_location } = judged;
+    let (similarity, margin) = (pair.similarity().map(f64::from), pair.margin().map(f64::from));
     SamplePair {
         id: pair.id,
         source: pair.source.text,
@@ -203,8 +204,8 @@ fn sample(judged: JudgedPair) -> SamplePair {
         source_url: source_location,
         target_url: target_location,
         score: f64::from(pair.score),
-        similarity: pair.similarity.map(f64::from),
-        margin: pair.margin.map(f64::from),
+        similarity,
+        margin,
         origin: pair.origin,
         reason: drop.map(|drop| format!("{}: {}", drop.reason.name(), drop.detail)),
     }
@@ -250,10 +251,10 @@ fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
     }))
 }
 
-fn calibration(store: &Store) -> Result<Option<CalibrationReport>> {
-    let Some(found) = calibrate::stored(store)? else { return Ok(None) };
+fn calibration(pipeline: &Pipeline, store: &Store) -> Result<Option<CalibrationReport>> {
+    let Some(found) = calibrate::stored(store, &pipeline.languages().scope())? else { return Ok(None) };
     Ok(Some(CalibrationReport {
-        fitted: store.unit_finished_at(Stage::Calibrate.name(), calibrate::ARTEFACT)?,
+        fitted: store.unit_finished_at(Stage::Calibrate.name(), calibrate::UNIT)?,
         method: match found.method {
             calibrate::Method::Logistic => "logistic".into(),
             calibrate::Method::Isotonic => "isotonic".into(),

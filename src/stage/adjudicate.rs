@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Languages, Listing, Look, Output, Records, Unit, Work, combined};
 use crate::algo::dawid_skene::{self, Label};
 use crate::error::Result;
 use crate::record::annotation::VERDICTS;
-use crate::record::{Adjudication, Annotation, Origin, Pair, PairId};
+use crate::record::{Adjudication, Annotation, Origin, Pair, PairId, Scores};
 use crate::store::Store;
 use crate::text::normalise::normalise;
 
@@ -64,15 +64,10 @@ impl Default for Params {
 /// # Errors
 /// Kind `Store`.
 pub fn units(look: &Look<'_>) -> Result<Listing> {
-    // A correction needs the pair that it corrects.
-    let mut parts = vec![look.store.annotations_fingerprint()?];
-    for (stage, unit) in look.store.pair_units()? {
-        if stage != Stage::Adjudicate.name() {
-            parts.extend(look.store.unit_output(&stage, &unit)?);
-        }
-    }
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    Ok(Listing::All(vec![Unit::new(UNIT, combined(&parts))]))
+    // A correction needs the texts of the pair that it corrects, which may be written otherwise at another place.
+    let scope = look.languages.scope();
+    let parts = [look.store.annotations_fingerprint(&scope)?, look.store.corrected_fingerprint(&scope)?];
+    Ok(Listing::All(vec![Unit::new(UNIT, combined(&parts.each_ref().map(String::as_str)))]))
 }
 
 /// Weighs all answers.
@@ -80,9 +75,9 @@ pub fn units(look: &Look<'_>) -> Result<Listing> {
 /// # Errors
 /// Kind `Store`.
 pub fn prepare(look: &Look<'_>, params: &Params) -> Result<Work> {
-    let answers = Answers::read(look.store)?;
+    let answers = Answers::read(look.store, Some(&look.languages.scope()))?;
     let mut adjudications = answers.weigh(params);
-    let pairs = corrections(look.store, &answers, &mut adjudications)?;
+    let pairs = corrections(look, &answers, &mut adjudications)?;
     let adjudications: Vec<Adjudication> = adjudications.into_values().collect();
     Ok(Box::new(move || {
         let decided = adjudications.iter().filter(|one| one.verdict.is_some()).count() as f64;
@@ -122,14 +117,14 @@ pub struct Answer {
 }
 
 impl Answers {
-    /// Reads all annotations of the store.
+    /// Reads all annotations of a scope's text pairs; of all when `None`.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn read(store: &Store) -> Result<Self> {
+    pub fn read(store: &Store, scope: Option<&str>) -> Result<Self> {
         let mut answers = Self::default();
         let mut known = HashMap::new();
-        store.for_each_annotation(|annotation| {
+        store.for_each_annotation(scope, |annotation| {
             answers.add(annotation, &mut known);
             Ok(())
         })?;
@@ -229,7 +224,7 @@ type Texts = (String, String);
 /// Makes pairs of corrections, and says which they stand for. A corrected pair may be corrected itself, so this goes on
 /// until nothing more comes of it.
 fn corrections(
-    store: &Store,
+    look: &Look<'_>,
     answers: &Answers,
     adjudications: &mut BTreeMap<PairId, Adjudication>,
 ) -> Result<Vec<Pair>> {
@@ -246,18 +241,20 @@ fn corrections(
         for id in waiting {
             let parent = match made.get(&id) {
                 Some(pair) => Some(pair.clone()),
-                None => {
-                    store.judged_pair(id)?.map(|judged| judged.pair).filter(|pair| pair.origin != Origin::Corrected)
-                }
+                None => look.store.uncorrected_pair(id)?,
             };
             let Some(parent) = parent else {
                 still.push(id);
                 continue;
             };
             let Some((texts, people, gold)) = chosen(&parent, &answers.of[&id]) else { continue };
-            let pair = corrected(&parent, texts);
-            if let Some(word) = adjudications.get_mut(&id) {
-                word.corrected = Some(pair.id);
+            let pair = corrected(&parent, texts, look.languages);
+            if let Some(own) = adjudications.get_mut(&id) {
+                own.corrected = Some(pair.id);
+                // Only its writing changed: as it is written now, it is right.
+                if pair.id == id {
+                    (own.verdict, own.confidence) = (Some(VERDICTS[0].to_owned()), 1.0);
+                }
             }
             // What people say of the corrected pair itself goes before what its author thinks.
             adjudications.entry(pair.id).or_insert_with(|| Adjudication {
@@ -310,13 +307,11 @@ fn chosen(parent: &Pair, answers: &[Answer]) -> Option<(Texts, u32, bool)> {
 }
 
 /// The pair of a correction. It stands where its parent stands; no encoder has scored its texts.
-fn corrected(parent: &Pair, (source, target): Texts) -> Pair {
-    let parts = [Origin::Corrected.name().as_bytes(), &parent.id.0.to_be_bytes(), source.as_bytes(), target.as_bytes()];
+fn corrected(parent: &Pair, (source, target): Texts, languages: Languages) -> Pair {
     let mut pair = Pair {
-        id: PairId::of(&parts),
+        id: languages.text_pair(&source, &target),
         origin: Origin::Corrected,
-        similarity: None,
-        margin: None,
+        scores: Scores::default(),
         score: 1.0,
         parent: Some(parent.id),
         ..parent.clone()
@@ -329,7 +324,7 @@ fn corrected(parent: &Pair, (source, target): Texts) -> Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Side;
+    use crate::record::{Language, Side};
 
     fn said(pair: i64, who: &str, verdict: &str, minute: u32) -> Annotation {
         Annotation {
@@ -407,8 +402,7 @@ mod tests {
             source,
             target,
             origin: Origin::Aligned,
-            similarity: Some(0.5),
-            margin: Some(1.1),
+            scores: Scores::of_encoder(Some(0.5), Some(1.1)),
             score: 0.7,
             parent: None,
         };
@@ -425,8 +419,9 @@ mod tests {
         let outvoted = vec![fixed("a", "Ol gol goýdy.", 1), said(1, "b", "yes", 2), said(1, "c", "yes", 3)];
         assert!(chosen(&parent, &of(outvoted)).is_none());
 
-        let pair = corrected(&parent, ("Он подписал.".into(), "Ol gol goýdy.".into()));
-        assert_eq!((pair.parent, pair.origin, pair.similarity), (Some(PairId(1)), Origin::Corrected, None));
+        let languages = Languages { source: Language::RUSSIAN, target: Language::TURKMEN };
+        let pair = corrected(&parent, ("Он подписал.".into(), "Ol gol goýdy.".into()), languages);
+        assert_eq!((pair.parent, pair.origin, pair.similarity()), (Some(PairId(1)), Origin::Corrected, None));
         assert_ne!(pair.id, parent.id);
     }
 }

@@ -4,13 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Languages, Listing, Look, Output, Records, Stage, Unit, Work, combined};
 use crate::algo::align::{self, Line, Side as Text};
 use crate::error::{Error, Result};
 use crate::model::ModelId;
-use crate::record::{
-    Block, BlockKind, Document, DocumentId, Language, Origin, Pair, PairId, Sentence, SentenceId, Side, Vectors,
-};
+use crate::record::{Block, BlockKind, Document, DocumentId, Language, Origin, Pair, Scores, Sentence, Side, Vectors};
 use crate::text::labels::{self, Numbered};
 use crate::text::numbers;
 
@@ -70,7 +68,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
     let (source, target) = documents_of(&unit.name)?;
     let source = half(look, model, source, look.languages.source)?;
     let target = half(look, model, target, look.languages.target)?;
-    let (params, name) = (params.clone(), unit.name.clone());
+    let (params, name, languages) = (params.clone(), unit.name.clone(), look.languages);
     Ok(Box::new(move || {
         let beads = align::align(
             Text::new(&source.lines, &source.vectors),
@@ -79,7 +77,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
             params.max_cells,
         );
         let alone = beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
-        let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target)).collect();
+        let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target, languages)).collect();
         let count = pairs.len() as f64;
         let content = serde_json::json!(pairs);
         Ok(Output::of(Records::Pairs { stage: Stage::Align, unit: name, pairs }, &content)?
@@ -142,7 +140,7 @@ fn kind_tag(kind: BlockKind) -> u8 {
     }
 }
 
-fn pair(bead: &align::Bead, source: &Half, target: &Half) -> Option<Pair> {
+fn pair(bead: &align::Bead, source: &Half, target: &Half, languages: Languages) -> Option<Pair> {
     if bead.source.is_empty() || bead.target.is_empty() {
         return None;
     }
@@ -151,12 +149,11 @@ fn pair(bead: &align::Bead, source: &Half, target: &Half) -> Option<Pair> {
     #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
     let score = bead.posterior as f32;
     Some(Pair {
-        id: pair_id(Origin::Aligned, &source, &target),
+        id: languages.text_pair(&source.text, &target.text),
         source,
         target,
         origin: Origin::Aligned,
-        similarity: bead.similarity,
-        margin: bead.margin,
+        scores: Scores::of_encoder(bead.similarity, bead.margin),
         score,
         parent: None,
     })
@@ -170,11 +167,4 @@ pub fn side(sentences: &[Sentence], document: DocumentId) -> Side {
         sentences: sentences.iter().map(|sentence| sentence.id).collect(),
         text: texts.join(" "),
     }
-}
-
-/// The id of a pair: its sentences, and how it was found. (The same sentences found in two ways are two pairs, of which
-/// the better one outlives the search for duplicates.)
-pub fn pair_id(origin: Origin, source: &Side, target: &Side) -> PairId {
-    let bytes = |ids: &[SentenceId]| ids.iter().flat_map(|id| id.0.to_le_bytes()).collect::<Vec<u8>>();
-    PairId::of(&[origin.name().as_bytes(), &bytes(&source.sentences), &bytes(&target.sentences)])
 }

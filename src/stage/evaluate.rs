@@ -9,7 +9,7 @@ use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::files;
 use crate::metric::{PairScores, pair_scores};
-use crate::store::pairs::Selection;
+use crate::store::text_pairs::Selection;
 use crate::text::normalise::normalise;
 
 /// Raised when the same pairs give other figures.
@@ -73,7 +73,7 @@ pub fn units(look: &Look<'_>, params: &Params, folder: &Path) -> Result<Listing>
     for path in paths {
         hasher.update(&files::read(&folder.join(path))?);
     }
-    let kept = look.store.stage_output(Stage::Dedup.name())?;
+    let kept = look.store.judgement_stamp(&look.languages.scope())?.to_string();
     let matched = look.store.stage_output(Stage::Match.name())?;
     let input = combined(&[&kept, &matched, hasher.finalize().to_hex().as_str()]);
     Ok(Listing::All(vec![Unit::new("gold", input)]))
@@ -88,7 +88,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, folder: &Path, unit: &Unit) -> 
     if let Some(path) = &params.pairs {
         let gold = read(&folder.join(path))?;
         let mut found = Vec::new();
-        look.store.for_each_pair(Selection::Kept, |judged| {
+        look.store.for_each_pair(&look.languages.scope(), Selection::Kept, |judged| {
             found.push((normalise(&judged.pair.source.text), normalise(&judged.pair.target.text)));
             Ok(())
         })?;

@@ -12,7 +12,9 @@ use crate::algo::margin;
 use crate::error::Result;
 use crate::files;
 use crate::record::{Adjudication, Annotation, Features, Pair, PairId, Sentence, SentenceId, Side, TextId};
-use crate::store::pairs::{Direction, JudgedPair};
+use crate::store::neighbours::Direction;
+use crate::store::text_pairs::JudgedPair;
+use crate::store::text_pairs::Occurrence;
 use crate::store::verdicts::Duplicate;
 
 /// Sentences shown in front of a side and behind it.
@@ -23,8 +25,8 @@ const AROUND: usize = 2;
 pub struct Explanation {
     /// The pair.
     pub pair: Pair,
-    /// The stage and the unit that made it.
-    pub made_by: Option<(String, String)>,
+    /// Where the text pair occurs, best first.
+    pub occurrences: Vec<Occurrence>,
     /// Where the source side stands; `None` for bare imported text.
     pub source: Option<Place>,
     /// Where the target side stands.
@@ -140,7 +142,7 @@ pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> 
         Ok(Exported { path: file.path.clone(), pairs: file.pairs, holds })
     };
     Ok(Some(Explanation {
-        made_by: store.owners(std::iter::once(id))?.pop().map(|(_, owner)| owner),
+        occurrences: store.occurrences(id)?,
         source: place(look, &pair.source, source_location)?,
         target: place(look, &pair.target, target_location)?,
         neighbours: neighbours(look, &pair)?,
@@ -150,7 +152,7 @@ pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> 
         people,
         annotations,
         dropped: drop,
-        judged: store.is_judged(id)?,
+        judged: true,
         duplicate_of: store.duplicate_of(id)?,
         duplicates: store.duplicates_of(id)?,
         files: exports.iter().map(holding).collect::<Result<_>>()?,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Languages;
 use crate::record::{PairId, SentenceId};
-use crate::store::pairs::JudgedPair;
+use crate::store::text_pairs::JudgedPair;
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,8 +97,8 @@ impl PairLine {
             target_sentences: pair.target.sentences.clone(),
             origin: pair.origin.name().into(),
             score: pair.score,
-            similarity: pair.similarity,
-            margin: pair.margin,
+            similarity: pair.similarity(),
+            margin: pair.margin(),
             dropped: judged.drop.as_ref().map(|drop| drop.reason.name().into()),
             detail: judged.drop.as_ref().map(|drop| drop.detail.clone()),
         }
@@ -175,6 +175,11 @@ impl<'w> PairWriter<'w> {
         Ok(())
     }
 
+    /// The writer underneath, for entries that are written already.
+    pub fn inner(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
     /// Ends the file; answers how many pairs it holds.
     ///
     /// # Errors
@@ -231,6 +236,20 @@ impl<'w> PairWriter<'w> {
         }
         writeln!(self.out, "</tu>")
     }
+}
+
+/// A pair as an entry of a file, without the file's header and footer.
+///
+/// # Errors
+/// Kind `Unsupported` for tasks.
+pub fn entry(judged: &JudgedPair, format: Format, languages: Languages) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = PairWriter { out: &mut bytes, format, languages, written: 0 };
+    if format == Format::LabelStudio {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "tasks are no pairs: TaskWriter writes them"));
+    }
+    writer.write(judged)?;
+    Ok(bytes)
 }
 
 /// A field of a TSV: tabs and line ends, which sentences never need, become spaces.
@@ -301,7 +320,7 @@ impl<'w> TaskWriter<'w> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::record::{Drop, DropReason, Language, Origin, Pair, Side};
+    use crate::record::{Drop, DropReason, Language, Origin, Pair, Scores, Side};
 
     pub(crate) fn judged(source: &str, target: &str) -> JudgedPair {
         let side = |text: &str| Side { document: None, sentences: vec![SentenceId(7)], text: text.into() };
@@ -311,8 +330,7 @@ pub(crate) mod tests {
                 source: side(source),
                 target: side(target),
                 origin: Origin::Mined,
-                similarity: Some(0.5),
-                margin: Some(1.25),
+                scores: Scores::of_encoder(Some(0.5), Some(1.25)),
                 score: 0.9,
                 parent: None,
             },

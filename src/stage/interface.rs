@@ -335,8 +335,7 @@ mod tests {
             source: side("Президент подписал указ."),
             target: side("Prezident permana gol çekdi."),
             origin: Origin::Mined,
-            similarity: None,
-            margin: None,
+            scores: crate::record::Scores::default(),
             score: 0.9,
             parent: None,
         }

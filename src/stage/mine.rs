@@ -16,8 +16,7 @@ use crate::algo::margin::{self, Candidate, Margin, Retrieval};
 use crate::error::Result;
 use crate::model::ModelId;
 use crate::record::id::IdMap;
-use crate::record::{Origin, Pair, SentenceId, TextId};
-use crate::store::Store;
+use crate::record::{Origin, Pair, Scores, SentenceId, TextId};
 
 /// Raised when the same neighbours give other pairs.
 pub const VERSION: u32 = 1;
@@ -86,7 +85,7 @@ pub fn prepare(
     let (forward, backward) = pools.take_lists(look.store, neighbours_key, k)?;
     let all = margin::candidates(&forward, &backward, params.margin, params.retrieval);
     drop((forward, backward));
-    let aligned = Aligned::read(look.store, params.taken_score)?;
+    let aligned = Aligned::read(look, params.taken_score)?;
     let candidates = Candidates { sources: &pools.sources, targets: &pools.targets, all };
     let curve = aligned.curve(&candidates, params);
     let chosen = candidates.chosen(params, &aligned);
@@ -99,7 +98,7 @@ pub fn prepare(
             continue;
         }
         pairs.extend(pair(
-            look.store,
+            look,
             candidates.sources[candidate.source],
             candidates.targets[candidate.target],
             &candidate,
@@ -117,20 +116,18 @@ pub fn prepare(
 }
 
 /// The pair of two texts, where each first stands.
-fn pair(store: &Store, source: TextId, target: TextId, candidate: &Candidate, score: f32) -> Result<Option<Pair>> {
-    let (Some(source), Some(target)) = (store.first_sentence(source)?, store.first_sentence(target)?) else {
+fn pair(look: &Look<'_>, source: TextId, target: TextId, candidate: &Candidate, score: f32) -> Result<Option<Pair>> {
+    let (Some(source), Some(target)) = (look.store.first_sentence(source)?, look.store.first_sentence(target)?) else {
         return Ok(None);
     };
     let source = align::side(std::slice::from_ref(&source), source.document);
     let target = align::side(std::slice::from_ref(&target), target.document);
-    let id = align::pair_id(Origin::Mined, &source, &target);
     Ok(Some(Pair {
-        id,
+        id: look.languages.text_pair(&source.text, &target.text),
         source,
         target,
         origin: Origin::Mined,
-        similarity: Some(candidate.cosine),
-        margin: Some(candidate.margin),
+        scores: Scores::of_encoder(Some(candidate.cosine), Some(candidate.margin)),
         score,
         parent: None,
     }))
@@ -168,11 +165,11 @@ struct Aligned {
 }
 
 impl Aligned {
-    fn read(store: &Store, score: f32) -> Result<Self> {
-        let texts: IdMap<SentenceId, TextId> = store.sentence_texts()?.into_iter().collect();
+    fn read(look: &Look<'_>, score: f32) -> Result<Self> {
+        let texts: IdMap<SentenceId, TextId> = look.store.sentence_texts()?.into_iter().collect();
         let of = |ids: &[SentenceId]| ids.iter().filter_map(|id| texts.get(id)).copied().collect::<Vec<_>>();
         let mut aligned = Self { sources: IdMap::default(), targets: HashSet::new() };
-        for (sources, targets) in store.aligned_sentences(score)? {
+        for (sources, targets) in look.store.aligned_sentences(&look.languages.scope(), score)? {
             let (sources, targets) = (of(&sources), of(&targets));
             for source in sources {
                 aligned.sources.entry(source).or_default().extend(targets.iter().copied());

@@ -58,12 +58,12 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::model::Encoder;
 use crate::record::{
-    Adjudication, BookPage, Document, DocumentId, DocumentPair, Drop, Features, FontRepair, Language, Pair, PairId,
-    Sentence, Task, TextId,
+    Adjudication, BookPage, Document, DocumentId, DocumentPair, Features, FontRepair, Language, Pair, PairId, Sentence,
+    Task, TextId,
 };
 use crate::store::extraction::PageNote;
-use crate::store::pairs::{Direction, NeighbourList};
-use crate::store::verdicts::Duplicate;
+use crate::store::neighbours::{Direction, NeighbourList};
+use crate::store::verdicts::Verdict;
 use crate::store::{Store, Writer};
 
 /// The stages that the ledger knows, in the order in which they run. Crawling keeps its own ledger, the frontier.
@@ -256,6 +256,8 @@ pub enum Records {
         /// Its state.
         data: Vec<u8>,
     },
+    /// Several of them.
+    Artefacts(Vec<(String, Vec<u8>)>),
     /// Vectors whose file is already written.
     Shard {
         /// The model.
@@ -305,15 +307,19 @@ pub enum Records {
         /// Texts whose lists go.
         delete: Vec<(Direction, Vec<TextId>)>,
     },
-    /// What was measured of pairs, and what the rules say of them.
+    /// The whole pool goes into the filter's queue: the rules changed.
+    AllStale,
+    /// What was measured of text pairs, and what the filter decided on them.
     Verdicts {
-        /// Measurements that are new: pair, key, features.
+        /// Measurements that are new: text pair, key, features.
         features: Vec<(PairId, i64, Features)>,
-        /// Pair, fold, drop.
-        verdicts: Vec<(PairId, i64, Option<Drop>)>,
+        /// Decisions.
+        verdicts: Vec<Verdict>,
     },
-    /// Pairs that repeat a better one.
-    Duplicates(Vec<Duplicate>),
+    /// Near duplicates.
+    Duplicates(Box<dedup::Pass>),
+    /// Splits of text pairs that became part of a dataset.
+    Splits(Vec<(PairId, &'static str)>),
     /// Figures of the run.
     Figures(Vec<(&'static str, f64)>),
 }
@@ -376,7 +382,7 @@ impl Records {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn write(&self, writer: &Writer<'_>, run: i64) -> Result<()> {
+    pub fn write(&self, writer: &Writer<'_>, run: i64, scope: &str) -> Result<()> {
         if let Self::Document { note: Some(note), .. } | Self::NoDocument { note: Some(note), .. } = self {
             writer.note_page(run, note)?;
         }
@@ -393,9 +399,10 @@ impl Records {
             }
             Self::Sentences { document, sentences } => writer.put_sentences(*document, sentences),
             Self::Artefact { name, data } => writer.put_artefact(name, data),
+            Self::Artefacts(all) => all.iter().try_for_each(|(name, data)| writer.put_artefact(name, data)),
             Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),
             Self::DocumentPairs { site, pairs } => writer.put_document_pairs(site, pairs),
-            Self::Pairs { stage, unit, pairs } => writer.put_pairs(stage.name(), unit, pairs),
+            Self::Pairs { stage, unit, pairs } => writer.put_occurrences(scope, stage.name(), unit, pairs).map(|_| ()),
             Self::Neighbours { key, k, put, delete } => {
                 for (direction, texts) in delete {
                     writer.delete_neighbours(*direction, texts)?;
@@ -404,14 +411,16 @@ impl Records {
             }
             Self::Verdicts { features, verdicts } => {
                 features.iter().try_for_each(|(pair, key, features)| writer.put_features(*pair, *key, features))?;
-                verdicts.iter().try_for_each(|(pair, fold, drop)| writer.put_verdict(*pair, *fold, drop.as_ref()))
+                verdicts.iter().try_for_each(|verdict| writer.put_verdict(scope, verdict))
             }
-            Self::Duplicates(duplicates) => writer.set_duplicates(duplicates),
+            Self::AllStale => writer.mark_all_stale(scope).map(|_| ()),
+            Self::Duplicates(pass) => pass.write(writer, scope),
+            Self::Splits(splits) => writer.put_splits(splits),
             Self::Adjudications { unit, pairs, adjudications } => {
-                writer.put_pairs(Stage::Adjudicate.name(), unit, pairs)?;
-                writer.set_adjudications(adjudications)
+                writer.put_occurrences(scope, Stage::Adjudicate.name(), unit, pairs)?;
+                writer.set_adjudications(scope, adjudications)
             }
-            Self::Tasks(tasks) => writer.put_tasks(tasks, jiff::Timestamp::now()).map(|_| ()),
+            Self::Tasks(tasks) => writer.put_tasks(scope, tasks, jiff::Timestamp::now()).map(|_| ()),
         }
     }
 }
@@ -420,14 +429,16 @@ impl Records {
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn retract(writer: &Writer<'_>, stage: Stage, unit: &str) -> Result<()> {
+pub fn retract(writer: &Writer<'_>, scope: &str, stage: Stage, unit: &str) -> Result<()> {
     match stage {
         Stage::Extract => {
             writer.delete_document(unit)?;
             writer.delete_book(unit)?;
         }
         Stage::Match => writer.put_document_pairs(unit, &[])?,
-        Stage::Align | Stage::Mine | Stage::Adjudicate => writer.put_pairs(stage.name(), unit, &[])?,
+        Stage::Align | Stage::Mine | Stage::Adjudicate => {
+            writer.put_occurrences(scope, stage.name(), unit, &[])?;
+        }
         // Sentences, verdicts and files go with what they hang on, or are written anew as a whole.
         Stage::Segment
         | Stage::Fit
@@ -457,6 +468,16 @@ impl Languages {
     /// Both, source first.
     pub fn both(self) -> [Language; 2] {
         [self.source, self.target]
+    }
+
+    /// The id of two texts as a text pair.
+    pub fn text_pair(self, source: &str, target: &str) -> PairId {
+        crate::text::dedup::text_pair_id((self.source, source), (self.target, target))
+    }
+
+    /// The name of the language pair: `ru-tk`.
+    pub fn scope(self) -> String {
+        format!("{}-{}", self.source, self.target)
     }
 }
 

@@ -7,13 +7,14 @@ use serde::Deserialize;
 
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
-use crate::record::{Origin, Pair, PairId, Side};
+use crate::record::{Origin, Pair, Scores, Side};
+use crate::stage::Languages;
 
 /// Reads pairs from TSV with the columns `source` and `target` (as exported, or only these two).
 ///
 /// # Errors
 /// Kind `Input`, naming the line.
-pub fn read_tsv(path: &Path) -> Result<Vec<Pair>> {
+pub fn read_tsv(path: &Path, languages: Languages) -> Result<Vec<Pair>> {
     #[derive(Deserialize)]
     struct Row {
         source: String,
@@ -27,7 +28,7 @@ pub fn read_tsv(path: &Path) -> Result<Vec<Pair>> {
             let row: Row = row.context(ErrorKind::Input, || {
                 format!("reading {}: expected a header line with the columns source and target", path.display())
             })?;
-            imported(&unit_name(path), &row.source, &row.target)
+            imported(languages, &row.source, &row.target)
                 .map_err(|error| error.while_doing(format!("reading {}", path.display())))
         })
         .collect()
@@ -37,7 +38,7 @@ pub fn read_tsv(path: &Path) -> Result<Vec<Pair>> {
 ///
 /// # Errors
 /// Kind `Input`, naming the line.
-pub fn read_jsonl(path: &Path) -> Result<Vec<Pair>> {
+pub fn read_jsonl(path: &Path, languages: Languages) -> Result<Vec<Pair>> {
     #[derive(Deserialize)]
     struct Line {
         source: String,
@@ -51,7 +52,7 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<Pair>> {
             continue;
         }
         let line: Line = serde_json::from_str(&line).context(ErrorKind::Input, doing)?;
-        pairs.push(imported(&unit_name(path), &line.source, &line.target).map_err(|error| error.while_doing(doing()))?);
+        pairs.push(imported(languages, &line.source, &line.target).map_err(|error| error.while_doing(doing()))?);
     }
     Ok(pairs)
 }
@@ -61,22 +62,21 @@ pub fn unit_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// A pair that came as bare text. Its id is that of its texts and of the file that brought it.
+/// A text pair that came as bare text.
 ///
 /// # Errors
 /// Kind `Input` when a side is empty.
-pub fn imported(file: &str, source: &str, target: &str) -> Result<Pair> {
+pub fn imported(languages: Languages, source: &str, target: &str) -> Result<Pair> {
     if source.trim().is_empty() || target.trim().is_empty() {
         return Err(Error::input(format!("a pair has an empty side: {source:?} and {target:?}")));
     }
     let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
     Ok(Pair {
-        id: PairId::of(&[Origin::Imported.name().as_bytes(), file.as_bytes(), source.as_bytes(), target.as_bytes()]),
+        id: languages.text_pair(source, target),
         source: side(source),
         target: side(target),
         origin: Origin::Imported,
-        similarity: None,
-        margin: None,
+        scores: Scores::default(),
         score: 1.0,
         parent: None,
     })
@@ -85,12 +85,12 @@ pub fn imported(file: &str, source: &str, target: &str) -> Result<Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Language;
 
     #[test]
     fn an_empty_side_is_no_pair() {
-        assert!(imported("f", "a", " ").is_err());
-        let id = |file: &str| imported(file, "a", "b").unwrap().id;
-        assert_eq!(id("f"), id("f"));
-        assert_ne!(id("f"), id("g"), "each file owns its pairs");
+        let languages = Languages { source: Language::RUSSIAN, target: Language::TURKMEN };
+        assert!(imported(languages, "a", " ").is_err());
+        assert!(imported(languages, "a", "b").is_ok());
     }
 }

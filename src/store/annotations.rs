@@ -57,27 +57,51 @@ impl Store {
         )
     }
 
-    /// Walks over all annotations, those of a pair one after the other, oldest first.
+    /// Walks over the annotations of a scope's text pairs (of all there are when `None`), those of a text pair one after the other, oldest first.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_annotation(&self, each: impl FnMut(Annotation) -> Result<()>) -> Result<()> {
+    pub fn for_each_annotation(&self, scope: Option<&str>, each: impl FnMut(Annotation) -> Result<()>) -> Result<()> {
         let doing = "walking over annotations";
-        let sql = format!("SELECT {COLUMNS} FROM annotation ORDER BY pair, updated_at, external_id");
-        self.walk(doing, &sql, [], from_row, each)
+        let sql = format!(
+            "SELECT {COLUMNS} FROM annotation
+             WHERE ?1 IS NULL OR (SELECT scope FROM text_pair WHERE text_pair.id = annotation.pair) = ?1
+             ORDER BY pair, updated_at, external_id"
+        );
+        self.walk(doing, &sql, [scope], from_row, each)
     }
 
-    /// Hash of all annotations: changes when any of them does.
+    /// Hash of all annotations of a scope's text pairs: changes when any of them does.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn annotations_fingerprint(&self) -> Result<String> {
+    pub fn annotations_fingerprint(&self, scope: &str) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
-        self.for_each_annotation(|annotation| {
+        self.for_each_annotation(Some(scope), |annotation| {
             let line = serde_json::to_vec(&annotation).context(ErrorKind::Bug, || "hashing an annotation".into())?;
             hasher.update(&line);
             Ok(())
         })?;
+        Ok(hasher.finalize().to_hex()[..32].to_owned())
+    }
+
+    /// Hash of the uncorrected text pairs that annotations of a scope correct.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn corrected_fingerprint(&self, scope: &str) -> Result<String> {
+        let pairs = self.rows(
+            "listing corrected text pairs",
+            "SELECT DISTINCT pair FROM annotation JOIN text_pair ON text_pair.id = pair
+             WHERE scope = ?1 AND (source_fix IS NOT NULL OR target_fix IS NOT NULL) ORDER BY pair",
+            [scope],
+            |row| Ok(PairId(row.get(0)?)),
+        )?;
+        let mut hasher = blake3::Hasher::new();
+        for pair in pairs {
+            let pair = self.uncorrected_pair(pair)?;
+            hasher.update(&serde_json::to_vec(&pair).context(ErrorKind::Bug, || "hashing a text pair".into())?);
+        }
         Ok(hasher.finalize().to_hex()[..32].to_owned())
     }
 
@@ -89,7 +113,7 @@ impl Store {
         let all = self.number("counting annotations", "SELECT count(*) FROM annotation", [])?;
         let unknown = self.number(
             "counting annotations of unknown pairs",
-            "SELECT count(*) FROM annotation WHERE pair NOT IN (SELECT id FROM pair)",
+            "SELECT count(*) FROM annotation WHERE pair NOT IN (SELECT id FROM text_pair)",
             [],
         )?;
         Ok((all, unknown))
@@ -108,15 +132,28 @@ impl Store {
         )
     }
 
-    /// All adjudications, by pair. Memory: about 150 bytes each.
+    /// All adjudications of a scope, by text pair. Memory: about 150 bytes each.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn adjudications(&self) -> Result<Vec<Adjudication>> {
+    pub fn adjudications(&self, scope: &str) -> Result<Vec<Adjudication>> {
         self.rows(
             "reading adjudications",
-            &format!("SELECT {ADJUDICATION} FROM adjudication ORDER BY pair"),
-            [],
+            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE scope = ?1 ORDER BY pair"),
+            [scope],
+            adjudication,
+        )
+    }
+
+    /// Adjudications of a scope's text pairs with ids from `first` to `last`.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn adjudications_between(&self, scope: &str, first: PairId, last: PairId) -> Result<Vec<Adjudication>> {
+        self.rows(
+            "reading adjudications",
+            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE scope = ?1 AND pair BETWEEN ?2 AND ?3"),
+            params![scope, first.0, last.0],
             adjudication,
         )
     }
@@ -261,7 +298,7 @@ impl Writer<'_> {
     /// Kind `Store`.
     pub fn has_pair(&self, pair: PairId) -> Result<bool> {
         self.transaction
-            .prepare_cached("SELECT 1 FROM pair WHERE id = ?1")
+            .prepare_cached("SELECT 1 FROM text_pair WHERE id = ?1")
             .and_then(|mut statement| statement.exists([pair.0]))
             .context(ErrorKind::Store, || "looking up a pair".into())
     }
@@ -278,16 +315,27 @@ impl Writer<'_> {
         rows.collect::<rusqlite::Result<_>>().context(ErrorKind::Store, doing)
     }
 
-    /// Replaces all adjudications.
+    /// Replaces the adjudications of a scope. A text pair whose adjudication is new, changed or gone joins the filter's queue.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn set_adjudications(&self, adjudications: &[Adjudication]) -> Result<()> {
-        self.execute("clearing adjudications", "DELETE FROM adjudication", [])?;
+    pub fn set_adjudications(&self, scope: &str, adjudications: &[Adjudication]) -> Result<()> {
+        let doing = || "reading adjudications".to_owned();
+        let mut known: BTreeMap<PairId, Adjudication> = self
+            .statement(&doing(), &format!("SELECT {ADJUDICATION} FROM adjudication WHERE scope = ?1"))?
+            .query_map([scope], adjudication)
+            .and_then(|rows| rows.map(|row| row.map(|one| (one.pair, one))).collect())
+            .context(ErrorKind::Store, doing)?;
         for one in adjudications {
+            if known.remove(&one.pair).is_some_and(|known| known == *one) {
+                continue;
+            }
             self.execute(
                 "writing an adjudication",
-                &format!("INSERT INTO adjudication ({ADJUDICATION}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+                &format!(
+                    "INSERT OR REPLACE INTO adjudication ({ADJUDICATION}, scope)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                ),
                 params![
                     one.pair.0,
                     one.verdict,
@@ -297,9 +345,15 @@ impl Writer<'_> {
                     one.votes[1],
                     one.votes[2],
                     one.gold,
-                    one.corrected.map(|id| id.0)
+                    one.corrected.map(|id| id.0),
+                    scope
                 ],
             )?;
+            self.mark_stale(one.pair)?;
+        }
+        for pair in known.into_keys() {
+            self.execute("deleting an adjudication", "DELETE FROM adjudication WHERE pair = ?1", [pair.0])?;
+            self.mark_stale(pair)?;
         }
         Ok(())
     }

@@ -21,13 +21,15 @@ pub mod documents;
 pub mod extraction;
 pub mod frontier;
 pub mod hosts;
+pub mod neighbours;
+pub mod occurrences;
 pub mod open;
-pub mod pairs;
 pub mod placements;
 pub mod rows;
 pub mod sentences;
 pub mod summary;
 pub mod tasks;
+pub mod text_pairs;
 pub mod units;
 pub mod vectors;
 pub mod verdicts;
@@ -52,6 +54,8 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Writer<'store> {
     transaction: Transaction<'store>,
+    /// The clock's value for this transaction, once something asked for it.
+    stamp: std::cell::Cell<Option<i64>>,
 }
 
 impl Store {
@@ -64,7 +68,7 @@ impl Store {
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .context(ErrorKind::Store, || "beginning a transaction".into())?;
-        Ok(Writer { transaction })
+        Ok(Writer { transaction, stamp: std::cell::Cell::new(None) })
     }
 
     /// The workspace's folder.
@@ -147,10 +151,28 @@ impl Writer<'_> {
         self.transaction.commit().context(ErrorKind::Store, || "committing".into())
     }
 
+    /// A stamp for what this transaction changes: one more than that of any earlier transaction.
+    fn stamp(&self) -> Result<i64> {
+        if let Some(stamp) = self.stamp.get() {
+            return Ok(stamp);
+        }
+        let doing = || "advancing the clock".to_owned();
+        let stamp = self
+            .statement(&doing(), "UPDATE clock SET now = now + 1 RETURNING now")?
+            .query_row([], |row| row.get(0))
+            .context(ErrorKind::Store, doing)?;
+        self.stamp.set(Some(stamp));
+        Ok(stamp)
+    }
+
+    /// A statement, prepared once a connection.
+    fn statement(&self, doing: &str, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
+        self.transaction.prepare_cached(sql).context(ErrorKind::Store, || doing.into())
+    }
+
     /// Runs one statement; answers how many rows it touched.
     fn execute(&self, doing: &str, sql: &str, parameters: impl rusqlite::Params) -> Result<usize> {
-        let mut statement = self.transaction.prepare_cached(sql).context(ErrorKind::Store, || doing.into())?;
-        statement.execute(parameters).context(ErrorKind::Store, || doing.into())
+        self.statement(doing, sql)?.execute(parameters).context(ErrorKind::Store, || doing.into())
     }
 }
 

@@ -48,29 +48,29 @@ impl Store {
         ])
     }
 
-    /// Pairs that the filter has judged, by origin.
+    /// Text pairs of a scope that the filter has judged, by origin.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn candidate_counts(&self) -> Result<Vec<(String, u64)>> {
+    pub fn candidate_counts(&self, scope: &str) -> Result<Vec<(String, u64)>> {
         self.rows(
             "counting candidates",
-            "SELECT origin, count(*) FROM pair JOIN judgement ON judgement.pair = pair.id GROUP BY origin ORDER BY origin",
-            [],
+            "SELECT origin, count(*) FROM judgement WHERE scope = ?1 GROUP BY origin ORDER BY origin",
+            [scope],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
     }
 
-    /// Scores of judged pairs in `bins` equal bins from 0 to 1.
+    /// Scores of judged text pairs of a scope in `bins` equal bins from 0 to 1.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn score_bins(&self, bins: u32) -> Result<Vec<ScoreBin>> {
+    pub fn score_bins(&self, scope: &str, bins: u32) -> Result<Vec<ScoreBin>> {
         self.rows(
             "counting scores",
-            "SELECT origin, min(cast(score * ?1 AS INTEGER), ?1 - 1) AS bin, sum(reason IS NULL), sum(reason IS NOT NULL)
-             FROM pair JOIN judgement ON judgement.pair = pair.id GROUP BY origin, bin ORDER BY origin, bin",
-            [bins],
+            "SELECT origin, min(cast(score * ?2 AS INTEGER), ?2 - 1) AS bin, sum(reason IS NULL), sum(reason IS NOT NULL)
+             FROM judgement WHERE scope = ?1 GROUP BY origin, bin ORDER BY origin, bin",
+            rusqlite::params![scope, bins],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
     }
@@ -109,10 +109,7 @@ impl Store {
             documents: count("SELECT count(*) FROM document WHERE site = ?1")?,
             document_pairs: count("SELECT count(*) FROM document_pair WHERE site = ?1")?,
             sentences: count("SELECT count(*) FROM sentence JOIN document ON document.id = document WHERE site = ?1")?,
-            pairs_kept: count(
-                "SELECT count(*) FROM pair JOIN judgement ON judgement.pair = pair.id AND reason IS NULL
-                 JOIN document ON document.id = source_document WHERE site = ?1",
-            )?,
+            pairs_kept: count("SELECT count(*) FROM judgement WHERE source = ?1 AND reason IS NULL")?,
             site,
         })
     }

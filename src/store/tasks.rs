@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::{Store, Writer, json, to_json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Features, Interface, PairId, Strategy, Task, TaskId};
+use crate::record::{Interface, PairId, Strategy, Task, TaskId};
 
 pub(super) const COLUMNS: &str =
     "task.id, task.interface, task.pair, task.other, task.strategy, task.control, task.body";
@@ -37,14 +37,14 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn open_tasks(&self, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
+    pub fn open_tasks(&self, scope: &str, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE interface = ?1 AND EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE scope = ?3 AND interface = ?1 AND EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL) AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
-            params![interface.name(), people],
+            params![interface.name(), people, scope],
             |row| Ok(TaskId(row.get(0)?)),
         )
     }
@@ -53,13 +53,28 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn asked(&self, interface: Interface) -> Result<Vec<(TaskId, PairId, String)>> {
+    pub fn asked(&self, scope: &str, interface: Interface) -> Result<Vec<(TaskId, PairId, String)>> {
         self.rows(
             "listing questions",
-            "SELECT id, pair, strategy FROM task WHERE interface = ?1 ORDER BY id",
-            [interface.name()],
+            "SELECT id, pair, strategy FROM task WHERE scope = ?1 AND interface = ?2 ORDER BY id",
+            [scope, interface.name()],
             |row| Ok((TaskId(row.get(0)?), PairId(row.get(1)?), row.get(2)?)),
         )
+    }
+
+    /// Text pairs of a scope whose first question was chosen by their score.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn asked_by_score(&self, scope: &str) -> Result<std::collections::HashSet<PairId>> {
+        let rows = self.rows(
+            "listing questions chosen by score",
+            "SELECT pair FROM task AS first WHERE scope = ?1 AND strategy IN ('uncertain', 'disagreement')
+               AND NOT EXISTS (SELECT 1 FROM task WHERE task.pair = first.pair AND task.asked_at < first.asked_at)",
+            [scope],
+            |row| Ok(PairId(row.get(0)?)),
+        )?;
+        Ok(rows.into_iter().collect())
     }
 
     /// A question.
@@ -101,13 +116,18 @@ impl Store {
     /// Kind `Store`, or what `each` answers.
     pub fn for_each_open_task(
         &self,
+        scope: &str,
         interface: Interface,
         people: u32,
         each: impl FnMut(Task) -> Result<()>,
     ) -> Result<()> {
         let doing = "walking over questions";
-        let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2 ORDER BY id");
-        self.walk(doing, &sql, params![interface.name(), people], from_row, each)
+        let sql = format!(
+            "SELECT {COLUMNS} FROM task WHERE scope = ?3 AND interface = ?1
+               AND EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL)
+               AND {ANSWERS} < ?2 ORDER BY id"
+        );
+        self.walk(doing, &sql, params![interface.name(), people, scope], from_row, each)
     }
 }
 
@@ -131,68 +151,62 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn people_counts(&self, interface: Interface, people: u32) -> Result<PeopleCounts> {
+    pub fn people_counts(&self, scope: &str, interface: Interface, people: u32) -> Result<PeopleCounts> {
         let (annotations, unknown) = self.annotation_counts()?;
         Ok(PeopleCounts {
             asked: self.number("counting questions", "SELECT count(*) FROM task", [])?,
-            waiting: self.open_tasks(interface, people)?.len() as u64,
+            waiting: self.open_tasks(scope, interface, people)?.len() as u64,
             annotations,
             unknown,
-            corrected: self.number("counting corrections", "SELECT count(*) FROM pair WHERE parent IS NOT NULL", [])?,
+            corrected: self.number(
+                "counting corrections",
+                "SELECT count(*) FROM occurrence WHERE origin = 'corrected'",
+                [],
+            )?,
         })
     }
 }
 
-/// A pair that people could be asked about.
+/// A text pair that people could be asked about.
 #[derive(Debug, Clone)]
 pub struct Askable {
-    /// The pair.
+    /// The text pair.
     pub id: PairId,
-    /// Where it comes from: how it was found, and the site, shelf or file of its source side.
+    /// Where it comes from: how it was found, and the site, collection or import of its source side.
     pub from: String,
     /// Its score, 0 to 1.
     pub score: f32,
-    /// Its cosine.
-    pub similarity: Option<f32>,
-    /// Its margin.
-    pub margin: Option<f32>,
+    /// Its calibrated probability, 0 to 1; `None`: it has none.
+    pub probability: Option<f32>,
     /// Whether a rule on its texts dropped it, and not one on its score or probability.
     pub is_ruled_out: bool,
-    /// What was measured of it.
-    pub features: Option<Features>,
 }
 
 impl Store {
-    /// Walks over the pairs that people could still decide on, by id: all but duplicates, copies, and those on which
-    /// people spoke.
+    /// Walks over the text pairs of a scope that people could still decide on, by id: all but duplicates, copies, and those
+    /// that people decided on.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_askable(&self, each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
+    pub fn for_each_askable(&self, scope: &str, each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
         let doing = "walking over pairs to ask about";
-        let sql = "SELECT pair.id, pair.origin || ' ' || coalesce(document.site, pair.unit), score, similarity, margin,
-                     reason IS NOT NULL AND reason NOT IN ('score', 'probability'), features
-                   FROM pair JOIN judgement ON judgement.pair = pair.id
-                   LEFT JOIN pair_features ON pair_features.pair = pair.id
-                   LEFT JOIN document ON document.id = pair.source_document
-                   WHERE reason IS NULL OR reason NOT IN ('annotator', 'duplicate', 'near-duplicate', 'identical')
-                   ORDER BY pair.id";
-        self.walk(doing, sql, [], askable, each)
+        let sql = "SELECT judgement.pair, judgement.origin || ' ' || judgement.source, judgement.score, value,
+                     reason IS NOT NULL AND reason NOT IN ('score', 'probability')
+                   FROM judgement LEFT JOIN score ON score.pair = judgement.pair AND scorer = 'probability'
+                   WHERE judgement.scope = ?1
+                     AND (reason IS NULL OR reason NOT IN ('annotator', 'near-duplicate', 'identical'))
+                   ORDER BY judgement.pair";
+        self.walk(doing, sql, [scope], askable, each)
     }
 }
 
 fn askable(row: &rusqlite::Row<'_>) -> rusqlite::Result<Askable> {
-    let measured: Option<String> = row.get(6)?;
     Ok(Askable {
         id: PairId(row.get(0)?),
         from: row.get(1)?,
         score: row.get(2)?,
-        similarity: row.get(3)?,
-        margin: row.get(4)?,
-        is_ruled_out: row.get(5)?,
-        features: measured
-            .map(|text| serde_json::from_str(&text).map_err(|error| super::conversion(6, error)))
-            .transpose()?,
+        probability: row.get(3)?,
+        is_ruled_out: row.get(4)?,
     })
 }
 
@@ -201,13 +215,13 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn put_tasks(&self, tasks: &[Task], now: jiff::Timestamp) -> Result<u64> {
+    pub fn put_tasks(&self, scope: &str, tasks: &[Task], now: jiff::Timestamp) -> Result<u64> {
         let mut written = 0;
         for task in tasks {
             written += self.execute(
                 "writing a question",
-                "INSERT INTO task (id, interface, pair, other, strategy, control, asked_at, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO task (id, interface, pair, other, strategy, control, asked_at, body, scope)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
                 params![
                     task.id.0,
                     task.interface.name(),
@@ -216,7 +230,8 @@ impl Writer<'_> {
                     task.strategy.name(),
                     task.control,
                     super::instant(now),
-                    to_json(&task.body)?
+                    to_json(&task.body)?,
+                    scope
                 ],
             )? as u64;
         }

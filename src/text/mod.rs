@@ -10,6 +10,7 @@
 
 mod abbreviations;
 pub mod copies;
+pub mod dedup;
 pub mod file_pattern;
 pub mod labels;
 pub mod language;

@@ -353,7 +353,7 @@ def add_choice(kopri):
     }
     database = sqlite3.connect(kopri.folder / "workspace/kopri.db")
     database.execute(
-        "INSERT INTO task SELECT 7, 'pairwise', id, NULL, 'random', NULL, '2026-01-01T00:00:00Z', ? FROM pair LIMIT 1",
+        "INSERT INTO task SELECT 7, 'pairwise', scope, id, NULL, 'random', NULL, '2026-01-01T00:00:00Z', ? FROM text_pair LIMIT 1",
         (json.dumps(task, ensure_ascii=False),),
     )
     database.commit()
@@ -391,7 +391,7 @@ def record(scene, folder):
         database.close()
         steps.append({"sql": sql})
 
-    columns = ("id", "interface", "pair", "other", "strategy", "control", "asked_at", "body")
+    columns = ("id", "interface", "scope", "pair", "other", "strategy", "control", "asked_at", "body")
     tasks = kopri.rows(f"SELECT {', '.join(columns)} FROM task ORDER BY id")
     # Made, and three sent.
     step("push", "--limit", "3")

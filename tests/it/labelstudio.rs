@@ -14,7 +14,7 @@ use crate::server::{Hit, Server, respond};
 /// A personal access token with the claims `token_type: refresh` and nothing that any server would take.
 const PERSONAL: &str = "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCIsImV4cCI6ODA3MTExNDg3MywiaWF0IjoxfQ.bm9uZQ";
 const LEGACY: &str = "0123456789abcdef0123456789abcdef01234567";
-const TASKS: &str = "id, interface, pair, other, strategy, control, asked_at, body";
+const TASKS: &str = "id, interface, scope, pair, other, strategy, control, asked_at, body";
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/label-studio").join(name)
@@ -44,11 +44,11 @@ impl Desk {
         for line in std::fs::read_to_string(golden("tasks.jsonl")).unwrap().lines() {
             let task: Value = serde_json::from_str(line).unwrap();
             let values: Vec<rusqlite::types::Value> = TASKS.split(", ").map(|column| sql(&task[column])).collect();
-            let sql = format!("INSERT INTO task ({TASKS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+            let sql = format!("INSERT INTO task ({TASKS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
             store.execute(&sql, rusqlite::params_from_iter(values)).unwrap();
         }
         let orphans: u64 = store
-            .query_row("SELECT count(*) FROM task WHERE pair NOT IN (SELECT id FROM pair)", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM task WHERE pair NOT IN (SELECT id FROM text_pair)", [], |row| row.get(0))
             .unwrap();
         assert_eq!(orphans, 0, "pairs have other ids than when it was recorded: record again");
         desk

@@ -10,11 +10,11 @@ use super::texts::Text;
 use crate::algo::align::Bead;
 use crate::cli::plain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Language, Origin, Pair, PairId, Side};
+use crate::record::{Language, Origin, Pair, PairId, Scores, Side};
 use crate::report::alignment::{Lines, Row, Sheet};
 use crate::stage::Languages;
 use crate::stage::formats::{self, PairWriter};
-use crate::store::pairs::JudgedPair;
+use crate::store::text_pairs::JudgedPair;
 use crate::text::language;
 
 /// What is written.
@@ -198,8 +198,7 @@ impl Alignment<'_> {
                     source: side(source),
                     target: side(target),
                     origin: Origin::Aligned,
-                    similarity: bead.similarity,
-                    margin: bead.margin,
+                    scores: Scores::of_encoder(bead.similarity, bead.margin),
                     score,
                     parent: None,
                 },

@@ -176,7 +176,7 @@ pub fn question(interface: Interface) -> &'static str {
 pub fn agreement(store: &Store, conflicts: usize) -> Result<Option<Agreement>> {
     let mut gathered = Gathered::new(store.control_answers()?);
     let mut of_pair: Vec<Annotation> = Vec::new();
-    store.for_each_annotation(|annotation| {
+    store.for_each_annotation(None, |annotation| {
         if of_pair.first().is_some_and(|first| first.pair != annotation.pair) {
             gathered.take(&of_pair);
             of_pair.clear();
@@ -201,7 +201,7 @@ pub fn agreement(store: &Store, conflicts: usize) -> Result<Option<Agreement>> {
 
 /// The probability that each person's verdicts are right: what adjudication weighs them by.
 fn estimated(store: &Store) -> Result<HashMap<String, f64>> {
-    let answers = adjudicate::Answers::read(store)?;
+    let answers = adjudicate::Answers::read(store, None)?;
     let Some(estimate) = answers.estimate() else { return Ok(HashMap::new()) };
     let voters = answers.of.values().flatten().filter(|answer| answer.verdict.is_some() && !answer.gold);
     let accuracy = |number: u32| (answers.annotators[number as usize].clone(), estimate.accuracy(number));
@@ -222,8 +222,7 @@ fn conflict(store: &Store, found: &Found) -> Result<Conflict> {
         (target, other) = if is_left { (shown("cand_a"), shown("cand_b")) } else { (shown("cand_b"), shown("cand_a")) };
     }
     if source.is_none() || target.is_none() {
-        let pair = store.judged_pair(found.pair)?.map(|judged| judged.pair);
-        (source, target) = pair.map(|pair| (pair.source.text, pair.target.text)).unzip();
+        (source, target) = store.texts(found.pair)?.unzip();
     }
     let mut answers: Vec<(u8, Said)> = said
         .iter()

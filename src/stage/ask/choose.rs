@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use super::Params;
 use crate::error::Result;
 use crate::record::{PairId, Strategy, TaskId};
-use crate::stage::{Look, calibrate::Calibration};
+use crate::stage::Look;
 use crate::store::tasks::Askable;
 
 /// A pair to ask about.
@@ -71,30 +71,23 @@ fn lot(seed: u64, what: &str, pair: PairId) -> i64 {
 
 /// Walks over all pairs once. More than `wanted` are taken for each strategy, since several may take the same pair and
 /// some pairs turn out to make no question.
-pub(super) fn choose(
-    look: &Look<'_>,
-    params: &Params,
-    calibration: Option<&Calibration>,
-    wanted: usize,
-) -> Result<Lists> {
+pub(super) fn choose(look: &Look<'_>, params: &Params, wanted: usize) -> Result<Lists> {
     let most = wanted.saturating_mul(4);
-    let words = look.store.adjudications()?;
-    let asked = look.store.asked(params.interface)?;
+    let scope = look.languages.scope();
+    let words = look.store.adjudications(&scope)?;
+    let asked = look.store.asked(&scope, params.interface)?;
     let known: HashSet<PairId> =
         words.iter().map(|word| word.pair).chain(asked.iter().map(|(_, pair, _)| *pair)).collect();
     let mut uncertain = Lowest::new(most);
     let mut random = Lowest::new(most);
     let mut strata: BTreeMap<(String, u8), Lowest<i64>> = BTreeMap::new();
     let mut disputed = Lowest::new(most);
-    look.store.for_each_askable(|pair: Askable| {
+    look.store.for_each_askable(&scope, |pair: Askable| {
         if known.contains(&pair.id) {
             return Ok(());
         }
         let score = f64::from(pair.score);
-        let told = calibration
-            .zip(pair.features.as_ref())
-            .and_then(|(curve, features)| curve.told(pair.similarity, pair.margin, features));
-        let probability = told.map_or(score, f64::from);
+        let probability = pair.probability.map_or(score, f64::from);
         uncertain.push(key((probability - 0.5).abs()), pair.id);
         random.push(lot(params.seed, "random", pair.id), pair.id);
         if params.mix.stratified > 0.0 {
@@ -105,7 +98,7 @@ pub(super) fn choose(
         }
         // A rule that objects to a pair that looks right, or two figures that tell different things.
         let ruled_out = pair.is_ruled_out.then_some(probability.min(score));
-        let apart = told.map(|told| (f64::from(told) - score).abs());
+        let apart = pair.probability.map(|probability| (f64::from(probability) - score).abs());
         if let Some(dispute) = ruled_out.into_iter().chain(apart).reduce(f64::max) {
             disputed.push(key(1.0 - dispute), pair.id);
         }

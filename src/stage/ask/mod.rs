@@ -19,10 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use self::choose::{Chosen, choose};
 use super::interface::{self, About, LabelConfig};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, calibrate, combined};
+use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
 use crate::error::{Error, Result};
-use crate::record::{Interface, PairId, Strategy, Task, TaskId, TextId};
-use crate::store::pairs::{Direction, JudgedPair};
+use crate::record::{Interface, PairId, Scorer, Strategy, Task, TaskId};
+use crate::store::neighbours::Direction;
+use crate::store::text_pairs::JudgedPair;
 
 /// Raised when the same pairs lead to other questions.
 pub const VERSION: u32 = 1;
@@ -201,10 +202,11 @@ pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
     if params.budget == 0 {
         return Ok(Listing::All(Vec::new()));
     }
-    let kept = look.store.stage_output(Stage::Dedup.name())?;
+    let scope = look.languages.scope();
+    let judged = look.store.judgement_stamp(&scope)?.to_string();
     let calibrated = look.store.stage_output(Stage::Calibrate.name())?;
-    let answers = look.store.annotations_fingerprint()?;
-    Ok(Listing::All(vec![Unit::new(UNIT, combined(&[&kept, &calibrated, &answers]))]))
+    let answers = look.store.annotations_fingerprint(&scope)?;
+    Ok(Listing::All(vec![Unit::new(UNIT, combined(&[&judged, &calibrated, &answers]))]))
 }
 
 /// Chooses as many questions as are wanting.
@@ -213,7 +215,7 @@ pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
 /// Kind `Store` or `Config`; kind `Bug` when a task of ours does not fit the labelling configuration.
 pub fn prepare(look: &Look<'_>, params: &Params, folder: &std::path::Path, unit: &Unit) -> Result<Work> {
     let labelling = params.labelling(folder)?.1;
-    let open = look.store.open_tasks(params.interface, params.annotators)?.len();
+    let open = look.store.open_tasks(&look.languages.scope(), params.interface, params.annotators)?.len();
     let wanted = (params.budget as usize).saturating_sub(open);
     let asker = Asker::new(look, params)?;
     let mut tasks = Vec::new();
@@ -253,7 +255,6 @@ const COUNTED: [(Strategy, &str); 5] = [
 
 /// What is needed to make tasks of pairs.
 pub struct Asker {
-    calibration: Option<calibrate::Calibration>,
     /// The key of the neighbour lists, for second candidates.
     neighbours: Option<String>,
     asked: HashSet<TaskId>,
@@ -272,9 +273,13 @@ impl Asker {
     /// Kind `Store`.
     pub fn new(look: &Look<'_>, params: &Params) -> Result<Self> {
         Ok(Self {
-            calibration: calibrate::stored(look.store)?,
             neighbours: look.store.stage_key(Stage::Neighbours.name())?.map(|(key, _)| key),
-            asked: look.store.asked(params.interface)?.into_iter().map(|(id, ..)| id).collect(),
+            asked: look
+                .store
+                .asked(&look.languages.scope(), params.interface)?
+                .into_iter()
+                .map(|(id, ..)| id)
+                .collect(),
         })
     }
 
@@ -282,7 +287,7 @@ impl Asker {
         let mut tasks: Vec<Task> = Vec::new();
         let mut taken: HashSet<PairId> = HashSet::new();
         let split = params.mix.split(wanted);
-        let lists = choose(look, params, self.calibration.as_ref(), wanted)?;
+        let lists = choose(look, params, wanted)?;
         // Scarce ones first: what they cannot fill goes to the others.
         let order =
             [Strategy::Gold, Strategy::Disagreement, Strategy::Stratified, Strategy::Random, Strategy::Uncertain];
@@ -367,21 +372,19 @@ impl Asker {
             target_location: judged.target_location.as_deref(),
         };
         if interface != Interface::Pairwise {
-            return Ok(Some((interface::body(interface, &about, &judged.pair, self.probability(look, judged)?), None)));
+            return Ok(Some((
+                interface::body(interface, &about, &judged.pair, Self::probability(look, judged)?),
+                None,
+            )));
         }
         let Some((other, text, confidence)) = self.second_candidate(look, judged)? else { return Ok(None) };
         Ok(Some((interface::choice_body(&about, &judged.pair, (other, &text), confidence), Some(other))))
     }
 
     /// The probability that a pair is right; its score where there is no calibration.
-    fn probability(&self, look: &Look<'_>, judged: &JudgedPair) -> Result<f64> {
-        let features = look.store.features(judged.pair.id)?;
-        let told = self
-            .calibration
-            .as_ref()
-            .zip(features)
-            .and_then(|(curve, features)| curve.probability(&judged.pair, &features));
-        Ok(f64::from(told.unwrap_or(judged.pair.score)))
+    fn probability(look: &Look<'_>, judged: &JudgedPair) -> Result<f64> {
+        let probability = look.store.score(judged.pair.id, Scorer::Probability)?;
+        Ok(f64::from(probability.unwrap_or(judged.pair.score)))
     }
 
     /// The target text nearest to a pair's source beside its own: its id, its text, and how sure we are that the pair's
@@ -394,9 +397,10 @@ impl Asker {
             let Some(sentence) = look.store.first_sentence(text)? else { continue };
             if sentence.text != judged.pair.target.text && !sentence.text.trim().is_empty() {
                 let (own, other) =
-                    (f64::from(judged.pair.similarity.unwrap_or(cosine)).max(0.0), f64::from(cosine).max(0.0));
+                    (f64::from(judged.pair.similarity().unwrap_or(cosine)).max(0.0), f64::from(cosine).max(0.0));
                 let share = if own + other > 0.0 { own / (own + other) } else { 0.5 };
-                return Ok(Some((candidate_id(source.text_id, text), sentence.text, share.max(0.5))));
+                let other = look.languages.text_pair(&judged.pair.source.text, &sentence.text);
+                return Ok(Some((other, sentence.text, share.max(0.5))));
             }
         }
         Ok(None)
@@ -406,11 +410,6 @@ impl Asker {
 /// The id of a question. `round` tells repetitions apart; it is empty the first time.
 fn task_id(interface: Interface, pair: PairId, round: &str) -> TaskId {
     TaskId::of(&[interface.name().as_bytes(), &pair.0.to_be_bytes(), round.as_bytes()])
-}
-
-/// The id of two texts that are no pair of the store.
-fn candidate_id(source: TextId, target: TextId) -> PairId {
-    PairId::of(&[b"candidate", &source.0.to_be_bytes(), &target.0.to_be_bytes()])
 }
 
 #[cfg(test)]

@@ -20,21 +20,26 @@ use serde::{Deserialize, Serialize};
 use spoil::Damage;
 
 use super::filter::measure;
-use super::{Languages, Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
+use super::{Languages, Listing, Look, Output, Records, Session, Unit, Work};
 use crate::algo::isotonic::Isotonic;
 use crate::algo::regression::{Regression, probability};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::metric::reliability::{Reliability, reliability};
 use crate::model::{Encoder, ModelId};
-use crate::record::{Features, Language, Pair, PairId, Sentence};
+use crate::record::{Adjudication, Features, Language, Pair, PairId, Sentence};
 use crate::store::Store;
 use crate::text::names;
 
 /// Raised when the same pairs give another calibration.
 pub const VERSION: u32 = 2;
 
-/// The name under which the calibration is kept.
-pub const ARTEFACT: &str = "calibration";
+/// The unit's name.
+pub const UNIT: &str = "calibration";
+
+/// The name under which a scope's calibration is kept.
+pub fn artefact(scope: &str) -> String {
+    format!("calibration {scope}")
+}
 
 /// What the probability is computed from, in the order of the weights.
 pub const FIGURES: [&str; 5] =
@@ -123,7 +128,7 @@ pub struct Threshold {
 impl Calibration {
     /// The probability that a pair is a translation, 0 to 1; `None` for a pair that no encoder has scored.
     pub fn probability(&self, pair: &Pair, features: &Features) -> Option<f32> {
-        self.told(pair.similarity, pair.margin, features)
+        self.told(pair.similarity(), pair.margin(), features)
     }
 
     /// The same from a pair's cosine and margin.
@@ -165,12 +170,12 @@ fn thresholds(told: &[(f64, bool)]) -> Vec<Threshold> {
         .collect()
 }
 
-/// The calibration in the store; `None`: none was made, for want of examples.
+/// The calibration of a scope in the store; `None`: none was made, for want of examples.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn stored(store: &Store) -> Result<Option<Calibration>> {
-    let Some(data) = store.artefact(ARTEFACT)? else { return Ok(None) };
+pub fn stored(store: &Store, scope: &str) -> Result<Option<Calibration>> {
+    let Some(data) = store.artefact(&artefact(scope))? else { return Ok(None) };
     serde_json::from_slice(&data).context(ErrorKind::Store, || "reading the calibration".into())
 }
 
@@ -182,16 +187,88 @@ fn figures(similarity: f64, margin: f64, features: &Features) -> Vec<f64> {
     vec![similarity, margin.clamp(0.0, 4.0), f64::from(features.length_ratio).ln(), numbers, missing]
 }
 
-/// The one calibration.
+/// The one calibration of a scope.
+///
+/// Every run changes some text pairs, and a new curve moves the probability of all. So the curve stays while its evidence
+/// is nearly the same: until [`REFIT`] of its sure pairs, or of its adjudications, are others.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
-    let (aligned, mined) =
-        (look.store.stage_output(Stage::Align.name())?, look.store.stage_output(Stage::Mine.name())?);
-    let words = look.store.adjudications()?;
-    let input = combined(&[&aligned, &mined, &super::fingerprint(&words)?, &model.0]);
-    Ok(Listing::All(vec![Unit::new(ARTEFACT, input)]))
+pub fn units(look: &Look<'_>, params: &Params, model: &ModelId) -> Result<Listing> {
+    let basis = Basis::now(look, params, model)?;
+    let known = stored_basis(look.store, &look.languages.scope())?;
+    let basis = known.filter(|known| known.is_near(&basis)).unwrap_or(basis);
+    Ok(Listing::All(vec![Unit::new(UNIT, super::fingerprint(&basis)?)]))
+}
+
+/// The share of the evidence that must change for a calibration to be made anew.
+const REFIT: f64 = 0.05;
+
+/// What a calibration rests on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Basis {
+    model: String,
+    /// Sure text pairs, sorted.
+    sure: Vec<PairId>,
+    /// Text pairs that people decided on, and a hash of what they decided; sorted.
+    adjudicated: Vec<(PairId, PairId)>,
+}
+
+impl Basis {
+    fn now(look: &Look<'_>, params: &Params, model: &ModelId) -> Result<Self> {
+        let scope = look.languages.scope();
+        let mut sure: Vec<PairId> =
+            look.store.sure_pairs(&scope, params.sure_score, params.sure_pairs)?.iter().map(|pair| pair.id).collect();
+        sure.sort_unstable();
+        let mut adjudicated = Vec::new();
+        for one in look.store.adjudications(&scope)? {
+            let content = serde_json::to_vec(&one).context(ErrorKind::Bug, || "hashing an adjudication".into())?;
+            adjudicated.push((one.pair, PairId::of(&[&content])));
+        }
+        adjudicated.sort_unstable();
+        Ok(Self { model: model.0.clone(), sure, adjudicated })
+    }
+
+    /// Whether so little changed that a calibration stands.
+    fn is_near(&self, now: &Self) -> bool {
+        self.model == now.model && is_near(&self.sure, &now.sure) && is_near(&self.adjudicated, &now.adjudicated)
+    }
+}
+
+/// Whether under [`REFIT`] of either list is missing in the other. Both are sorted.
+fn is_near<T: Ord>(one: &[T], other: &[T]) -> bool {
+    let both = one.iter().filter(|item| other.binary_search(item).is_ok()).count();
+    let most = one.len().max(other.len());
+    (most - both) as f64 <= REFIT * most as f64
+}
+
+fn stored_basis(store: &Store, scope: &str) -> Result<Option<Basis>> {
+    let Some(data) = store.artefact(&basis_artefact(scope))? else { return Ok(None) };
+    serde_json::from_slice(&data).context(ErrorKind::Store, || "reading what the calibration rests on".into())
+}
+
+fn basis_artefact(scope: &str) -> String {
+    format!("calibration basis {scope}")
+}
+
+/// Adjudicated text pairs that an encoder scored, and whether they are right.
+///
+/// Questions chosen by score (`uncertain`, `disagreement`) say what people think of doubtful pairs, not of pairs: answers to
+/// them count only where the others are too few to learn from.
+fn unbiased(look: &Look<'_>, params: &Params, adjudications: Vec<Adjudication>) -> Result<Vec<(Pair, bool)>> {
+    let by_score = look.store.asked_by_score(&look.languages.scope())?;
+    let (mut any, mut biased) = (Vec::new(), Vec::new());
+    for one in adjudications {
+        let Some(pair) = look.store.pair(one.pair)?.filter(|pair| pair.similarity().is_some()) else { continue };
+        let partly = params.partly_is_right && one.verdict.as_deref() == Some("partly");
+        let Some(right) = (if partly { Some(true) } else { one.is_right() }) else { continue };
+        if by_score.contains(&one.pair) { biased.push((pair, right)) } else { any.push((pair, right)) }
+    }
+    let right = any.iter().filter(|(_, right)| *right).count();
+    if right < LEAST || any.len() - right < LEAST {
+        any.append(&mut biased);
+    }
+    Ok(any)
 }
 
 /// Gathers examples and encodes the spoiled ones; fitting runs on any thread.
@@ -201,12 +278,15 @@ pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
 pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], session: &mut Session) -> Result<Work> {
     let encoder = session.encoder.as_deref_mut().ok_or_else(|| Error::bug("calibration without an encoder"))?;
     let examples = Examples::gather(look, params, candidates, encoder)?;
+    let basis = Basis::now(look, params, encoder.id())?;
     let (model, params, languages) = (encoder.id().0.clone(), params.clone(), look.languages);
     Ok(Box::new(move || {
         let fitted = examples.fit(&params, model, languages);
         let data = serde_json::to_vec(&fitted).context(ErrorKind::Bug, || "writing the calibration".into())?;
         let content = blake3::hash(&data).to_hex().to_string();
-        Ok(Output::of(Records::Artefact { name: ARTEFACT.into(), data }, &content)?
+        let basis = serde_json::to_vec(&basis).context(ErrorKind::Bug, || "writing what it rests on".into())?;
+        let artefacts = vec![(artefact(&languages.scope()), data), (basis_artefact(&languages.scope()), basis)];
+        Ok(Output::of(Records::Artefacts(artefacts), &content)?
             .count("sure pairs", examples.sure as f64)
             .count("annotated pairs", examples.annotated as f64)
             .count("spoiled pairs", examples.spoiled.values().sum::<usize>() as f64))
@@ -234,21 +314,19 @@ impl Examples {
     fn gather(look: &Look<'_>, params: &Params, candidates: &[Language], encoder: &mut dyn Encoder) -> Result<Self> {
         let measured = |source: &str, target: &str| measure::features(source, target, look.languages, candidates);
         let mut examples = Self::default();
-        let words = look.store.adjudications()?;
-        let annotated: HashSet<PairId> = words.iter().map(|word| word.pair).collect();
-        for word in words {
-            let Some(judged) = look.store.judged_pair(word.pair)? else { continue };
-            let partly = params.partly_is_right && word.verdict.as_deref() == Some("partly");
-            let right = if partly { Some(true) } else { word.is_right() };
-            let (Some(similarity), Some(margin), Some(right)) = (judged.pair.similarity, judged.pair.margin, right)
-            else {
+        let scope = look.languages.scope();
+        let adjudications = look.store.adjudications(&scope)?;
+        let annotated: HashSet<PairId> = adjudications.iter().map(|one| one.pair).collect();
+        for pair in unbiased(look, params, adjudications)? {
+            let (pair, right) = (&pair.0, Some(pair.1));
+            let (Some(similarity), Some(margin), Some(right)) = (pair.similarity(), pair.margin(), right) else {
                 continue;
             };
-            let features = measured(&judged.pair.source.text, &judged.pair.target.text);
+            let features = measured(&pair.source.text, &pair.target.text);
             examples.all.push((figures(f64::from(similarity), f64::from(margin), &features), right));
             examples.annotated += 1;
         }
-        let mut sure = look.store.sure_pairs(params.sure_score, params.sure_pairs)?;
+        let mut sure = look.store.sure_pairs(&scope, params.sure_score, params.sure_pairs)?;
         sure.retain(|pair| !annotated.contains(&pair.id));
         let (mut whole, mut chosen) = (Vec::new(), Vec::new());
         for (place, pair) in sure.into_iter().enumerate() {
@@ -257,14 +335,16 @@ impl Examples {
             if so_far(place + 1) > so_far(place) { chosen.push(pair) } else { whole.push(pair) }
         }
         for pair in &whole {
-            let (Some(similarity), Some(margin)) = (pair.similarity, pair.margin) else { continue };
+            let (Some(similarity), Some(margin)) = (pair.similarity(), pair.margin()) else { continue };
             let features = measured(&pair.source.text, &pair.target.text);
             examples.all.push((figures(f64::from(similarity), f64::from(margin), &features), true));
             examples.sure += 1;
         }
         let spoiled = spoil_all(look, chosen, &whole)?;
         for (spoiled, change) in changes(encoder, look.languages, spoiled)? {
-            let (Some(similarity), Some(margin)) = (spoiled.pair.similarity, spoiled.pair.margin) else { continue };
+            let (Some(similarity), Some(margin)) = (spoiled.pair.similarity(), spoiled.pair.margin()) else {
+                continue;
+            };
             let features = measured(&spoiled.texts.0, &spoiled.texts.1);
             let (similarity, margin) = (f64::from(similarity) + change.cosine, f64::from(margin) * change.share);
             examples.all.push((figures(similarity, margin, &features), false));
@@ -460,6 +540,19 @@ mod tests {
     fn too_few_examples_make_no_calibration() {
         assert!(fitted(Method::Logistic, 40).is_none());
         assert!(fitted(Method::Logistic, 200).is_some());
+    }
+
+    #[test]
+    fn a_little_other_evidence_leaves_the_curve() {
+        let basis = |pairs: std::ops::Range<i64>| Basis { sure: pairs.map(PairId).collect(), ..Basis::default() };
+        assert!(basis(0..100).is_near(&basis(5..105)), "5 of 100 are others");
+        assert!(!basis(0..100).is_near(&basis(6..106)));
+        assert!(!basis(0..100).is_near(&basis(0..200)), "it grew");
+        assert!(basis(0..0).is_near(&basis(0..0)));
+        let other = Basis { model: "another".into(), ..basis(0..100) };
+        assert!(!basis(0..100).is_near(&other));
+        let answered = Basis { adjudicated: vec![(PairId(1), PairId(2))], ..basis(0..100) };
+        assert!(!basis(0..100).is_near(&answered), "the first answer");
     }
 
     #[test]

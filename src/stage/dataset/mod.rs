@@ -28,12 +28,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::split::{Part, Splitter};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined, filter};
+use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
 use crate::algo::minhash::{grams, jaccard};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::{Adjudication, Interface, Origin, Pair, PairId};
-use crate::store::pairs::{Direction, JudgedPair, Selection};
+use crate::store::Store;
+use crate::store::neighbours::Direction;
+use crate::store::text_pairs::{JudgedPair, Selection};
 use crate::text::normalise::fold;
 
 /// Raised when the same answers make other data.
@@ -109,7 +111,7 @@ pub enum Kind {
 /// A line of a part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Example {
-    /// Id of the pair: `p` and 16 hexadecimal digits. A hard negative has one of its own.
+    /// Id of the text pair: `p` and 16 hexadecimal digits.
     #[schemars(with = "String")]
     pub id: PairId,
     /// Text in the source language.
@@ -166,11 +168,13 @@ pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
     if !params.write {
         return Ok(Listing::All(Vec::new()));
     }
+    let scope = look.languages.scope();
     let parts = [
         look.store.stage_output(Stage::Adjudicate.name())?,
-        look.store.stage_output(Stage::Dedup.name())?,
+        look.store.judgement_stamp(&scope)?.to_string(),
         look.store.stage_output(Stage::Match.name())?,
-        look.store.annotations_fingerprint()?,
+        look.store.stage_output(Stage::Neighbours.name())?,
+        look.store.annotations_fingerprint(&scope)?,
     ];
     let input = combined(&parts.each_ref().map(String::as_str));
     let output = look.store.unit_output(Stage::Dataset.name(), UNIT)?;
@@ -195,13 +199,19 @@ pub fn folder(look: &Look<'_>) -> PathBuf {
 /// Kind `Store`.
 pub fn prepare(look: &Look<'_>, params: &Params) -> Result<Work> {
     let gathered = gather(look, params)?;
-    let (mut counts, mut fingerprint) = (Vec::new(), EMPTY.to_owned());
+    let (mut counts, mut fingerprint, mut splits) = (Vec::new(), EMPTY.to_owned(), Vec::new());
     if !gathered.examples.is_empty() || !gathered.preferences.is_empty() {
-        let (version, totals) = write(look, params, &gathered)?;
+        let (version, totals, silver) = write(look, params, &gathered)?;
+        let real = gathered.examples.values().filter(|(_, example)| example.kind != Kind::HardNegative);
+        splits.extend(real.map(|(part, example)| (example.id, part.name())));
+        splits.extend(silver.into_iter().map(|pair| (pair, Part::Train.name())));
+        if gathered.leaking > 0 {
+            counts.push(("left out between splits", gathered.leaking as f64));
+        }
         counts.push(("examples", totals.iter().map(|(_, count)| count).sum::<u64>() as f64));
         fingerprint = version;
     }
-    Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts })))
+    Ok(Box::new(move || Ok(Output { records: Records::Splits(splits), fingerprint, counts })))
 }
 
 /// Everything but what nobody judged.
@@ -211,9 +221,14 @@ struct Gathered {
     splitter: Splitter,
     /// Pairs that people judged.
     judged: BTreeSet<PairId>,
-    /// Answers on pairs that are gone.
+    /// Answers on text pairs that occur nowhere any more.
     gone: u64,
+    /// Judged text pairs that join several splits, and are therefore in none.
+    leaking: u64,
 }
+
+/// A text that stands in more documents than this joins them to no group.
+const FREQUENT: u64 = 5;
 
 fn gather(look: &Look<'_>, params: &Params) -> Result<Gathered> {
     let store = look.store;
@@ -221,32 +236,68 @@ fn gather(look: &Look<'_>, params: &Params) -> Result<Gathered> {
     for pair in store.document_pairs()? {
         splitter.join_documents(pair.source, pair.target);
     }
+    let scope = look.languages.scope();
     let mut words: Vec<(Adjudication, JudgedPair)> = Vec::new();
     let mut gone = 0;
-    for word in store.adjudications()? {
+    for word in store.adjudications(&scope)? {
         match store.judged_pair(word.pair)? {
             Some(judged) => words.push((word, judged)),
             None => gone += 1,
         }
     }
-    words.iter().for_each(|(_, judged)| splitter.join(&judged.pair));
-    let mut examples = BTreeMap::new();
+    let assigned = group(store, &scope, &words, &mut splitter)?;
+    let part_of = |pair: &Pair| assigned.get(&pair.id).copied().or_else(|| splitter.part_of(pair));
+    let (mut examples, mut leaking) = (BTreeMap::new(), 0);
     for (word, judged) in &words {
         let Some(example) = example(look, word, judged)? else { continue };
-        examples.insert(example.id, (splitter.part_of(&judged.pair), example));
+        match part_of(&judged.pair) {
+            Some(part) => {
+                examples.insert(example.id, (part, example));
+            }
+            None => leaking += 1,
+        }
     }
     if params.hard_negatives > 0 {
         let right: HashMap<String, Vec<String>> = right_by_source(&words);
         for (word, judged) in &words {
-            if examples.get(&word.pair).is_some_and(|(_, example)| example.label == Some(1)) {
-                for (part, negative) in hard_negatives(look, params, &splitter, judged, &right)? {
+            let example = examples.get(&word.pair).filter(|(_, example)| example.label == Some(1));
+            if let Some(part) = example.map(|(part, _)| *part) {
+                for negative in hard_negatives(look, params, &splitter, (judged, part), &right)? {
                     examples.entry(negative.id).or_insert((part, negative));
                 }
             }
         }
     }
     let judged = words.iter().map(|(word, _)| word.pair).collect();
-    Ok(Gathered { examples, preferences: preferences(look)?, splitter, judged, gone })
+    Ok(Gathered { examples, preferences: preferences(look)?, splitter, judged, gone, leaking })
+}
+
+/// Joins judged text pairs, their documents and their near duplicates into groups; answers the splits that are assigned.
+fn group(
+    store: &Store,
+    scope: &str,
+    words: &[(Adjudication, JudgedPair)],
+    splitter: &mut Splitter,
+) -> Result<HashMap<PairId, Part>> {
+    let mut assigned = HashMap::new();
+    for (_, judged) in words {
+        let pair = &judged.pair;
+        splitter.join(pair, store.frequency(pair)? > FREQUENT);
+        if let Some(part) = store.split(pair.id)?.as_deref().and_then(Part::from_name) {
+            splitter.assign(pair, part);
+            assigned.insert(pair.id, part);
+        }
+    }
+    let ids: BTreeSet<PairId> = words.iter().map(|(word, _)| word.pair).collect();
+    for duplicate in store.duplicates(scope)?.into_values() {
+        if !ids.contains(&duplicate.pair) && !ids.contains(&duplicate.of) {
+            continue;
+        }
+        if let (Some(one), Some(other)) = (store.texts(duplicate.pair)?, store.texts(duplicate.of)?) {
+            splitter.join_near((&one.0, &one.1), (&other.0, &other.1));
+        }
+    }
+    Ok(assigned)
 }
 
 /// The example of a judged pair; `None` when the answers make none: undecided, partly right, or corrected.
@@ -293,14 +344,13 @@ fn hard_negatives(
     look: &Look<'_>,
     params: &Params,
     splitter: &Splitter,
-    judged: &JudgedPair,
+    (judged, part): (&JudgedPair, Part),
     right: &HashMap<String, Vec<String>>,
-) -> Result<Vec<(Part, Example)>> {
+) -> Result<Vec<Example>> {
     let pair = &judged.pair;
     let [only] = pair.source.sentences.as_slice() else { return Ok(Vec::new()) };
     let Some((key, _)) = look.store.stage_key(Stage::Neighbours.name())? else { return Ok(Vec::new()) };
     let Some(source) = look.store.sentence(*only)? else { return Ok(Vec::new()) };
-    let part = splitter.part_of(pair);
     let known: Vec<Vec<u64>> = right
         .get(&fold(&pair.source.text))
         .into_iter()
@@ -314,30 +364,26 @@ fn hard_negatives(
             break;
         }
         let Some(sentence) = look.store.first_sentence(text)? else { continue };
+        let id = look.languages.text_pair(&pair.source.text, &sentence.text);
         let own = grams(&[&fold(&sentence.text)], 4);
-        let may_be_right = known.iter().any(|known| jaccard(known, &own) >= NEARLY_SAME)
-            || look.store.is_kept_fold(filter::fold(&pair.source.text, &sentence.text))?;
-        if may_be_right || splitter.part_of_text(&sentence.text, sentence.document) != part {
+        let may_be_right = known.iter().any(|known| jaccard(known, &own) >= NEARLY_SAME) || look.store.is_kept(id)?;
+        if may_be_right || splitter.part_of_text(&sentence.text, sentence.document) != Some(part) {
             continue;
         }
-        let id = PairId::of(&[b"hard negative", &pair.id.0.to_be_bytes(), &text.0.to_be_bytes()]);
-        negatives.push((
-            part,
-            Example {
-                id,
-                source: pair.source.text.clone(),
-                target: sentence.text,
-                label: Some(0),
-                similarity: None,
-                kind: Kind::HardNegative,
-                confidence: None,
-                people: 0,
-                parent: Some(pair.id),
-                source_location: judged.source_location.clone(),
-                target_location: look.store.location(sentence.document)?,
-                from: look.store.source_of(pair.id)?.unwrap_or_default(),
-            },
-        ));
+        negatives.push(Example {
+            id,
+            source: pair.source.text.clone(),
+            target: sentence.text,
+            label: Some(0),
+            similarity: None,
+            kind: Kind::HardNegative,
+            confidence: None,
+            people: 0,
+            parent: Some(pair.id),
+            source_location: judged.source_location.clone(),
+            target_location: look.store.location(sentence.document)?,
+            from: look.store.source_of(pair.id)?.unwrap_or_default(),
+        });
     }
     Ok(negatives)
 }
@@ -345,7 +391,7 @@ fn hard_negatives(
 /// Choices between two candidates, where more people chose one than the other. Texts come from the questions.
 fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
     let mut votes: BTreeMap<PairId, BTreeMap<String, PairId>> = BTreeMap::new();
-    look.store.for_each_annotation(|annotation| {
+    look.store.for_each_annotation(Some(&look.languages.scope()), |annotation| {
         let of = votes.entry(annotation.pair).or_default();
         match annotation.preferred {
             Some(preferred) => {
@@ -359,7 +405,7 @@ fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
         Ok(())
     })?;
     let mut all = Vec::new();
-    for (_, pair, _) in look.store.asked(Interface::Pairwise)? {
+    for (_, pair, _) in look.store.asked(&look.languages.scope(), Interface::Pairwise)? {
         let Some(of) = votes.get(&pair).filter(|of| !of.is_empty()) else { continue };
         let Some(task) = look.store.task_on(Interface::Pairwise, pair)? else { continue };
         let text = |key: &str| task.body["data"][key].as_str().unwrap_or_default().to_owned();
@@ -382,16 +428,20 @@ fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
     Ok(all)
 }
 
-/// Writes a version; answers its name and how many examples each part has.
-fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<(String, Vec<(Part, u64)>)> {
+/// A version's name, how many examples each split has, and the text pairs in it that nobody judged.
+type Written = (String, Vec<(Part, u64)>, Vec<PairId>);
+
+/// Writes a version.
+fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<Written> {
     let root = folder(look);
     files::create_folder(&root)?;
     let mut told = card::Told { gone: gathered.gone, ..card::Told::default() };
     let scratch = tempfile::tempdir_in(&root).context(ErrorKind::Store, || format!("writing in {}", root.display()))?;
+    let mut silver = Vec::new();
     let mut hasher = blake3::Hasher::new();
     for part in Part::ALL {
         let path = scratch.path().join(part.file());
-        let bytes = write_part(look, params, gathered, part, &path, &mut told)?;
+        let bytes = write_part(look, params, gathered, part, &path, (&mut told, &mut silver))?;
         hasher.update(bytes.as_bytes());
     }
     let lines: Vec<String> = gathered
@@ -423,7 +473,7 @@ fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<(Strin
         })?;
     }
     files::write_atomically(&root.join("LATEST"), |out| writeln!(out, "{version}"))?;
-    Ok((version, told.totals()))
+    Ok((version, told.totals(), silver))
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
@@ -437,7 +487,7 @@ fn write_part(
     gathered: &Gathered,
     part: Part,
     path: &Path,
-    told: &mut card::Told,
+    (told, taken): (&mut card::Told, &mut Vec<PairId>),
 ) -> Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     let mut failed = None;
@@ -452,8 +502,9 @@ fn write_part(
             line(example)?;
         }
         if params.silver && part == Part::Train {
-            let walked = look.store.for_each_pair(Selection::Kept, |judged| {
+            let walked = look.store.for_each_pair(&look.languages.scope(), Selection::Kept, |judged| {
                 if let Some(example) = silver(look, gathered, &judged)? {
+                    taken.push(example.id);
                     line(&example).context(ErrorKind::Store, || "writing an example".into())?;
                 }
                 Ok(())
@@ -472,7 +523,8 @@ fn write_part(
 /// A kept pair that nobody judged, if nothing of it stands in the other parts.
 fn silver(look: &Look<'_>, gathered: &Gathered, judged: &JudgedPair) -> Result<Option<Example>> {
     let pair: &Pair = &judged.pair;
-    if gathered.judged.contains(&pair.id) || !gathered.splitter.may_train(pair) {
+    let elsewhere = || look.store.split(pair.id).map(|split| split.is_some_and(|split| split != Part::Train.name()));
+    if gathered.judged.contains(&pair.id) || !gathered.splitter.may_train(pair) || elsewhere()? {
         return Ok(None);
     }
     Ok(Some(Example {

@@ -1,15 +1,22 @@
-//! Which examples train, which develop and which test: by documents, so that no part knows anything of another.
+//! Which examples train, which develop and which test: by groups, so that no split knows anything of another.
 //!
-//! Documents that translate each other belong together, and so do all documents and texts that judged pairs join. Such a
-//! group goes to one part as a whole, by lot. The lot is drawn by the group's first document, so that a group keeps its
-//! part while the corpus grows, unless two groups grow together.
+//! Documents that translate each other are one group, and so are the documents and texts that judged text pairs join, and
+//! near duplicates. A group goes to one split as a whole.
+//!
+//! A split that was assigned is kept in the store and never changes by itself: the group of a text pair with an assigned
+//! split has that split. A group without one draws it by the hash of its first member. When groups with different splits
+//! grow together, what was assigned stays, and what is new in them goes into no split, since it would leak.
+//!
+//! A text that stands in many documents (see `FREQUENT`) does not join them: else one "thank you" would chain a corpus into
+//! one group. Its text pair is a group by its texts alone.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::{DocumentId, Pair, PairId};
-use crate::text::normalise::fold;
+use crate::text::dedup::dedup_key;
 
 /// A part of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +43,15 @@ impl Part {
         }
     }
 
+    /// Reads [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
     /// Its file.
     pub fn file(self) -> &'static str {
         match self {
@@ -46,56 +62,82 @@ impl Part {
     }
 }
 
-/// Groups of documents and texts, and their parts. Memory: some 40 bytes a document and judged text.
+/// Groups of documents and texts, and their splits. Memory: some 50 bytes a document and judged text.
 #[derive(Debug)]
 pub struct Splitter {
     seed: u64,
     dev: f64,
     test: f64,
     places: HashMap<i64, usize>,
-    keys: Vec<i64>,
-    above: Vec<usize>,
+    above: RefCell<Vec<usize>>,
     /// The lowest document of the group of a root; of a group of texts alone, the lowest text.
     first: Vec<(bool, i64)>,
+    /// Splits assigned to members of the group of a root, as bits.
+    assigned: Vec<u8>,
 }
 
 impl Splitter {
     /// No groups yet. `dev` and `test` are shares, 0 to 1.
     pub fn new(seed: u64, dev: f64, test: f64) -> Self {
-        Self { seed, dev, test, places: HashMap::new(), keys: Vec::new(), above: Vec::new(), first: Vec::new() }
+        Self {
+            seed,
+            dev,
+            test,
+            places: HashMap::new(),
+            above: RefCell::default(),
+            first: Vec::new(),
+            assigned: Vec::new(),
+        }
     }
 
     /// These documents belong together.
     pub fn join_documents(&mut self, one: DocumentId, other: DocumentId) {
-        let (one, other) = (self.document(one), self.document(other));
+        let (one, other) = (self.place(one.0, false), self.place(other.0, false));
         self.unite(one, other);
     }
 
-    /// What a pair holds belongs together: both documents, both texts.
-    pub fn join(&mut self, pair: &Pair) {
+    /// Both texts of a pair belong together, and, unless one of them is frequent, both documents.
+    pub fn join(&mut self, pair: &Pair, is_frequent: bool) {
         let texts = [self.text(&pair.source.text), self.text(&pair.target.text)];
         self.unite(texts[0], texts[1]);
+        if is_frequent {
+            return;
+        }
         for document in [pair.source.document, pair.target.document].into_iter().flatten() {
-            let document = self.document(document);
+            let document = self.place(document.0, false);
             self.unite(texts[0], document);
         }
     }
 
-    /// The part of a pair that was joined.
-    pub fn part_of(&self, pair: &Pair) -> Part {
-        let key = text_key(&pair.source.text);
-        self.places.get(&key).map_or_else(|| self.draw((true, key)), |place| self.part_at(*place))
+    /// The texts of two pairs, which nearly repeat each other, belong together.
+    pub fn join_near(&mut self, one: (&str, &str), other: (&str, &str)) {
+        let (one, other) = ([self.text(one.0), self.text(one.1)], [self.text(other.0), self.text(other.1)]);
+        self.unite(one[0], other[0]);
+        self.unite(one[1], other[1]);
     }
 
-    /// The part of a text of a document. A text that no judged pair holds goes with its document.
-    pub fn part_of_text(&self, text: &str, document: DocumentId) -> Part {
+    /// The split of a pair that was joined is this one since an earlier run.
+    pub fn assign(&mut self, pair: &Pair, part: Part) {
+        let place = self.text(&pair.source.text);
+        let root = self.root(place);
+        self.assigned[root] |= part.bit();
+    }
+
+    /// The split of a pair that was joined; `None`: its group has members in several splits.
+    pub fn part_of(&self, pair: &Pair) -> Option<Part> {
+        let key = text_key(&pair.source.text);
+        self.places.get(&key).map_or_else(|| Some(self.draw((true, key))), |place| self.part_at(*place))
+    }
+
+    /// The split of a text of a document. A text that no judged pair holds goes with its document.
+    pub fn part_of_text(&self, text: &str, document: DocumentId) -> Option<Part> {
         match self.places.get(&text_key(text)).or_else(|| self.places.get(&document.0)) {
             Some(place) => self.part_at(*place),
-            None => self.draw((false, document.0)),
+            None => Some(self.draw((false, document.0))),
         }
     }
 
-    /// Whether nothing of a pair that was not joined stands in another part than the training part.
+    /// Whether nothing of a pair that was not joined stands in another split than the training split.
     pub fn may_train(&self, pair: &Pair) -> bool {
         let texts =
             [&pair.source.text, &pair.target.text].into_iter().filter_map(|text| self.places.get(&text_key(text)));
@@ -103,13 +145,9 @@ impl Splitter {
         let documents = [pair.source.document, pair.target.document].into_iter().flatten();
         let of_documents = documents.map(|document| match self.places.get(&document.0) {
             Some(place) => self.part_at(*place),
-            None => self.draw((false, document.0)),
+            None => Some(self.draw((false, document.0))),
         });
-        parts.chain(of_documents).all(|part| part == Part::Train)
-    }
-
-    fn document(&mut self, id: DocumentId) -> usize {
-        self.place(id.0, false)
+        parts.chain(of_documents).all(|part| part == Some(Part::Train))
     }
 
     fn text(&mut self, text: &str) -> usize {
@@ -120,17 +158,21 @@ impl Splitter {
         if let Some(place) = self.places.get(&key) {
             return *place;
         }
-        let place = self.keys.len();
+        let place = self.first.len();
         self.places.insert(key, place);
-        self.keys.push(key);
-        self.above.push(place);
         self.first.push((is_text, key));
+        self.above.get_mut().push(place);
+        self.assigned.push(0);
         place
     }
 
+    /// The root of a group. Paths are halved on the way, so that a look-up costs next to nothing.
     fn root(&self, mut place: usize) -> usize {
-        while self.above[place] != place {
-            place = self.above[place];
+        let mut above = self.above.borrow_mut();
+        while above[place] != place {
+            let next = above[above[place]];
+            above[place] = next;
+            place = next;
         }
         place
     }
@@ -142,19 +184,24 @@ impl Splitter {
         }
         // The lowest stays on top, whatever the order in which groups meet.
         let (top, below) = if self.first[one] <= self.first[other] { (one, other) } else { (other, one) };
-        self.above[below] = top;
+        self.above.get_mut()[below] = top;
+        self.assigned[top] |= self.assigned[below];
     }
 
-    fn part_at(&self, place: usize) -> Part {
-        self.draw(self.first[self.root(place)])
+    fn part_at(&self, place: usize) -> Option<Part> {
+        let root = self.root(place);
+        match self.assigned[root] {
+            0 => Some(self.draw(self.first[root])),
+            bits => Part::ALL.into_iter().find(|part| part.bit() == bits),
+        }
     }
 
-    /// The part that a group's first member draws.
+    /// The split that a group's first member draws.
     fn draw(&self, (_, key): (bool, i64)) -> Part {
-        let lot = PairId::of(&[b"part", &self.seed.to_be_bytes(), &key.to_be_bytes()]).0 as f64 / i64::MAX as f64;
-        if lot < self.test {
+        let drawn = PairId::of(&[b"part", &self.seed.to_be_bytes(), &key.to_be_bytes()]).0 as f64 / i64::MAX as f64;
+        if drawn < self.test {
             Part::Test
-        } else if lot < self.test + self.dev {
+        } else if drawn < self.test + self.dev {
             Part::Dev
         } else {
             Part::Train
@@ -164,7 +211,7 @@ impl Splitter {
 
 /// A text's key, without case and punctuation. Never that of a document: it is hashed with a word of its own.
 fn text_key(text: &str) -> i64 {
-    PairId::of(&[b"text of a dataset", fold(text).as_bytes()]).0
+    PairId::of(&[b"text of a dataset", dedup_key(text).as_bytes()]).0
 }
 
 #[cfg(test)]
@@ -185,8 +232,7 @@ mod tests {
             source: side(source, "текст"),
             target: side(target, "tekst"),
             origin: Origin::Mined,
-            similarity: None,
-            margin: None,
+            scores: crate::record::Scores::default(),
             score: 1.0,
             parent: None,
         }
@@ -201,10 +247,10 @@ mod tests {
             let mut splitter = Splitter::new(3, 0.3, 0.3);
             twins.iter().for_each(|(a, b)| splitter.join_documents(DocumentId(*a), DocumentId(*b)));
             let pairs: Vec<Pair> = pairs.into_iter().map(|(source, target)| pair(source, target)).collect();
-            pairs.iter().for_each(|pair| splitter.join(pair));
+            pairs.iter().for_each(|pair| splitter.join(pair, false));
             let mut part_of: HashMap<String, Part> = HashMap::new();
             for pair in &pairs {
-                let part = splitter.part_of(pair);
+                let part = splitter.part_of(pair).unwrap();
                 let sides = [(&pair.source, "s"), (&pair.target, "t")];
                 let held = sides.iter().flat_map(|(side, name)| {
                     [Some(format!("{name} {}", side.text)), side.document.map(|id| id.to_string())].into_iter().flatten()
@@ -215,7 +261,7 @@ mod tests {
                 prop_assert_eq!(splitter.may_train(pair), part == Part::Train);
             }
             for (a, b) in twins {
-                let part = |id: i64| splitter.part_of_text("of no pair", DocumentId(id));
+                let part = |id: i64| splitter.part_of_text("of no pair", DocumentId(id)).unwrap();
                 prop_assert_eq!(part(a), part(b));
             }
         }
@@ -225,7 +271,7 @@ mod tests {
     fn shares_are_kept_about_and_a_seed_changes_them() {
         let parts = |seed| -> Vec<Part> {
             let splitter = Splitter::new(seed, 0.1, 0.2);
-            (1..=2_000).map(|id| splitter.part_of_text("x", DocumentId(id))).collect()
+            (1..=2_000).map(|id| splitter.part_of_text("x", DocumentId(id)).unwrap()).collect()
         };
         let count = |part| parts(1).into_iter().filter(|own| *own == part).count();
         assert!((150..250).contains(&count(Part::Dev)), "{}", count(Part::Dev));
@@ -235,12 +281,49 @@ mod tests {
     }
 
     #[test]
-    fn a_group_keeps_its_part_while_it_grows() {
+    fn an_assigned_split_stays_whatever_joins_the_group() {
+        for later in 1..60 {
+            let mut splitter = Splitter::new(1, 0.4, 0.3);
+            let (old, new) = (pair((50, 1), (105, 1)), pair((later, 2), (105, 2)));
+            // The document that joins may have a lower id, which would draw for the group.
+            splitter.join(&old, false);
+            splitter.join(&new, false);
+            splitter.assign(&old, Part::Test);
+            assert_eq!((splitter.part_of(&old), splitter.part_of(&new)), (Some(Part::Test), Some(Part::Test)));
+        }
+    }
+
+    #[test]
+    fn what_joins_two_splits_goes_into_none() {
+        let mut splitter = Splitter::new(1, 0.1, 0.1);
+        let (one, other) = (pair((1, 1), (101, 1)), pair((2, 2), (102, 2)));
+        let bridge = pair((1, 3), (102, 3));
+        for pair in [&one, &other, &bridge] {
+            splitter.join(pair, false);
+        }
+        splitter.assign(&one, Part::Train);
+        splitter.assign(&other, Part::Test);
+        assert_eq!(splitter.part_of(&bridge), None);
+        assert!(!splitter.may_train(&bridge));
+    }
+
+    #[test]
+    fn a_frequent_text_chains_no_documents_and_near_duplicates_stay_together() {
         let mut splitter = Splitter::new(1, 0.4, 0.3);
-        splitter.join(&pair((5, 1), (105, 1)));
-        let before = splitter.part_of(&pair((5, 1), (105, 1)));
-        // More texts and a later document join.
-        splitter.join(&pair((5, 2), (110, 2)));
-        assert_eq!(splitter.part_of(&pair((5, 1), (105, 1))), before);
+        for document in 1..=40 {
+            splitter.join(&pair((document, 7), (document + 100, 7)), true);
+            splitter.join(&pair((document, 100 + u32::try_from(document).unwrap()), (document + 100, 200)), true);
+        }
+        let parts: std::collections::HashSet<_> =
+            (1..=40).map(|document| splitter.part_of_text("of no pair", DocumentId(document)).unwrap()).collect();
+        assert_eq!(parts.len(), 3, "40 documents draw for themselves");
+
+        let mut splitter = Splitter::new(1, 0.4, 0.3);
+        let (one, other) = (pair((1, 1), (101, 1)), pair((2, 2), (102, 2)));
+        splitter.join(&one, false);
+        splitter.join(&other, false);
+        splitter.join_near((&one.source.text, &one.target.text), (&other.source.text, &other.target.text));
+        splitter.assign(&one, Part::Dev);
+        assert_eq!(splitter.part_of(&other), Some(Part::Dev));
     }
 }

@@ -17,18 +17,23 @@
 pub mod measure;
 pub mod rules;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, calibrate, combined};
-use crate::error::{Error, Result};
+use super::export::rank;
+use super::{Listing, Look, Output, Records, Stage, Unit, Work, calibrate};
+use crate::error::Result;
 use crate::record::{Adjudication, Features, Language, Pair, PairId};
-use crate::text::normalise;
+use crate::store::occurrences::Stale;
+use crate::store::text_pairs::Queued;
+use crate::store::verdicts::{Decision, Verdict};
 pub use rules::{Check, Rules};
 
 /// Raised when the same pairs get other verdicts.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The rules' limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,13 +78,6 @@ pub struct Params {
     pub min_precision: f32,
 }
 
-impl Params {
-    /// Whether any verdict depends on the calibration.
-    fn asks_for_probabilities(&self) -> bool {
-        self.min_probability > 0.0 || self.min_precision > 0.0
-    }
-}
-
 impl Default for Params {
     fn default() -> Self {
         Self {
@@ -103,88 +101,112 @@ impl Default for Params {
     }
 }
 
-/// Everything that made pairs: one unit for each of its units.
+/// Text pairs of a batch: read, judged on all cores, and written together. Memory: about 2 kB each.
+const BATCH: usize = 8_192;
+
+/// The unit that puts the whole pool into the queue.
+const RULES: &str = "rules";
+/// The units that take batches off it.
+const BATCHES: &str = "batch";
+
+/// First, when rules or calibration changed, all text pairs go into the queue; then batches of the queue. Text pairs that
+/// gained, lost or changed an occurrence or an adjudication are in it already, so a run costs what changed.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
-    // Where no verdict depends on it, another calibration changes nothing.
-    let calibrated =
-        if params.asks_for_probabilities() { look.store.stage_output(Stage::Calibrate.name())? } else { String::new() };
-    let mut words: HashMap<PairId, Adjudication> =
-        look.store.adjudications()?.into_iter().map(|word| (word.pair, word)).collect();
-    let mut by_unit: HashMap<(String, String), Vec<PairId>> = HashMap::new();
-    for (pair, owner) in look.store.owners(words.keys().copied())? {
-        by_unit.entry(owner).or_default().push(pair);
+pub fn units(look: &Look<'_>) -> Result<Listing> {
+    let scope = look.languages.scope();
+    let rules = Unit::new(RULES, look.store.stage_output(Stage::Calibrate.name())?);
+    let row = look.store.units(Stage::Filter.name())?.remove(RULES);
+    if !row.is_some_and(|row| row.done && row.key == look.key && row.input == rules.input) {
+        return Ok(Listing::Next(Some(rules), look.store.stale_count(&scope)?));
     }
-    let mut units = Vec::new();
-    for (stage, unit) in look.store.pair_units()? {
-        let Some(output) = look.store.unit_output(&stage, &unit)? else { continue };
-        let mut judged = by_unit.remove(&(stage.clone(), unit.clone())).unwrap_or_default();
-        judged.sort();
-        let words: Vec<_> = judged.iter().filter_map(|pair| words.remove(pair)).collect();
-        let input = combined(&[&output, &super::fingerprint(&words)?, &calibrated]);
-        units.push(Unit::new(format!("{stage}/{unit}"), input));
+    match look.store.stale_count(&scope)? {
+        0 => Ok(Listing::Next(None, 0)),
+        count => Ok(Listing::Next(Some(Unit::new(BATCHES, count.to_string())), count)),
     }
-    Ok(Listing::All(units))
 }
 
-/// Reads a unit's pairs and what people's answers come to; the rules run on any thread.
+/// Judges a batch.
 ///
 /// # Errors
 /// Kind `Store`.
 pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
-    let (stage, name) =
-        unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
-    let pairs = look.store.pairs_of(stage, name)?;
-    let known = look.store.features_of(stage, name)?;
-    let mut words = HashMap::new();
-    for pair in &pairs {
-        words.extend(look.store.adjudication(pair.id)?.map(|word| (pair.id, word)));
-    }
     let input = unit.input.clone();
-    let calibration = if params.asks_for_probabilities() { calibrate::stored(look.store)? } else { None };
-    let rules =
-        Rules { params: params.clone(), languages: look.languages, candidates: candidates.to_vec(), calibration };
+    if unit.name == RULES {
+        return Ok(Box::new(move || Ok(Output { records: Records::AllStale, fingerprint: input, counts: Vec::new() })));
+    }
+    let scope = look.languages.scope();
+    let queue = look.store.stale_pairs(&scope, BATCH)?;
+    let adjudications = adjudications(look, &scope, &queue)?;
+    let rules = Rules {
+        params: params.clone(),
+        languages: look.languages,
+        candidates: candidates.to_vec(),
+        calibration: calibrate::stored(look.store, &scope)?,
+    };
     Ok(Box::new(move || {
-        let (mut measured, mut verdicts) = (Vec::new(), Vec::new());
-        for pair in &pairs {
-            let features = features(&rules, &known, pair, &mut measured);
-            verdicts.push((
-                pair.id,
-                fold(&pair.source.text, &pair.target.text),
-                rules.judge(pair, &features, words.get(&pair.id)),
-            ));
+        let judged: Vec<Judged> =
+            queue.par_iter().map(|queued| judge(&rules, queued, adjudications.get(&queued.id))).collect();
+        let count = judged.len() as f64;
+        let passing =
+            |judged: &&Judged| judged.verdict.decision.as_ref().is_some_and(|decision| decision.drop.is_none());
+        let kept = judged.iter().filter(passing).count() as f64;
+        let (mut features, mut verdicts) = (Vec::new(), Vec::new());
+        for Judged { verdict, measured } in judged {
+            features.extend(measured.map(|(key, measured)| (verdict.pair, key, measured)));
+            verdicts.push(verdict);
         }
-        let kept = verdicts.iter().filter(|(.., drop)| drop.is_none()).count() as f64;
-        let new = measured.len() as f64;
-        // Scores decide among duplicates, so a change of them must reach the next stage even if no verdict changes.
-        let content = serde_json::json!((&input, &verdicts));
-        Ok(Output::of(Records::Verdicts { features: measured, verdicts }, &content)?
-            .count("pairs that pass", kept)
-            .count("pairs measured", new))
+        let measured = features.len() as f64;
+        let counts = vec![("pairs judged", count), ("pairs that pass", kept), ("pairs measured", measured)];
+        Ok(Output { records: Records::Verdicts { features, verdicts }, fingerprint: input, counts })
     }))
 }
 
-/// What is known of a pair, or what is measured now and then noted in `measured`.
-fn features(
-    rules: &Rules,
-    known: &HashMap<PairId, (i64, Features)>,
-    pair: &Pair,
-    measured: &mut Vec<(PairId, i64, Features)>,
-) -> Features {
-    let key = measure::key(pair, rules.languages, &rules.candidates);
-    if let Some((_, features)) = known.get(&pair.id).filter(|(known, _)| *known == key) {
-        return features.clone();
-    }
-    let features = rules.features(pair);
-    measured.push((pair.id, key, features.clone()));
-    features
+/// What people's answers on a batch come to, by text pair.
+fn adjudications(look: &Look<'_>, scope: &str, queue: &[Queued]) -> Result<HashMap<PairId, Adjudication>> {
+    let (Some(first), Some(last)) = (queue.first(), queue.last()) else { return Ok(HashMap::new()) };
+    let all = look.store.adjudications_between(scope, first.id, last.id)?;
+    Ok(all.into_iter().map(|one| (one.pair, one)).collect())
 }
 
-/// Hash of both sides without case, punctuation and accents of the encoding.
-pub fn fold(source: &str, target: &str) -> i64 {
-    PairId::of(&[normalise::fold(source).as_bytes(), normalise::fold(target).as_bytes()]).0
+/// A verdict, and what was measured for it where that is new: its key and the features.
+struct Judged {
+    verdict: Verdict,
+    measured: Option<(i64, Features)>,
+}
+
+fn judge(rules: &Rules, queued: &Queued, people: Option<&Adjudication>) -> Judged {
+    let Some(pair) = &queued.pair else {
+        let verdict = Verdict { pair: queued.id, decision: None, changed: queued.verdict.is_some() };
+        return Judged { verdict, measured: None };
+    };
+    let (features, measured) = features(rules, queued, pair);
+    let drop = rules.judge(pair, &features, people);
+    let same = queued.stale == Stale::Rules
+        && queued.verdict.as_ref().is_some_and(|(reason, detail)| {
+            reason.as_deref() == drop.as_ref().map(|drop| drop.reason.name())
+                && detail == drop.as_ref().map_or("", |drop| drop.detail.as_str())
+        });
+    let decision = Decision {
+        drop,
+        origin: pair.origin,
+        score: pair.score,
+        rank: rank(pair.score),
+        source: queued.source.clone(),
+        probability: rules.calibration.as_ref().and_then(|curve| curve.probability(pair, &features)),
+    };
+    Judged { verdict: Verdict { pair: queued.id, decision: Some(decision), changed: !same }, measured }
+}
+
+/// What is known of a text pair, or what is measured now, and then once more with its key.
+fn features<'a>(rules: &Rules, queued: &'a Queued, pair: &Pair) -> (Cow<'a, Features>, Option<(i64, Features)>) {
+    let key = measure::key(pair, rules.languages, &rules.candidates);
+    if let Some((_, features)) = queued.features.as_ref().filter(|(known, _)| *known == key) {
+        return (Cow::Borrowed(features), None);
+    }
+    let features = rules.features(pair);
+    (Cow::Owned(features.clone()), Some((key, features)))
 }
 
 #[cfg(test)]
@@ -200,8 +222,7 @@ mod tests {
             source: side(source),
             target: side(target),
             origin: Origin::Aligned,
-            similarity: None,
-            margin: None,
+            scores: crate::record::Scores::default(),
             score,
             parent: None,
         }
@@ -278,18 +299,39 @@ mod tests {
         assert!(checks.iter().all(|check| check.objection.is_none()), "{checks:?}");
     }
 
+    fn queued(pair: &Pair, features: Option<(i64, Features)>) -> Queued {
+        let (id, pair) = (pair.id, Some(pair.clone()));
+        Queued { id, stale: Stale::Rules, pair, source: "site".into(), features, verdict: None }
+    }
+
     #[test]
     fn what_is_known_is_not_measured_again() {
         let (rules, pair) = (rules(), pair(RUSSIAN, TURKMEN, 0.9));
-        let mut measured = Vec::new();
-        features(&rules, &HashMap::new(), &pair, &mut measured);
-        let known: HashMap<_, _> = measured.drain(..).map(|(id, key, features)| (id, (key, features))).collect();
-        features(&rules, &known, &pair, &mut measured);
-        assert!(measured.is_empty());
+        let measured = judge(&rules, &queued(&pair, None), None).measured;
+        assert!(measured.is_some());
+        assert!(judge(&rules, &queued(&pair, measured.clone()), None).measured.is_none());
         let mut changed = pair;
         changed.target.text.push('!');
-        features(&rules, &known, &changed, &mut measured);
-        assert_eq!(measured.len(), 1, "another text is another measurement");
+        let again = judge(&rules, &queued(&changed, measured), None).measured;
+        assert!(again.is_some(), "another text is another measurement");
+    }
+
+    #[test]
+    fn rules_that_say_the_same_change_nothing_and_a_vanished_pair_does() {
+        let (rules, pair) = (rules(), pair(RUSSIAN, TURKMEN, 0.125));
+        let first = judge(&rules, &queued(&pair, None), None).verdict;
+        assert!(first.changed);
+        let drop = first.decision.unwrap().drop.unwrap();
+        let known = Some((Some(drop.reason.name().to_owned()), drop.detail));
+        let again = Queued { verdict: known.clone(), ..queued(&pair, None) };
+        assert!(!judge(&rules, &again, None).verdict.changed);
+        let moved = Queued { stale: Stale::Changed, ..again.clone() };
+        assert!(judge(&rules, &moved, None).verdict.changed, "its best occurrence may be another");
+        let gone = Queued { pair: None, ..again };
+        let verdict = judge(&rules, &gone, None).verdict;
+        assert!(verdict.changed && verdict.decision.is_none());
+        let never = Queued { verdict: None, ..gone };
+        assert!(!judge(&rules, &never, None).verdict.changed, "nobody knew of it");
     }
 
     #[test]
@@ -309,5 +351,11 @@ mod tests {
         let corrected = Adjudication { corrected: Some(PairId(7)), ..word(Some("yes"), [1, 0, 0]) };
         let drop = judged(&rules(), &good, Some(&corrected)).unwrap();
         assert_eq!(drop.detail, "corrected: p0000000000000007 stands for it");
+        let rewritten = Adjudication { corrected: Some(PairId(1)), ..word(Some("yes"), [0, 1, 0]) };
+        assert_eq!(
+            judged(&rules(), &bad, Some(&rewritten)),
+            None,
+            "corrected in its writing alone: it stands for itself"
+        );
     }
 }

@@ -48,7 +48,8 @@ impl Rules {
 
     /// Why a pair is dropped: the first rule that objects, unless people say that it is right. `None`: it passes.
     pub fn judge(&self, pair: &Pair, features: &Features, people: Option<&Adjudication>) -> Option<Drop> {
-        if people.is_some_and(|word| word.is_right() == Some(true) && word.corrected.is_none()) {
+        let stands = |word: &Adjudication| word.corrected.is_none_or(|corrected| corrected == pair.id);
+        if people.is_some_and(|word| word.is_right() == Some(true) && stands(word)) {
             return None;
         }
         let seen = Seen { pair, features, people };
@@ -72,7 +73,7 @@ impl Rules {
             limit: "neither wrong nor corrected".into(),
         };
         let Some(word) = seen.people else { return check("not judged".into(), false) };
-        if let Some(corrected) = word.corrected {
+        if let Some(corrected) = word.corrected.filter(|corrected| *corrected != seen.pair.id) {
             return check(format!("corrected: {corrected} stands for it"), true);
         }
         let no = format!("{} of {} annotators say no", word.votes[2], word.people());
@@ -257,7 +258,7 @@ impl Rules {
             Origin::Aligned => Some(self.params.min_aligned_score),
             Origin::Mined => Some(self.params.min_mined_score),
             // Somebody vouched for it by bringing it.
-            Origin::Imported | Origin::Corrected => None,
+            Origin::Imported | Origin::Corrected | Origin::Translated => None,
         };
         let score = seen.pair.score;
         Check {

@@ -38,7 +38,7 @@ use crate::index::both::{Kind, Search};
 use crate::model::ModelId;
 use crate::model::torch::compute::Device;
 use crate::record::TextId;
-use crate::store::pairs::Direction;
+use crate::store::neighbours::Direction;
 
 /// Raised when the same vectors give other lists.
 pub const VERSION: u32 = 2;

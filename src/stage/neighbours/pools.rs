@@ -14,7 +14,7 @@ use crate::model::torch::compute::Device;
 use crate::record::TextId;
 use crate::record::id::IdMap;
 use crate::store::Store;
-use crate::store::pairs::Direction;
+use crate::store::neighbours::Direction;
 
 /// Both languages' texts with their vectors and lists.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::index::{BothWays, Exact, Hnsw, HnswParams, Neighbours, Offers, Sample
 use crate::model::ModelId;
 use crate::record::{Rows, TextId};
 use crate::store::Store;
-use crate::store::pairs::{Direction, NeighbourList};
+use crate::store::neighbours::{Direction, NeighbourList};
 
 /// An index over the texts that are found.
 #[derive(Debug)]

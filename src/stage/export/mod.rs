@@ -1,17 +1,21 @@
-//! Export: kept pairs to files in the workspace's `export/` folder. A file is written anew, whole, when any verdict
-//! behind it changed.
+//! Export: kept pairs to files in the workspace's `export/` folder. When verdicts behind a file change, its unchanged rows
+//! are copied and the others written anew ([`patch`]); a file that is new, sorted otherwise or changed by somebody is
+//! written whole.
+
+pub mod patch;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::ask::Asker;
-use super::formats::{Format, PairWriter, TaskWriter};
+use super::formats::{self, Format, PairWriter, TaskWriter};
 use super::{Listing, Look, Output, Records, Stage, Unit, Work, ask, combined};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::record::Task;
-use crate::store::pairs::{JudgedPair, Selection};
+use crate::store::text_pairs::{JudgedPair, Selection};
+pub use patch::rank;
 
 /// Raised when the same pairs give another file.
 pub const VERSION: u32 = 1;
@@ -104,7 +108,7 @@ pub struct Params {
 /// # Errors
 /// Kind `Store`.
 pub fn units(look: &Look<'_>, params: &Params, questions: &ask::Params) -> Result<Listing> {
-    let kept = look.store.stage_output(Stage::Dedup.name())?;
+    let kept = look.store.judgement_stamp(&look.languages.scope())?.to_string();
     let asked = look.store.stage_output(Stage::Ask.name())?;
     let mut units = Vec::new();
     for file in &params.files {
@@ -117,7 +121,7 @@ pub fn units(look: &Look<'_>, params: &Params, questions: &ask::Params) -> Resul
     Ok(Listing::All(units))
 }
 
-/// Writes a file.
+/// Writes a file: brings the one that is there up to date, or writes it whole.
 ///
 /// # Errors
 /// Kind `Store`; kind `Config` for a name outside `export/`.
@@ -125,14 +129,147 @@ pub fn prepare(look: &Look<'_>, params: &Params, questions: Questions<'_>, unit:
     let file =
         params.files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
     let path = path_of(look, file)?;
-    let rows = write(look, file, questions, &path)?;
-    let fingerprint = format!("{rows} rows of {}", unit.input);
-    Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts: vec![("rows", rows as f64)] })))
+    let made = super::fingerprint(&(VERSION, file, look.languages))?;
+    let stamp = look.store.judgement_stamp(&look.languages.scope())?;
+    let known = look.store.unit_output(Stage::Export.name(), &unit.name)?.as_deref().and_then(Written::parse);
+    let written = match known.filter(|known| known.made == made) {
+        Some(known) => update(look, file, &path, &known, stamp)?,
+        None => None,
+    };
+    let (rows, hash, patched) = match written {
+        Some((rows, hash, patched)) => (rows, hash, patched),
+        None => {
+            let (rows, hash) = write(look, file, questions, &path)?;
+            (rows, hash, rows)
+        }
+    };
+    let fingerprint = Written { rows, hash, stamp, made }.to_string();
+    let counts = vec![("rows", rows as f64), ("rows written anew", patched as f64)];
+    Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts })))
+}
+
+/// What is known of a file that was written, as its unit's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Written {
+    rows: u64,
+    /// BLAKE3 of its bytes.
+    hash: String,
+    /// The newest change that it holds.
+    stamp: u64,
+    /// Hash of how it was made.
+    made: String,
+}
+
+impl std::fmt::Display for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rows of {} {} {}", self.rows, self.stamp, self.made, self.hash)
+    }
+}
+
+impl Written {
+    fn parse(output: &str) -> Option<Self> {
+        let (rows, rest) = output.split_once(" rows of ")?;
+        let mut rest = rest.split(' ');
+        let (stamp, made, hash) = (rest.next()?.parse().ok()?, rest.next()?.to_owned(), rest.next()?.to_owned());
+        Some(Self { rows: rows.parse().ok()?, hash, stamp, made })
+    }
 }
 
 /// How many pairs a file holds, from its unit's output.
 pub fn rows_of(output: &str) -> Option<u64> {
-    output.split_once(" rows of ")?.0.parse().ok()
+    Written::parse(output).map(|written| written.rows)
+}
+
+/// The share of a file's rows that may change for it to be brought up to date rather than written whole.
+const MOST_CHANGED: f64 = 0.25;
+
+/// Brings a file up to date: answers its rows, its hash and how many rows were written anew. `None`: it must be written
+/// whole, since too much changed, its pairs are not in the order of their scores, or it is not as it was left.
+fn update(
+    look: &Look<'_>,
+    file: &File,
+    path: &std::path::Path,
+    known: &Written,
+    stamp: u64,
+) -> Result<Option<(u64, String, u64)>> {
+    let keeps = |judged: &JudgedPair| match file.pairs {
+        Which::Kept => judged.drop.is_none(),
+        Which::Dropped => judged.drop.is_some(),
+        _ => true,
+    };
+    let in_order = matches!(file.pairs, Which::Kept | Which::Dropped | Which::All) && file.limit.is_none();
+    if !in_order || file.format == Format::LabelStudio || !path.is_file() || stamp < known.stamp {
+        return Ok(None);
+    }
+    let changed = look.store.changed_pairs(&look.languages.scope(), known.stamp)?;
+    if changed.len() as f64 > known.rows as f64 * MOST_CHANGED || look.store.pruned_stamp()? > known.stamp {
+        return Ok(None);
+    }
+    let io = |error| Error::with_source(ErrorKind::Store, "writing an export", error);
+    let mut new = Vec::new();
+    for id in &changed {
+        if let Some(judged) = look.store.judged_pair(*id)?.filter(keeps) {
+            let bytes = formats::entry(&judged, file.format, look.languages).map_err(io)?;
+            new.push((patch::Place::of(judged.pair.score, *id), bytes));
+        }
+    }
+    new.sort_by_key(|(place, _)| *place);
+    let anew = new.len() as u64;
+    let (mut rows, mut hash, mut failed) = (0, String::new(), None);
+    let written = files::write_atomically(path, |out| {
+        let mut old = Hashing { inner: std::fs::File::open(path)?, hasher: blake3::Hasher::new() };
+        let mut out = Hashing { inner: out, hasher: blake3::Hasher::new() };
+        let mut writer = PairWriter::begin(&mut out, file.format, look.languages)?;
+        let changed = changed.iter().copied().collect();
+        match patch::merge(&mut old, file.format, &changed, new, writer.inner()) {
+            Ok(count) => rows = count,
+            Err(error) => {
+                failed = Some(error);
+                return Err(std::io::Error::other("updating an export"));
+            }
+        }
+        writer.finish()?;
+        std::io::copy(&mut old, &mut std::io::sink())?;
+        if old.hasher.finalize().to_hex().as_str() != known.hash {
+            failed = Some(Error::input("it is not as it was left"));
+            return Err(std::io::Error::other("updating an export"));
+        }
+        hash = out.hasher.finalize().to_hex().to_string();
+        Ok(())
+    });
+    match (written, failed) {
+        (Ok(()), _) => Ok(Some((rows, hash, anew))),
+        // Somebody changed the file: it is written whole.
+        (Err(_), Some(error)) if error.kind() == ErrorKind::Input => Ok(None),
+        (Err(_), Some(error)) => Err(error),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Hashes what goes through it.
+struct Hashing<T> {
+    inner: T,
+    hasher: blake3::Hasher,
+}
+
+impl<T: std::io::Read> std::io::Read for Hashing<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<T: std::io::Write> std::io::Write for Hashing<T> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn path_of(look: &Look<'_>, file: &File) -> Result<PathBuf> {
@@ -146,12 +283,14 @@ fn path_of(look: &Look<'_>, file: &File) -> Result<PathBuf> {
     Ok(look.store.folder().join("export").join(name))
 }
 
-/// Writes the pairs of a file's selection; answers how many.
-fn write(look: &Look<'_>, file: &File, questions: Questions<'_>, path: &std::path::Path) -> Result<u64> {
-    let mut rows = 0;
+/// Writes the pairs of a file's selection; answers how many, and the file's hash.
+fn write(look: &Look<'_>, file: &File, questions: Questions<'_>, path: &std::path::Path) -> Result<(u64, String)> {
+    let (mut rows, mut hash) = (0, String::new());
     let mut failed = None;
     files::write_atomically(path, |out| {
-        let written = stream(look, file, questions, out);
+        let mut out = Hashing { inner: out, hasher: blake3::Hasher::new() };
+        let written = stream(look, file, questions, &mut out);
+        hash = out.hasher.finalize().to_hex().to_string();
         match written {
             Ok(count) => rows = count,
             Err(Failure::Io(error)) => return Err(error),
@@ -163,7 +302,7 @@ fn write(look: &Look<'_>, file: &File, questions: Questions<'_>, path: &std::pat
         Ok(())
     })
     .map_err(|error| failed.take().unwrap_or(error))?;
-    Ok(rows)
+    Ok((rows, hash))
 }
 
 /// What tasks are made by: the settings of `[annotate]`, and the folder that its paths are relative to.
@@ -223,7 +362,7 @@ fn write_tasks(
     };
     let walked = if file.pairs == Which::Asked {
         let mut more = limit > 0;
-        look.store.for_each_open_task(params.interface, params.annotators, |task| {
+        look.store.for_each_open_task(&look.languages.scope(), params.interface, params.annotators, |task| {
             more = more && put(task)?;
             Ok(())
         })
@@ -254,9 +393,9 @@ fn each_pair(look: &Look<'_>, file: &File, each: &mut dyn FnMut(JudgedPair) -> R
         Ok(())
     };
     if file.pairs == Which::Uncertain {
-        look.store.for_each_uncertain_pair(limit, &mut put)
+        look.store.for_each_uncertain_pair(&look.languages.scope(), limit, &mut put)
     } else {
-        look.store.for_each_pair(file.pairs.selection(), &mut put)
+        look.store.for_each_pair(&look.languages.scope(), file.pairs.selection(), &mut put)
     }
 }
 
