@@ -15,6 +15,7 @@
 //! and so cannot write. Files are written and synced before the row that names them is committed.
 
 pub mod annotations;
+pub mod archive;
 pub mod blocks;
 pub mod books;
 pub mod documents;
@@ -26,6 +27,7 @@ pub mod pairs;
 pub mod placements;
 pub mod rows;
 pub mod sentences;
+pub mod standing;
 pub mod summary;
 pub mod tasks;
 pub mod units;
