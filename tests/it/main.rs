@@ -5,6 +5,7 @@
 mod agreement;
 mod align;
 mod annotations;
+mod archive;
 mod architecture;
 mod books;
 mod crawl;
@@ -15,6 +16,8 @@ mod killed;
 mod labelstudio;
 mod mine;
 mod models;
+mod nights;
 mod schemas;
+mod seeds;
 mod server;
 mod site;

@@ -3,8 +3,11 @@
 //! ```text
 //!            ┌───────────────────── frontier (SQLite) ◀───────────────┐
 //!   Host::next: robots.txt, budgets, pace, lease                      │ one transaction: outcome, URLs found,
-//!            └─▶ Job ─▶ a thread: one request ─▶ Answer ─▶ Round::take┘ archive position, the host's next instant
+//!            └─▶ Job ─▶ a thread: one request ─▶ Answers ─▶ take_all ──┘ archive position, the host's next instant
 //! ```
+//!
+//! Answers that came together are appended to the archive, which is synced once for all of them before the first of
+//! these transactions.
 //!
 //! The frontier in the store is the crawl's ledger: a visit, what it found and what it fetched are one transaction, so
 //! a killed crawl loses no URL, and none whose answer was written down is asked for twice. A URL is *leased* while it
