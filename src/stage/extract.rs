@@ -95,8 +95,8 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
         if !is_listed(look.store, &article, params.keep_vanished)? {
             continue;
         }
-        let url = Url::parse(&article.url)
-            .context(ErrorKind::Bug, || format!("the archive names {:?}", article.url))?;
+        let url =
+            Url::parse(&article.url).context(ErrorKind::Bug, || format!("the archive names {:?}", article.url))?;
         let site = by_host.of_archived(&url);
         let Some(profile) = site.and_then(|site| profiles.get(site.name.as_str())) else {
             *outside.entry(host_of(&url).unwrap_or_default()).or_default() += 1;

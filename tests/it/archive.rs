@@ -97,7 +97,8 @@ fn pages_that_a_power_cut_took_are_fetched_again_and_their_documents_stay() {
     let tally = report.crawl.as_ref().unwrap();
     assert!(tally.changed > 0 && tally.unchanged > 0, "{tally:?}");
     let hits = server.hits();
-    let unconditional = hits.iter().filter(|hit| hit.path.starts_with("/ru") && !hit.headers.contains_key("if-none-match"));
+    let unconditional =
+        hits.iter().filter(|hit| hit.path.starts_with("/ru") && !hit.headers.contains_key("if-none-match"));
     assert_eq!(unconditional.count() as u64, tally.changed, "what is lost is fetched in full, the rest is asked about");
     assert_eq!(documents(&crawler), before);
     assert!(std::fs::read(&archive).unwrap().starts_with(&whole[..whole.len() / 4]));
@@ -107,10 +108,8 @@ fn pages_that_a_power_cut_took_are_fetched_again_and_their_documents_stay() {
     assert_eq!(report.crawl.as_ref().unwrap().changed, 0);
     assert_eq!(crawler.ask("SELECT cast(count(*) AS TEXT) FROM url WHERE body_lost = 1"), "0");
     // Every body is where the index says: all documents can be made anew.
-    let anew = crawler.run(
-        |toml| toml + "\n[extract]\nmin-chars = 100\n",
-        RunOptions { no_crawl: true, ..RunOptions::default() },
-    );
+    let anew = crawler
+        .run(|toml| toml + "\n[extract]\nmin-chars = 100\n", RunOptions { no_crawl: true, ..RunOptions::default() });
     assert_eq!(anew.failed(), 0);
     assert_eq!(documents(&crawler), before);
 }
@@ -139,7 +138,11 @@ fn a_lost_database_is_made_anew_from_the_archive() {
     server.forget();
     let output = kopri(&crawler, &["pages", "reindex"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("7 pages: 7 indexed that were not, 0 still lost"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("7 pages: 7 indexed that were not, 0 still lost"),
+        "{}",
+        text(&output.stderr)
+    );
     let report = crawler.run(|toml| toml, RunOptions { no_crawl: true, ..RunOptions::default() });
     assert_eq!(report.failed(), 0);
     assert_eq!(documents(&crawler), before);
@@ -178,7 +181,9 @@ fn yesterdays_database_learns_what_the_archive_got_since() {
         ("/", 1) => links(stream, &["/ru/news/1", "/ru/news/2"]),
         // Since then the list names neither.
         ("/", _) => links(stream, &["/ru/news/3"]),
-        (path, _) => page(stream, &format!("<p>{path}</p><p>{}</p>", "Билет для взрослых стоит 10 манатов. ".repeat(9))),
+        (path, _) => {
+            page(stream, &format!("<p>{path}</p><p>{}</p>", "Билет для взрослых стоит 10 манатов. ".repeat(9)))
+        }
     });
     let crawler = Crawler::of(&server, &[]);
     run(&crawler);

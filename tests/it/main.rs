@@ -5,8 +5,8 @@
 mod agreement;
 mod align;
 mod annotations;
-mod archive;
 mod architecture;
+mod archive;
 mod books;
 mod crawl;
 mod demo;

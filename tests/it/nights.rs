@@ -9,8 +9,11 @@ use crate::harness::House;
 use crate::server::{Server, links, missing, page, respond};
 
 fn documents(house: &House) -> Vec<String> {
-    let all = house.ask("work", "SELECT group_concat(path, ' ') FROM
-        (SELECT replace(replace(location, 'http://house.test/', ''), '/library', '') AS path FROM document ORDER BY 1)");
+    let all = house.ask(
+        "work",
+        "SELECT group_concat(path, ' ') FROM
+        (SELECT replace(replace(location, 'http://house.test/', ''), '/library', '') AS path FROM document ORDER BY 1)",
+    );
     all.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -57,7 +60,9 @@ fn an_article_that_moved_keeps_its_document_until_the_new_one_is_there() {
     let house = House::new(2);
     house.run("work");
     // Article 1 moved to 9, which is not there yet; 2 redirects to the home page and has vanished so.
-    house.redirect("/ru/post/1/library /ru/post/9/library 301\n/ru/post/2/library /ru/ 301\n/ru/post/9/library /none 302");
+    house.redirect(
+        "/ru/post/1/library /ru/post/9/library 301\n/ru/post/2/library /ru/ 301\n/ru/post/9/library /none 302",
+    );
     house.run("work");
     assert_eq!(documents(&house), ["ru/post/1", "ru/post/2", "tm/post/1", "tm/post/2"]);
     house.redirect("/ru/post/1/library /ru/post/9/library 301\n/ru/post/2/library /ru/ 301");
@@ -75,12 +80,14 @@ fn renaming_a_site_loses_no_document() {
     let house = House::new(2);
     house.run("work");
     assert_eq!(documents(&house).len(), 4);
-    let renamed = |text: String| text.replace("[[site]]\n            name = \"house\"", "[[site]]\n            name = \"home\"");
+    let renamed =
+        |text: String| text.replace("[[site]]\n            name = \"house\"", "[[site]]\n            name = \"home\"");
     house.write_article(3, false);
     house.write_lists(&[1, 2, 3]);
     let report = house.run_changed("work", renamed);
     assert_eq!(documents(&house).len(), 6);
-    let of = |site: &str| house.ask("work", &format!("SELECT cast(count(*) AS TEXT) FROM document WHERE site = '{site}'"));
+    let of =
+        |site: &str| house.ask("work", &format!("SELECT cast(count(*) AS TEXT) FROM document WHERE site = '{site}'"));
     assert_eq!((of("home"), of("house")), ("6".into(), "0".into()), "old and new ones are of one site");
     assert_eq!(report.stages.iter().map(|(_, tally)| tally.failed).sum::<u64>(), 0);
     let pairs = |house: &House| house.ask("work", "SELECT cast(count(*) AS TEXT) FROM document_pair");
@@ -143,7 +150,9 @@ fn a_crawl_with_the_clock_a_year_ahead_does_not_silence_that_year() {
     let crawler = Crawler::of(&server, &[]);
     crawler.crawl();
     let year = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(365 * 24)).to_string();
-    crawler.ask(&format!("UPDATE url SET fetched_at = '{year}', changed_at = '{year}', next_visit_at = '{year}' RETURNING url"));
+    crawler.ask(&format!(
+        "UPDATE url SET fetched_at = '{year}', changed_at = '{year}', next_visit_at = '{year}' RETURNING url"
+    ));
     crawler.ask(&format!(
         "UPDATE host SET robots_fetched_at = '{year}', next_allowed_at = '{year}', night_began = '{year}', requests = 5000
          RETURNING host"
@@ -166,7 +175,9 @@ fn an_outage_of_the_whole_host_keeps_every_document() {
         (_, 1) => respond(stream, "502 Bad Gateway", &[], b""),
         (path, 2) if path != "/login" => respond(stream, "302 Found", &[("Location", "/login")], b""),
         ("/", _) => links(stream, &["/ru/news/1", "/ru/news/2"]),
-        (path, _) => page(stream, &format!("<p>{path}</p><p>{}</p>", "Билет для взрослых стоит 10 манатов. ".repeat(9))),
+        (path, _) => {
+            page(stream, &format!("<p>{path}</p><p>{}</p>", "Билет для взрослых стоит 10 манатов. ".repeat(9)))
+        }
     });
     let crawler = Crawler::of(&server, &["crawl.retries=0"]);
     for night in 0..4 {

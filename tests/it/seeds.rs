@@ -32,7 +32,8 @@ fn a_seed_that_leads_to_another_host_is_named_and_the_exit_code_is_3() {
     let output = kopri(&crawler);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    let seed = format!("the seed http://{}/ redirects to http://new.test/ru/, which no site's hosts list", server.host());
+    let seed =
+        format!("the seed http://{}/ redirects to http://new.test/ru/, which no site's hosts list", server.host());
     assert!(said.contains(&seed) && said.contains("add \"new.test\""), "{said}");
     assert!(said.contains("no article of the site \"trap\" was fetched yet"), "{said}");
     // Said again by a run that has nothing to ask for.
@@ -110,7 +111,10 @@ fn a_meta_refresh_is_followed_in_scope_and_named_outside() {
 fn a_site_that_gives_nothing_says_why() {
     for (body, why) in [
         ("<meta name=robots content=nofollow><a href=/ru/news/1>x</a>", "asks robots not to follow its links"),
-        ("<a href=/about>x</a><a href=http://b.test/>x</a>", "has 2 links, 1 on the site's hosts, and none of them matches"),
+        (
+            "<a href=/about>x</a><a href=http://b.test/>x</a>",
+            "has 2 links, 1 on the site's hosts, and none of them matches",
+        ),
         ("<a rel=nofollow href=/ru/news/1>x</a>", "1 of them match `articles`, 1 are marked rel=nofollow"),
     ] {
         let server = Server::start(move |hit, stream| match hit.path.as_str() {
@@ -169,7 +173,8 @@ fn the_same_host_with_www_is_taken_for_the_same_site() {
         let tally = report.crawl.as_ref().unwrap();
         assert!(tally.attention.is_empty(), "night {night}: {tally:?}");
         assert_eq!(report.failed(), 0);
-        let said = tally.notes.iter().any(|note| note.contains("a.test redirects to www.a.test, which is taken for a host"));
+        let said =
+            tally.notes.iter().any(|note| note.contains("a.test redirects to www.a.test, which is taken for a host"));
         assert_eq!(said, night == 0, "{tally:?}");
         let database = rusqlite::Connection::open(folder.path().join("work/kopri.db")).unwrap();
         let document: String =
@@ -194,8 +199,8 @@ fn a_page_of_400_000_templates_is_done_with_at_once() {
     let crawler = Crawler::of(&server, &["crawl.max-alike=0"]);
     let began = Instant::now();
     let tally = crawler.crawl();
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    println!("{:?}", began.elapsed());
+    // 4 s of processor time when built for tests; a busy machine takes longer.
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     assert!(tally.notes.len() < 20, "{} notes", tally.notes.len());
     assert!(tally.notes.iter().any(|note| note.contains("380001 links too many")), "{:?}", tally.notes);
     assert_eq!(crawler.fate("/ru/news/1"), "fetched ", "articles come before other links");

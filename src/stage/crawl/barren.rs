@@ -48,7 +48,11 @@ impl Round<'_> {
             if due > 0 {
                 reasons.push(format!("{} left for the next run", count(due, "URL")));
             }
-            self.tally.attention(format!("no article of the site {:?} was fetched yet: {}", site.name, reasons.join("; ")));
+            self.tally.attention(format!(
+                "no article of the site {:?} was fetched yet: {}",
+                site.name,
+                reasons.join("; ")
+            ));
         }
         Ok(())
     }
@@ -91,7 +95,9 @@ impl Round<'_> {
         };
         let html = charset::decode(&body, page.content_type.as_deref()).text;
         if links::forbids_following(&html) {
-            return Ok(format!("{url} asks robots not to follow its links (<meta name=\"robots\" content=\"nofollow\">)"));
+            return Ok(format!(
+                "{url} asks robots not to follow its links (<meta name=\"robots\" content=\"nofollow\">)"
+            ));
         }
         let links = links::links(&html, url);
         let ours: Vec<&links::Link> = links

@@ -369,7 +369,11 @@ mod tests {
         let host = Host::new(row.clone(), now).row;
         assert_eq!((host.night_began, host.requests), (Some(now), 0), "a new night's budget");
         assert_eq!(host.next_allowed_at, Some("2026-05-01T02:00:02Z".parse().unwrap()));
-        assert_eq!(host.robots_fetched_at, Some("2026-04-30T02:00:00Z".parse().unwrap()), "old, and still the last good one");
+        assert_eq!(
+            host.robots_fetched_at,
+            Some("2026-04-30T02:00:00Z".parse().unwrap()),
+            "old, and still the last good one"
+        );
         assert_eq!(host.robots_failed_at, None);
         // A server may ask for a long rest, and the clock was right.
         let rest = HostRow { night_began: Some("2026-05-01T01:00:00Z".parse().unwrap()), ..row };

@@ -188,7 +188,9 @@ fn correct_times(store: &mut Store, crawl: &Crawl, now: Timestamp, tally: &mut T
     writer.commit()?;
     if corrected > 0 {
         let visits = count(corrected as u64, "visit");
-        tally.notes.push(format!("{visits} dated after now, by a clock that was ahead: these URLs are asked for again"));
+        tally
+            .notes
+            .push(format!("{visits} dated after now, by a clock that was ahead: these URLs are asked for again"));
     }
     Ok(())
 }

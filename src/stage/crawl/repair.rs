@@ -249,7 +249,9 @@ impl<'a> Repair<'a> {
             interval: None,
         };
         // A sitemap or feed that cannot be read is said to be so when it is fetched next.
-        let Ok(mut findings) = self.scope.found_in(&visit, url, &page.body, content_type) else { return Ok(Vec::new()) };
+        let Ok(mut findings) = self.scope.found_in(&visit, url, &page.body, content_type) else {
+            return Ok(Vec::new());
+        };
         if let Some(Lead::Ours(found)) = findings.refresh.take() {
             findings.urls.push(found);
         }

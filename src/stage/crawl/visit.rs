@@ -264,9 +264,10 @@ impl Round<'_> {
         writer.commit()?;
         self.scope.accept_variant(&found.host);
         self.hosts.insert(found.host.clone(), host);
-        self.tally
-            .notes
-            .push(format!("{from} redirects to {}, which is taken for a host of the site {:?}", found.host, found.site));
+        self.tally.notes.push(format!(
+            "{from} redirects to {}, which is taken for a host of the site {:?}",
+            found.host, found.site
+        ));
         Ok(())
     }
 
@@ -323,8 +324,7 @@ impl Round<'_> {
         for (url, page) in copies {
             let body_hash = blake3::hash(page.as_bytes()).to_hex().to_string();
             let known = self.store.page(&url)?;
-            let is_needed = known
-                .is_none_or(|known| {
+            let is_needed = known.is_none_or(|known| {
                 known.content_type.as_deref() == Some(FEED_COPY) && (known.is_lost || known.body_hash != body_hash)
             });
             if is_needed {

@@ -298,7 +298,8 @@ mod tests {
         let last = usize::try_from(places[2].offset).unwrap();
         let mut zeros = whole[..last].to_vec();
         zeros.resize(whole.len(), 0);
-        for (number, torn) in [&whole[..whole.len() - 1], &whole[..last + 5], zeros.as_slice()].into_iter().enumerate() {
+        for (number, torn) in [&whole[..whole.len() - 1], &whole[..last + 5], zeros.as_slice()].into_iter().enumerate()
+        {
             std::fs::write(&path, torn).unwrap();
             let found = items(folder.path(), 0);
             assert_eq!(found.last(), Some(&Item::Torn { from: places[2].offset }), "{number}");
