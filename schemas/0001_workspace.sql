@@ -99,6 +99,10 @@ CREATE TABLE url (
     ruling         TEXT,                    -- what robots.txt said of it at its last visit, in words
     shape          TEXT,                    -- the URL without its numbers and values: pages of one template share it
     said_changed_at TEXT,                   -- when it last changed, by a sitemap's word
+    moved_to       TEXT,                    -- state 'redirect': the URL in scope that it redirects to; NULL: none is
+    -- 1: the archive no longer holds the body that warc_* names. body_hash stays, so that what was extracted from it
+    -- stays too; the next visit fetches the whole page again.
+    body_lost      INTEGER NOT NULL DEFAULT 0,
     CHECK ((body_hash IS NULL) = (warc_file IS NULL))
 ) STRICT;
 CREATE INDEX url_due ON url (host, due, next_visit_at, role_rank, depth, url) WHERE due > 0;   -- the next URL of a host
@@ -106,8 +110,10 @@ CREATE INDEX url_leased ON url (id) WHERE leased_at IS NOT NULL;            -- w
 CREATE INDEX url_shape ON url (host, shape) WHERE role = 'page';            -- counting pages that are alike
 CREATE INDEX url_revisit ON url (next_visit_at) WHERE due = 0;                 -- what a new round makes due
 CREATE INDEX url_articles ON url (site, role) WHERE body_hash IS NOT NULL;   -- what extraction reads
+CREATE INDEX url_archived ON url (warc_file, warc_offset) WHERE body_hash IS NOT NULL;   -- what a damaged archive file takes with it
 
--- How far each archive file is committed: bytes past it belong to no row and are cut off on opening.
+-- How far each archive file is indexed in `url`. Records past it are indexed before the next crawl; if the file is
+-- shorter, the URLs whose bodies are missing are fetched again.
 CREATE TABLE warc (
     file   TEXT PRIMARY KEY,
     length INTEGER NOT NULL

@@ -36,7 +36,8 @@ pub mod exit {
     pub const BUG: u8 = 1;
     /// The command line or the pipeline file is wrong; nothing was done.
     pub const USAGE: u8 = 2;
-    /// The run ended, but some units failed, or a site's layout has moved away from its profile; `kopri status` lists them.
+    /// The run ended, but some units failed, a site's layout has moved away from its profile, or a site gave nothing;
+    /// `kopri status` lists failures.
     pub const SOME_FAILED: u8 = 3;
     /// A quality gate is under its floor.
     pub const GATE: u8 = 4;

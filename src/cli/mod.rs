@@ -13,6 +13,7 @@ mod labelstudio;
 mod look;
 mod mine;
 mod models;
+mod pages;
 mod plain;
 mod run;
 mod site;
@@ -50,11 +51,12 @@ Examples:
   kopri site check pipelines/demo.toml                 whether the sites' selectors still fit their pages
   kopri align --source ru.txt --target tk.txt --out ru-tk.html
                                                        two texts side by side
+  kopri pages reindex pipelines/demo.toml              index the page archive again after kopri.db was lost
   kopri models get sentence-transformers/LaBSE         an encoder of the Hugging Face Hub
   kopri embed --model sentence-transformers/LaBSE --input ru.txt --out ru.npy
 
 Exit codes:
-  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed, or a site's alarm is on
+  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed, or a site needs attention
   4 quality gate under its floor · 5 workspace · 6 model or libtorch · 130 interrupted";
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +89,8 @@ enum Command {
     Extract(extract::ExtractArgs),
     /// Look after a site's selectors: what they take from its pages.
     Site(site::SiteArgs),
+    /// Look after the page archive.
+    Pages(pages::PagesArgs),
     /// Bring, list, check and save models.
     Models(models::ModelsArgs),
     /// Align two texts, a sentence a line: beads, TSV, TMX, or HTML side by side.
@@ -175,6 +179,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Report(arguments) => look::report(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),
+        Command::Pages(arguments) => pages::pages(&arguments),
         Command::Models(arguments) => models::models(&arguments),
         Command::Align(arguments) => align::align(&arguments),
         Command::Mine(arguments) => mine::mine(&arguments),

@@ -111,7 +111,11 @@ fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: R
         Outcome::SomeFailed | Outcome::Alarmed => exit::SOME_FAILED,
         _ => exit::DONE,
     };
-    let alarms: Vec<String> = summary.alarms.iter().map(terminal::alarm).collect();
+    let mut alarms: Vec<String> = summary.alarms.iter().map(terminal::alarm).collect();
+    // Otherwise they were shown as notes of the crawl.
+    if common.quiet || common.json {
+        alarms.extend_from_slice(report.attention());
+    }
     if options.only.is_some() {
         alarms.iter().for_each(|alarm| say(alarm));
         return Ok(code);

@@ -60,6 +60,40 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
     links
 }
 
+/// Where a page sends its reader by `<meta http-equiv=refresh>`; `None` when it only loads itself again.
+pub fn refresh(html: &str, at: &Url) -> Option<Url> {
+    static META: LazyLock<Selector> = LazyLock::new(|| dom::css("meta[http-equiv][content]"));
+    // Most pages have none, and parsing costs more than looking for the word.
+    if !contains_ignoring_case(html.as_bytes(), b"http-equiv") || !contains_ignoring_case(html.as_bytes(), b"refresh") {
+        return None;
+    }
+    let page = dom::parse(html);
+    let base = dom::base(&page, at);
+    let target = page
+        .select(&META)
+        .filter(|meta| meta.attr("http-equiv").is_some_and(|name| name.trim().eq_ignore_ascii_case("refresh")))
+        .filter_map(|meta| meta.attr("content"))
+        .find_map(|content| {
+            let (_, rest) = content.split_once([';', ','])?;
+            let rest = rest.trim();
+            let target = match rest.get(..3) {
+                Some(name) if name.eq_ignore_ascii_case("url") => rest[3..].trim_start().strip_prefix('=')?.trim(),
+                _ => rest,
+            };
+            dom::resolve(&base, target.trim_matches(['\'', '"']))
+        })?;
+    (target != *at).then_some(target)
+}
+
+/// Whether a page asks robots to follow none of its links.
+pub fn forbids_following(html: &str) -> bool {
+    asks_not_to_follow(&dom::parse(html))
+}
+
+fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+}
+
 /// `<meta name=robots content=nofollow>`; `none` is short for `noindex, nofollow`.
 fn asks_not_to_follow(page: &Html) -> bool {
     static META: LazyLock<Selector> = LazyLock::new(|| dom::css("meta[name][content]"));
@@ -114,10 +148,27 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_leads_elsewhere_or_nowhere() {
+        let base = Url::parse("https://a.tm/ru/").unwrap();
+        let to = |content: &str| {
+            let html = format!("<html><head><META HTTP-EQUIV=Refresh content=\"{content}\"></head></html>");
+            refresh(&html, &base).map(String::from)
+        };
+        assert_eq!(to("0; url=/tm/").as_deref(), Some("https://a.tm/tm/"));
+        assert_eq!(to("5;URL='https://b.tm/x'").as_deref(), Some("https://b.tm/x"));
+        assert_eq!(to("0, news/").as_deref(), Some("https://a.tm/ru/news/"));
+        for itself in ["300", "300; url=", "300; url=/ru/", "300; url=#top"] {
+            assert_eq!(to(itself), None, "{itself}");
+        }
+        assert_eq!(refresh("<p>refresh and http-equiv are words of the text</p>", &base), None);
+    }
+
+    #[test]
     fn the_page_can_ask_for_all_its_links() {
         for content in ["noindex, NOFOLLOW", "none"] {
             let html = format!("<meta name=Robots content='{content}'><a href=/x>x</a>");
             assert!(found(&html)[0].nofollow, "{content}");
+            assert!(forbids_following(&html), "{content}");
         }
         assert!(!found("<meta name=robots content='index,follow'><a href=/x>x</a>")[0].nofollow);
     }

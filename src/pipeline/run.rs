@@ -110,6 +110,11 @@ impl RunReport {
             + self.crawl.as_ref().map_or(0, |crawl| crawl.changed)
     }
 
+    /// What a person must look at in the crawl, and no failure of a single URL.
+    pub fn attention(&self) -> &[String] {
+        self.crawl.as_ref().map_or(&[], |crawl| &crawl.attention)
+    }
+
     /// Whether anything changed.
     pub fn is_nothing_new(&self) -> bool {
         self.done() + self.failed() == 0 && self.stages.iter().all(|(_, tally)| tally.retracted == 0)
@@ -155,7 +160,7 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
         (Err(error), _) if error.kind() == ErrorKind::Interrupted => "interrupted",
         (Err(_), _) => "failed",
         (Ok(_), Some(report)) if report.failed() + report.given_up() > 0 => "done with failures",
-        (Ok(_), Some(report)) if !report.alarms.is_empty() => "done with alarms",
+        (Ok(_), Some(report)) if !report.alarms.is_empty() || !report.attention().is_empty() => "done with alarms",
         (Ok(_), _) => "done",
     };
     // A run that a test stops leaves what a killed one leaves: no end.
@@ -325,6 +330,9 @@ impl Driver<'_> {
         }
         if let (Stage::Extract, Some(shelves)) = (stage, &self.session.shelves) {
             tally.notes.extend_from_slice(&shelves.notes);
+        }
+        if stage == Stage::Extract {
+            tally.notes.extend(self.session.left_out.take());
         }
         if let (Stage::Embed, Some(encoder)) = (stage, &self.session.encoder) {
             tally.notes.extend(encoder.remark().map(str::to_owned));

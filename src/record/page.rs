@@ -30,4 +30,6 @@ pub struct Page {
     pub body_hash: String,
     /// The body's bytes.
     pub warc: WarcRef,
+    /// Whether the archive no longer holds them, so that the next crawl fetches them again.
+    pub is_lost: bool,
 }

@@ -34,7 +34,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
     let gate = gate_failure(pipeline, &evaluation);
     let outcome = match (&gate, report.failed() + report.given_up()) {
         (Some(_), _) => Outcome::GateFailed,
-        (None, 0) if !report.alarms.is_empty() => Outcome::Alarmed,
+        (None, 0) if !report.alarms.is_empty() || !report.attention().is_empty() => Outcome::Alarmed,
         (None, 0) => Outcome::Done,
         (None, _) => Outcome::SomeFailed,
     };

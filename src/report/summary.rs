@@ -69,7 +69,8 @@ pub enum Outcome {
     Done,
     /// It ran to its end, but some units failed.
     SomeFailed,
-    /// It ran to its end without a failure, but a site's layout has moved away from its profile.
+    /// It ran to its end without a failure, but a site's layout has moved away from its profile, or the crawl of a site
+    /// gives nothing, or lost something.
     Alarmed,
     /// It ran to its end, but a measured quality is under its floor.
     GateFailed,
@@ -87,7 +88,7 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::SomeFailed => "done, some units failed",
-            Self::Alarmed => "done, a site has changed",
+            Self::Alarmed => "done, a site needs attention",
             Self::GateFailed => "quality under the floor",
             Self::Failed => "stopped by an error",
             Self::Interrupted => "interrupted",

@@ -6,15 +6,16 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::books::{self, Ocr, Reader, Shelf, Shelves};
-use super::site::Site;
+use super::site::{Site, SitesByHost, host_of};
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::extract::agreement::agreement as agreement_of;
 use crate::extract::{charset, html};
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, Document, DocumentId, DocumentKind, Language, Page};
+use crate::store::Store;
 use crate::store::extraction::PageNote;
-use crate::store::visit::FEED_COPY;
+use crate::store::visit::{ArchivedArticle, FEED_COPY, Role, State};
 use crate::store::warc;
 use crate::text::language;
 
@@ -84,12 +85,26 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
     let mut units = Vec::new();
     let mut profiles = BTreeMap::new();
     for site in origins.sites {
-        profiles.insert(site.name.as_str(), super::fingerprint(&(&site.extract, &site.articles, site.same_id))?);
+        // A document carries the name of its site.
+        let profile = super::fingerprint(&(&site.name, &site.extract, &site.articles, site.same_id))?;
+        profiles.insert(site.name.as_str(), profile);
     }
-    for (url, site, body_hash) in look.store.archived_articles(params.keep_vanished)? {
-        let Some(profile) = profiles.get(site.as_str()) else { continue };
-        units.push(Unit::new(url, combined(&[&body_hash, profile])));
+    let by_host = SitesByHost::new(origins.sites)?;
+    let mut outside = BTreeMap::<String, u64>::new();
+    for article in look.store.archived_articles()? {
+        if !is_listed(look.store, &article, params.keep_vanished)? {
+            continue;
+        }
+        let url =
+            Url::parse(&article.url).context(ErrorKind::Bug, || format!("the archive names {:?}", article.url))?;
+        let site = by_host.of_archived(&url);
+        let Some(profile) = site.and_then(|site| profiles.get(site.name.as_str())) else {
+            *outside.entry(host_of(&url).unwrap_or_default()).or_default() += 1;
+            continue;
+        };
+        units.push(Unit::new(article.url, combined(&[&article.body_hash, profile])));
     }
+    session.left_out = left_out(&outside);
     let recogniser = match params.ocr {
         Ocr::Tesseract if !origins.shelves.is_empty() => {
             Some(session.recogniser.get_or_insert_with(|| books::ocr::version(&params.ocr_program)).clone())
@@ -112,12 +127,12 @@ pub fn prepare(
     unit: &Unit,
 ) -> Result<Work> {
     if let Some(page) = look.store.page(&unit.name)? {
-        let site = site_of(origins.sites, &page)
+        let site = site_of(origins.sites, &page)?
             .cloned()
             .ok_or_else(|| Error::bug(format!("the page {} belongs to no site", page.url)))?;
         let (folder, params) = (look.store.pages_folder(), params.clone());
         return Ok(Box::new(move || {
-            let archived = warc::read(&folder, &page.warc)?;
+            let archived = archived(&folder, &page)?;
             page_document(&page, &archived.body, &site, &params)
                 .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
         }));
@@ -145,8 +160,69 @@ pub fn profile_key(site: &Site) -> Result<Option<String>> {
     site.extract.as_ref().map(|profile| super::fingerprint(&(VERSION, profile))).transpose()
 }
 
-fn site_of<'a>(sites: &'a [Site], page: &Page) -> Option<&'a Site> {
-    sites.iter().find(|site| site.name == page.site)
+/// The site that names a page's host now, whatever it was called when the page was fetched.
+fn site_of<'a>(sites: &'a [Site], page: &Page) -> Result<Option<&'a Site>> {
+    let url = Url::parse(&page.url).context(ErrorKind::Bug, || format!("the archive names {:?}", page.url))?;
+    Ok(SitesByHost::new(sites)?.of_archived(&url))
+}
+
+/// Redirects followed from one URL to the page that stands in its place.
+const MAX_MOVES: u32 = 8;
+
+/// Whether an archived article keeps its place in the corpus.
+///
+/// One that moved for good is left out once the article that it moved to is archived. One that redirects to what is no
+/// article (a home page, another host) has vanished: it stays if such articles do.
+fn is_listed(store: &Store, article: &ArchivedArticle, keep_vanished: bool) -> Result<bool> {
+    match article.state {
+        State::Fetched | State::Failed | State::Waiting => return Ok(true),
+        State::Gone | State::Forbidden => return Ok(keep_vanished),
+        State::Redirect => {}
+    }
+    let mut next = article.moved_to.clone();
+    for _ in 0..MAX_MOVES {
+        let Some(url) = next.take() else { break };
+        let Some(standing) = store.standing(&url)? else { break };
+        match standing.state {
+            State::Redirect => next = standing.moved_to,
+            State::Fetched if standing.role == Role::Article => return Ok(!standing.has_body),
+            // Nothing is known of the new article yet.
+            State::Waiting | State::Failed if standing.role == Role::Article => return Ok(true),
+            _ => break,
+        }
+    }
+    Ok(keep_vanished)
+}
+
+/// Says which archived articles belong to no site.
+fn left_out(hosts: &BTreeMap<String, u64>) -> Option<String> {
+    /// Hosts that are named.
+    const NAMED: usize = 3;
+    if hosts.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = hosts.iter().take(NAMED).map(|(host, count)| format!("{host}: {count}")).collect();
+    Some(format!(
+        "{} archived articles make no documents, since no site names their hosts ({}{})",
+        hosts.values().sum::<u64>(),
+        named.join(", "),
+        if hosts.len() > NAMED { ", …" } else { "" }
+    ))
+}
+
+/// A page's bytes. A page that the archive does not hold fails alone, and keeps the document that was made of it.
+fn archived(folder: &std::path::Path, page: &Page) -> Result<warc::ArchivedResponse> {
+    let failed = |why: &str| Error::input(format!("{}: {why}", page.url));
+    if page.is_lost {
+        return Err(failed("its archived page is lost; the next crawl fetches it again"));
+    }
+    let archived = warc::read(folder, &page.warc)
+        .map_err(|error| Error::with_source(ErrorKind::Input, format!("the archived page of {}", page.url), error))?;
+    if archived.url != page.url {
+        let why = format!("the archive holds {} in its place; `kopri pages reindex` finds it again", archived.url);
+        return Err(failed(&why));
+    }
+    Ok(archived)
 }
 
 /// The document of a page.

@@ -338,6 +338,8 @@ pub struct Session {
     pub pools: Option<neighbours::Pools>,
     /// The shelves of books, once read.
     pub shelves: Option<books::Shelves>,
+    /// Which archived articles belong to no site, in words.
+    pub left_out: Option<String>,
     /// The version of the program that recognises pages, once asked for.
     pub recogniser: Option<String>,
     /// Blocks that are boilerplate, as places in their documents.

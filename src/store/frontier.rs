@@ -5,7 +5,7 @@ use std::time::Duration as Span;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::visit::{FEED_COPY, Found, Outcome, Role, Visit, Visited};
+use super::visit::{ArchivedArticle, FEED_COPY, Found, Outcome, Role, State, Visit, Visited};
 use super::{Store, Writer, instant, parsed_option};
 use crate::error::Result;
 use crate::record::{Page, PageId, WarcRef};
@@ -45,7 +45,8 @@ impl Store {
     pub fn next_visit(&self, host: &str, now: Timestamp) -> Result<Option<Visit>> {
         self.row(
             "taking a URL from the frontier",
-            "SELECT id, url, site, role, depth, redirects, attempts, etag, last_modified, body_hash, changed_at, interval_s
+            "SELECT id, url, site, role, depth, redirects, attempts, etag, last_modified,
+               CASE WHEN body_lost = 0 THEN body_hash END, body_lost, changed_at, interval_s
              FROM url WHERE host = ?1 AND due > 0 AND (not_before IS NULL OR not_before <= ?2)
              ORDER BY due, next_visit_at, role_rank, depth, url LIMIT 1",
             params![host, instant(now)],
@@ -61,8 +62,9 @@ impl Store {
                     etag: row.get(7)?,
                     last_modified: row.get(8)?,
                     body_hash: row.get(9)?,
-                    changed_at: parsed_option(row, 10)?,
-                    interval: row.get(11)?,
+                    is_lost: row.get(10)?,
+                    changed_at: parsed_option(row, 11)?,
+                    interval: row.get(12)?,
                 })
             },
         )
@@ -135,26 +137,23 @@ impl Store {
         )
     }
 
-    /// How far an archive file is committed, in bytes.
+    /// All articles whose body was archived, by URL.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn warc_length(&self, file: &str) -> Result<u64> {
-        self.number("reading the archive's length", "SELECT length FROM warc WHERE file = ?1", [file])
-    }
-
-    /// All articles whose body is archived: URL, site and body hash, by URL. Those that moved are
-    /// left out; those that are gone, or may no longer be asked for, come when `with_gone` says so.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn archived_articles(&self, with_gone: bool) -> Result<Vec<(String, String, String)>> {
+    pub fn archived_articles(&self) -> Result<Vec<ArchivedArticle>> {
         self.rows(
             "listing archived articles",
-            "SELECT url, site, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
-               AND (state IN ('fetched', 'failed', 'waiting') OR (?1 AND state IN ('gone', 'forbidden'))) ORDER BY url",
-            [with_gone],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            "SELECT url, body_hash, state, moved_to FROM url WHERE role = 'article' AND body_hash IS NOT NULL ORDER BY url",
+            [],
+            |row| {
+                Ok(ArchivedArticle {
+                    url: row.get(0)?,
+                    body_hash: row.get(1)?,
+                    state: State::from_name(&row.get::<_, String>(2)?),
+                    moved_to: row.get(3)?,
+                })
+            },
         )
     }
 
@@ -165,7 +164,7 @@ impl Store {
     pub fn page(&self, url: &str) -> Result<Option<Page>> {
         self.row(
             "reading a page's row",
-            "SELECT id, url, site, content_type, body_hash, warc_file, warc_offset, warc_length FROM url
+            "SELECT id, url, site, content_type, body_hash, warc_file, warc_offset, warc_length, body_lost FROM url
              WHERE url = ?1 AND body_hash IS NOT NULL",
             [url],
             |row| {
@@ -176,6 +175,7 @@ impl Store {
                     content_type: row.get(3)?,
                     body_hash: row.get(4)?,
                     warc: WarcRef { file: row.get(5)?, offset: row.get(6)?, length: row.get(7)? },
+                    is_lost: row.get(8)?,
                 })
             },
         )
@@ -209,20 +209,73 @@ impl Store {
 
 impl Writer<'_> {
     /// Begins a crawl round: every URL whose time has come is due, but for sitemaps that were read since they last
-    /// changed, by the word of the index that names them.
+    /// changed, by the word of the index that names them. A next visit that is further ahead than `longest`, the longest
+    /// interval between two visits, was noted by a clock that was ahead, and has come.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn begin_round(&self, at: Timestamp) -> Result<i64> {
+    pub fn begin_round(&self, at: Timestamp, longest: Span) -> Result<i64> {
         self.execute(
             "making URLs due",
             "UPDATE url SET due = CASE WHEN role_rank < 3 THEN 1 ELSE 3 END, attempts = 0, not_before = NULL
-             WHERE due = 0 AND next_visit_at <= ?1
-               AND NOT (role = 'sitemap' AND coalesce(said_changed_at < fetched_at AND fetched_at > ?2, 0))",
-            params![instant(at), instant(at.checked_sub(SITEMAP_REST).unwrap_or(Timestamp::MIN))],
+             WHERE due = 0 AND (next_visit_at <= ?1 OR next_visit_at > ?3)
+               AND NOT (role = 'sitemap' AND next_visit_at <= ?1
+                        AND coalesce(said_changed_at < fetched_at AND fetched_at > ?2, 0))",
+            params![
+                instant(at),
+                instant(at.checked_sub(SITEMAP_REST).unwrap_or(Timestamp::MIN)),
+                instant(at.checked_add(longest).unwrap_or(Timestamp::MAX))
+            ],
         )?;
         self.execute("beginning a crawl round", "INSERT INTO crawl_round (started_at) VALUES (?1)", [instant(at)])?;
         Ok(self.transaction.last_insert_rowid())
+    }
+
+    /// Corrects visits that are dated after `now`, by a clock that was ahead: such a visit counts as made now, and the
+    /// next one is due now, or after `longest_wait` at the most when it was put off. Answers how many there were.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn correct_future_visits(&self, now: Timestamp, longest_wait: Span) -> Result<usize> {
+        let corrected = self.execute(
+            "correcting visits in the future",
+            "UPDATE url SET fetched_at = ?1, next_visit_at = ?1 WHERE fetched_at > ?1",
+            [instant(now)],
+        )?;
+        self.execute(
+            "correcting retries in the future",
+            "UPDATE url SET not_before = ?1 WHERE due > 0 AND not_before > ?2",
+            params![instant(now), instant(now.checked_add(longest_wait).unwrap_or(Timestamp::MAX))],
+        )?;
+        Ok(corrected)
+    }
+
+    /// Files all URLs of a host under a site.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn file_host(&self, host: &str, site: &str) -> Result<()> {
+        self.execute(
+            "filing a host's URLs",
+            "UPDATE url SET site = ?2 WHERE host = ?1 AND site <> ?2",
+            params![host, site],
+        )?;
+        Ok(())
+    }
+
+    /// Makes a URL due again that redirected, and never gave a page: with a cookie it may give one. Answers whether it
+    /// was not due yet.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn retry_redirect(&self, url: &str) -> Result<bool> {
+        let woken = self.execute(
+            "making a redirect due",
+            "UPDATE url SET due = CASE WHEN role_rank < 3 THEN 1 ELSE 3 END, not_before = NULL
+             WHERE url = ?1 AND due = 0 AND state = 'redirect' AND body_hash IS NULL",
+            [url],
+        )?;
+        Ok(woken > 0)
     }
 
     /// Ends a crawl round.
@@ -337,7 +390,8 @@ impl Writer<'_> {
         self.execute(
             "keeping a feed's copy",
             "UPDATE url SET content_type = ?2, body_hash = ?3, warc_file = ?4, warc_offset = ?5, warc_length = ?6,
-               changed_at = ?7 WHERE url = ?1 AND role = 'article' AND (body_hash IS NULL OR content_type = ?2)",
+               changed_at = ?7, body_lost = 0
+             WHERE url = ?1 AND role = 'article' AND (body_hash IS NULL OR content_type = ?2)",
             params![url, FEED_COPY, body_hash, warc.file, warc.offset, warc.length, instant(at)],
         )?;
         Ok(())
@@ -351,7 +405,8 @@ impl Writer<'_> {
         let doing = "noting a visit";
         let (state, error) = match outcome.visited {
             Visited::Fetched { .. } | Visited::NotModified => ("fetched", None),
-            Visited::Redirected => ("redirect", None),
+            Visited::Redirected { error, .. } => ("redirect", error.as_deref()),
+            Visited::Suspended(note) => ("suspended", Some(note.as_str())),
             Visited::Gone => ("gone", None),
             Visited::Forbidden => ("forbidden", None),
             Visited::Failed(error) => ("failed", Some(error.as_str())),
@@ -366,10 +421,17 @@ impl Writer<'_> {
             }
         };
         let next_visit_at = outcome.at.checked_add(Span::from_secs(outcome.interval)).unwrap_or(Timestamp::MAX);
+        let moved_to = match outcome.visited {
+            Visited::Redirected { to, .. } => to.as_deref(),
+            _ => None,
+        };
         self.execute(
             doing,
-            "UPDATE url SET state = ?2, status = ?3, interval_s = ?4, fetched_at = ?5, next_visit_at = ?6, error = ?7,
+            // A page that is suspended stays what it was, and one that failed before is back in the same condition.
+            "UPDATE url SET state = CASE WHEN ?2 <> 'suspended' THEN ?2 WHEN state = 'failed' THEN 'fetched' ELSE state END,
+               status = ?3, interval_s = ?4, fetched_at = ?5, next_visit_at = ?6, error = ?7,
                ruling = ?8, attempts = CASE WHEN ?2 = 'failed' THEN attempts + 1 ELSE 0 END,
+               moved_to = CASE WHEN ?2 = 'redirect' THEN ?9 WHEN ?2 IN ('suspended', 'failed') THEN moved_to END,
                due = 0, leased_at = NULL, not_before = NULL WHERE id = ?1",
             params![
                 id.0,
@@ -379,7 +441,8 @@ impl Writer<'_> {
                 instant(outcome.at),
                 instant(next_visit_at),
                 error,
-                outcome.ruling
+                outcome.ruling,
+                moved_to
             ],
         )?;
         if let Visited::Fetched { content_type, etag, last_modified, body_hash, warc } = outcome.visited {
@@ -391,25 +454,12 @@ impl Writer<'_> {
             if let Some(warc) = warc {
                 self.execute(
                     doing,
-                    "UPDATE url SET body_hash = ?2, warc_file = ?3, warc_offset = ?4, warc_length = ?5, changed_at = ?6
-                     WHERE id = ?1",
+                    "UPDATE url SET body_hash = ?2, warc_file = ?3, warc_offset = ?4, warc_length = ?5, changed_at = ?6,
+                       body_lost = 0 WHERE id = ?1",
                     params![id.0, body_hash, warc.file, warc.offset, warc.length, instant(outcome.at)],
                 )?;
             }
         }
-        Ok(())
-    }
-
-    /// Notes how far an archive file is written.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn set_warc_length(&self, file: &str, length: u64) -> Result<()> {
-        self.execute(
-            "noting the archive's length",
-            "INSERT INTO warc (file, length) VALUES (?1, ?2) ON CONFLICT (file) DO UPDATE SET length = excluded.length",
-            params![file, length],
-        )?;
         Ok(())
     }
 }

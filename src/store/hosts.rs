@@ -61,6 +61,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether a host was ever asked, or is to be.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn knows_host(&self, host: &str) -> Result<bool> {
+        Ok(self.number("looking for a host", "SELECT count(*) FROM host WHERE host = ?1", [host])? > 0)
+    }
+}
+
 impl Writer<'_> {
     /// Keeps what is known of a host.
     ///

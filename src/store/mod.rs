@@ -5,6 +5,7 @@
 //!   kopri.db          SQLite, write-ahead log, STRICT tables (the migrations in schemas/ tell every column)
 //!   lock              held by the one run that may write
 //!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
+//!   pages/*.torn      what was cut off a damaged end of an archive file
 //!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
 //!   graphs/*.hnsw     search graphs from the night before; a cache, which may be deleted
 //!   export/           what the export stage wrote
@@ -15,6 +16,7 @@
 //! and so cannot write. Files are written and synced before the row that names them is committed.
 
 pub mod annotations;
+pub mod archive;
 pub mod blocks;
 pub mod books;
 pub mod documents;
@@ -27,6 +29,7 @@ pub mod open;
 pub mod placements;
 pub mod rows;
 pub mod sentences;
+pub mod standing;
 pub mod summary;
 pub mod tasks;
 pub mod text_pairs;

@@ -95,7 +95,8 @@ fn prepare(connection: &Connection, access: Access) -> rusqlite::Result<()> {
     match access {
         Access::Write => {
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            // A power cut may lose the last transactions, never tear one: the units are then simply done again.
+            // A power cut may lose the last transactions, never tear one: the units are then simply done again, and what
+            // the page archive got meanwhile is indexed again.
             connection.pragma_update(None, "synchronous", "NORMAL")
         }
         Access::Read => connection.pragma_update(None, "query_only", true),

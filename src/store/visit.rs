@@ -75,8 +75,10 @@ pub struct Visit {
     pub etag: Option<String>,
     /// For a conditional request, from the last 200.
     pub last_modified: Option<String>,
-    /// Hash of the last body.
+    /// Hash of the last body, while the archive holds it.
     pub body_hash: Option<String>,
+    /// Whether a body was archived and is lost: documents made from it are still there.
+    pub is_lost: bool,
     /// When that body was fetched.
     pub changed_at: Option<Timestamp>,
     /// Current revisit interval in seconds.
@@ -126,8 +128,17 @@ pub enum Visited {
     },
     /// 304.
     NotModified,
-    /// 3xx with a target (which was added as found, if in scope).
-    Redirected,
+    /// A redirect with a target (which was added as found, if in scope): for ever (301, 308), or of a URL that never
+    /// gave a page.
+    Redirected {
+        /// The target, if in scope.
+        to: Option<String>,
+        /// What is wrong with it, if a person must know.
+        error: Option<String>,
+    },
+    /// A redirect for now (302, 303, 307) of a URL whose page is archived: maintenance, a login, a cookie wall. What was
+    /// fetched before stays what the URL says.
+    Suspended(String),
     /// 404 or 410. What was fetched before stays archived.
     Gone,
     /// robots.txt forbids it.
@@ -156,6 +167,70 @@ pub struct Outcome<'a> {
     pub at: Timestamp,
     /// Seconds until the next visit.
     pub interval: u64,
+}
+
+/// An article whose body was archived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedArticle {
+    /// Normalised.
+    pub url: String,
+    /// Hash of the body.
+    pub body_hash: String,
+    /// What its last visit came to.
+    pub state: State,
+    /// Where it redirects to, within the pipeline's scope.
+    pub moved_to: Option<String>,
+}
+
+/// What the last visit of a URL came to, or that there was none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Never visited, or to be fetched anew.
+    Waiting,
+    /// Its page is archived.
+    Fetched,
+    /// It redirects.
+    Redirect,
+    /// 404 or 410.
+    Gone,
+    /// robots.txt forbids it.
+    Forbidden,
+    /// Anything else.
+    Failed,
+}
+
+impl State {
+    pub(super) fn from_name(name: &str) -> Self {
+        match name {
+            "fetched" => Self::Fetched,
+            "redirect" => Self::Redirect,
+            "gone" => Self::Gone,
+            "forbidden" => Self::Forbidden,
+            "failed" => Self::Failed,
+            _ => Self::Waiting,
+        }
+    }
+}
+
+/// How a URL stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Why it is visited.
+    pub role: Role,
+    /// What its last visit came to.
+    pub state: State,
+    /// Links followed from a seed.
+    pub depth: u32,
+    /// Whether its body is archived.
+    pub has_body: bool,
+    /// Where it redirects to, within the pipeline's scope.
+    pub moved_to: Option<String>,
+    /// Status of its last answer.
+    pub status: Option<u16>,
+    /// What went wrong, or is remarkable.
+    pub error: Option<String>,
+    /// What robots.txt said of it.
+    pub ruling: Option<String>,
 }
 
 /// The `Content-Type` of a page whose text was taken from a feed, because the page itself was never fetched.

@@ -5,9 +5,9 @@
 //!                    ▲ WarcRef { file, offset, length }
 //! ```
 //!
-//! A file only grows, and a row of the store names a response after its bytes are written. What a killed run wrote
-//! past the last row is cut off when the file is opened again. The response is the last record of its exchange, so a
-//! file is committed up to `offset + length` of its last named response.
+//! A file only grows. What was appended is synced before a row of the store that names it is committed, so the file is
+//! never shorter than the store says, unless somebody else cut it; it may be longer, after a kill or when an older copy
+//! of the database was put back. Whole records that the store does not know are indexed ([`scan`]), never cut off.
 //!
 //! Bodies are stored as they are after transfer and content decoding, as every reader of the corpus wants them. Headers
 //! that described the coded form are kept under the prefix `X-Archive-Orig-`. Digests are `sha1:` in Base32, the one
@@ -29,6 +29,8 @@ use url::Url;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::WarcRef;
+
+pub mod scan;
 
 const VERSION: &str = "WARC/1.1";
 const NOT_MODIFIED: &str = "http://netpreserve.org/warc/1.1/revisit/server-not-modified";
@@ -80,38 +82,30 @@ pub struct WarcWriter {
     path: PathBuf,
     name: String,
     length: u64,
+    /// Up to here everything is known to be on the disk.
+    synced: u64,
 }
 
 impl WarcWriter {
-    /// Opens `file_name` in `folder` for appending after its first `committed_length` bytes, and cuts off the rest. A
-    /// length of 0 begins the file with its `warcinfo` record.
+    /// Opens `file_name` in `folder` for appending at its end. A new file begins with its `warcinfo` record. What the
+    /// file ends with must be a whole record: [`scan`] finds that out.
     ///
     /// # Errors
-    /// Kind `Store`: the file cannot be written, or is shorter than the store says it was.
-    pub fn open(folder: &Path, file_name: &str, committed_length: u64) -> Result<Self> {
+    /// Kind `Store`: the file cannot be written.
+    pub fn open(folder: &Path, file_name: &str) -> Result<Self> {
         let path = path_in(folder, file_name)?;
         files::create_folder(folder)?;
         let doing = || format!("opening the page archive {}", path.display());
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(committed_length == 0)
+            .create(true)
             .truncate(false)
             .open(&path)
             .context(ErrorKind::Store, doing)?;
-        let found = file.metadata().context(ErrorKind::Store, doing)?.len();
-        if found < committed_length {
-            return Err(Error::new(
-                ErrorKind::Store,
-                format!(
-                    "{} has {found} bytes, but the store names {committed_length}: pages are missing; restore the file",
-                    path.display()
-                ),
-            ));
-        }
-        file.set_len(committed_length).context(ErrorKind::Store, doing)?;
-        let mut writer = Self { file, path, name: file_name.to_owned(), length: committed_length };
-        if committed_length == 0 {
+        let length = file.metadata().context(ErrorKind::Store, doing)?.len();
+        let mut writer = Self { file, path, name: file_name.to_owned(), length, synced: length };
+        if length == 0 {
             writer.write_info()?;
             // The new name itself must survive a power cut too.
             File::open(folder)
@@ -176,8 +170,12 @@ impl WarcWriter {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().context(ErrorKind::Store, || format!("syncing {}", self.path.display()))
+    pub fn sync(&mut self) -> Result<()> {
+        if self.synced < self.length {
+            self.file.sync_data().context(ErrorKind::Store, || format!("syncing {}", self.path.display()))?;
+            self.synced = self.length;
+        }
+        Ok(())
     }
 
     /// Its name inside the folder.
@@ -185,7 +183,7 @@ impl WarcWriter {
         &self.name
     }
 
-    /// The file's length in bytes: what to open it with, once a row names all that was appended.
+    /// The file's length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "a file that is open has at least its warcinfo record")]
     pub fn len(&self) -> u64 {
         self.length
@@ -433,17 +431,22 @@ fn path_in(folder: &Path, name: &str) -> Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const NAME: &str = "kopri-00001.warc.gz";
+    pub(in crate::store) const NAME: &str = "kopri-00001.warc.gz";
 
     fn headers(list: &[(&str, &str)]) -> Vec<(String, String)> {
         list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    fn append(writer: &mut WarcWriter, url: &str, response_headers: &[(&str, &str)], body: &[u8]) -> Result<WarcRef> {
+    pub(in crate::store) fn append(
+        writer: &mut WarcWriter,
+        url: &str,
+        response_headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<WarcRef> {
         writer.append(&Exchange {
             url,
             at: "2024-05-06T07:08:09.25Z".parse().unwrap(),
@@ -465,7 +468,7 @@ mod tests {
     #[test]
     fn what_is_appended_reads_back() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = WarcWriter::open(folder.path(), NAME, 0).unwrap();
+        let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
         let body = "<p>Aşgabat</p>\r\n\r\nmore".as_bytes();
         let sent = [("content-type", "text/html"), ("transfer-encoding", "chunked"), ("content-encoding", "gzip")];
         let first = append(&mut writer, "http://bossan.test/tm/1?a=b", &sent, body).unwrap();
@@ -491,7 +494,7 @@ mod tests {
     #[test]
     fn the_records_are_those_of_the_standard() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = WarcWriter::open(folder.path(), NAME, 0).unwrap();
+        let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
         let at = append(&mut writer, "http://bossan.test:8080/tm/1?a=b#c", &[], b"abc").unwrap();
         let bytes = files::read(&folder.path().join(NAME)).unwrap();
         let all = unzip(&bytes);
@@ -510,7 +513,7 @@ mod tests {
     #[test]
     fn a_revisit_says_what_it_revisits_and_is_no_response() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = WarcWriter::open(folder.path(), NAME, 0).unwrap();
+        let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
         let exchange = Exchange {
             url: "http://bossan.test/1",
             at: "2024-05-07T00:00:00Z".parse().unwrap(),
@@ -533,34 +536,28 @@ mod tests {
     }
 
     #[test]
-    fn what_no_row_names_is_cut_off_and_written_again_to_the_same_bytes() {
+    fn a_file_is_gone_on_with_at_its_end_and_never_cut() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = WarcWriter::open(folder.path(), NAME, 0).unwrap();
-        append(&mut writer, "http://bossan.test/1", &[], b"one").unwrap();
-        let committed = writer.len();
-        let second = append(&mut writer, "http://bossan.test/2", &[], b"two").unwrap();
+        let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
+        let first = append(&mut writer, "http://bossan.test/1", &[], b"one").unwrap();
         drop(writer);
         let path = folder.path().join(NAME);
-        let whole = files::read(&path).unwrap();
-        // The run was killed in the middle of a third record.
-        std::fs::write(&path, [whole.as_slice(), &whole[..50]].concat()).unwrap();
+        let before = files::read(&path).unwrap();
 
-        let mut writer = WarcWriter::open(folder.path(), NAME, committed).unwrap();
-        assert_eq!(writer.len(), committed);
-        assert_eq!(append(&mut writer, "http://bossan.test/2", &[], b"two").unwrap(), second);
-        assert_eq!(files::read(&path).unwrap(), whole);
-
-        let error = WarcWriter::open(folder.path(), NAME, whole.len() as u64 + 1).unwrap_err();
-        assert!(error.to_string().contains("pages are missing"), "{error}");
-        assert_eq!(files::read(&path).unwrap(), whole, "and nothing is touched");
-        assert!(WarcWriter::open(folder.path(), "gone.warc.gz", 10).is_err());
-        assert!(WarcWriter::open(folder.path(), "../out.warc.gz", 0).is_err());
+        let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
+        assert_eq!(writer.len(), first.offset + first.length, "no second warcinfo");
+        let second = append(&mut writer, "http://bossan.test/2", &[], b"two").unwrap();
+        writer.sync().unwrap();
+        assert!(files::read(&path).unwrap().starts_with(&before));
+        assert_eq!(read(folder.path(), &first).unwrap().body, b"one");
+        assert_eq!(read(folder.path(), &second).unwrap().body, b"two");
+        assert!(WarcWriter::open(folder.path(), "../out.warc.gz").is_err());
     }
 
     #[test]
     fn damage_is_named_with_file_and_offset() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = WarcWriter::open(folder.path(), NAME, 0).unwrap();
+        let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
         let first = append(&mut writer, "http://bossan.test/1", &[], &b"one two three ".repeat(50)).unwrap();
         let second = append(&mut writer, "http://bossan.test/2", &[], b"two").unwrap();
         let path = folder.path().join(NAME);
@@ -595,7 +592,7 @@ mod tests {
             value in "[ -~а-яşňž\r\n]{0,30}",
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let mut writer = WarcWriter::open(folder.path(), NAME, 0).unwrap();
+            let mut writer = WarcWriter::open(folder.path(), NAME).unwrap();
             let at = append(&mut writer, "http://bossan.test/x", &[("x-any", &value)], &body).unwrap();
             let page = read(folder.path(), &at).unwrap();
             prop_assert_eq!(page.body, body);

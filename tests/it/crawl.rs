@@ -73,8 +73,26 @@ impl Crawler {
         database.query_row(sql, [], |row| row.get::<_, Option<String>>(0)).unwrap().unwrap_or_default()
     }
 
+    /// A file of the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A whole run, of a pipeline file changed before.
+    pub(crate) fn run(&self, change: impl Fn(String) -> String, options: RunOptions) -> kopri::pipeline::RunReport {
+        let folder: PathBuf = self.folder.path().to_path_buf();
+        let pipeline = Pipeline::parse(&change(self.toml()), "trap.toml", folder, &self.sets).unwrap();
+        kopri::pipeline::run(&pipeline, options, &mut Silent).unwrap()
+    }
+
+    /// Lets all URLs of a role rest for eight days.
+    pub(crate) fn put_off(&self, role: &str) {
+        let then = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8 * 24);
+        self.ask(&format!("UPDATE url SET next_visit_at = '{then:.6}' WHERE role = '{role}' RETURNING url"));
+    }
+
     /// State and error of a path.
-    fn fate(&self, path: &str) -> String {
+    pub(crate) fn fate(&self, path: &str) -> String {
         self.ask(&format!(
             "SELECT state || ' ' || coalesce(error, '') FROM url WHERE url = 'http://{}{path}'",
             self.host
@@ -375,7 +393,7 @@ fn twins_come_first_and_lists_are_followed_until_nothing_is_new() {
 
     // The next night has one new article on the first page: the second list is looked at, and the third is not.
     let later = |crawler: &Crawler| {
-        crawler.ask("UPDATE url SET next_visit_at = '2999-01-01T00:00:00Z' WHERE role = 'page' RETURNING url");
+        crawler.put_off("page");
     };
     later(&crawler);
     server.forget();
@@ -395,7 +413,7 @@ fn a_list_that_brought_something_new_wakes_the_next_page() {
     });
     let crawler = Crawler::of(&server, &[]);
     crawler.crawl();
-    crawler.ask("UPDATE url SET next_visit_at = '2999-01-01T00:00:00Z' WHERE role = 'page' RETURNING url");
+    crawler.put_off("page");
     crawler.crawl();
     assert_eq!(server.count("/ru/news/5"), 1);
     assert_eq!(server.count("/list?page=2"), 2, "page 1 had news");
@@ -478,7 +496,7 @@ fn a_sitemap_wakes_what_it_says_has_changed_and_lets_its_parts_rest() {
     let crawler = Crawler::of(&server, &[]);
     crawler.crawl();
     assert_eq!((server.count("/ru/news/1"), server.count("/ru/news/2")), (1, 1));
-    crawler.ask("UPDATE url SET next_visit_at = '2999-01-01T00:00:00Z' WHERE role = 'article' RETURNING url");
+    crawler.put_off("article");
     server.forget();
     crawler.crawl();
     assert_eq!((server.count("/old.xml"), server.count("/new.xml")), (0, 1));

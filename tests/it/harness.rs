@@ -106,6 +106,17 @@ impl House {
         std::fs::write(path, text).unwrap();
     }
 
+    /// What the site redirects: lines `/from /to 301`.
+    pub(crate) fn redirect(&self, lines: &str) {
+        self.write("_redirects", lines);
+    }
+
+    /// A text of the workspace's database.
+    pub(crate) fn ask(&self, workspace: &str, sql: &str) -> String {
+        let database = rusqlite::Connection::open(self.path(workspace).join("kopri.db")).unwrap();
+        database.query_row(sql, [], |row| row.get::<_, Option<String>>(0)).unwrap().unwrap_or_default()
+    }
+
     /// Makes the site answer 500 to everything, or mends it.
     pub(crate) fn set_broken(&self, broken: bool) {
         let path = self.site().join("_redirects");
@@ -128,6 +139,13 @@ impl House {
     /// Runs the pipeline in a workspace.
     pub(crate) fn run(&self, workspace: &str) -> RunReport {
         kopri::pipeline::run(&self.pipeline(workspace, &[]), RunOptions::default(), &mut Silent).unwrap()
+    }
+
+    /// Runs the pipeline, its file changed before, in a workspace.
+    pub(crate) fn run_changed(&self, workspace: &str, change: impl Fn(String) -> String) -> RunReport {
+        let text = change(text_of(workspace));
+        let pipeline = Pipeline::parse(&text, "house.toml", self.folder.path().to_path_buf(), &[]).unwrap();
+        kopri::pipeline::run(&pipeline, RunOptions::default(), &mut Silent).unwrap()
     }
 
     /// Runs, and stops as if killed after so many units. Answers whether it ran to its end.

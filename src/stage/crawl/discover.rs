@@ -1,6 +1,6 @@
 //! Which URLs a response leads to, and whether they are ours to visit.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use url::Url;
@@ -10,17 +10,22 @@ use crate::extract::{charset, feeds, links};
 use crate::net::traps::Trap;
 use crate::net::{self, Response, Robots};
 use crate::record::PageId;
-use crate::stage::site::Site;
+use crate::stage::site::{Site, SitesByHost, host_of, www_counterpart};
 use crate::store::visit::{Found, Role, Visit};
 
 /// Redirects followed from one URL.
 const MAX_REDIRECTS: u32 = 5;
 
+/// Links of one page that are followed, articles before others. The longest honest index pages have a few thousand.
+const MAX_LINKS: usize = 20_000;
+
 /// The sites of a pipeline, by host.
 #[derive(Debug)]
 pub struct Scope<'a> {
     sites: &'a [Site],
-    by_host: BTreeMap<&'a str, &'a Site>,
+    by_host: SitesByHost<'a>,
+    /// Hosts that differ from a named one in `www.` alone, and to which that one redirects.
+    variants: BTreeSet<String>,
     max_depth: u32,
     today: Date,
 }
@@ -36,6 +41,25 @@ pub(super) struct Findings {
     pub(super) warning: Option<String>,
     /// Links that lead into traps.
     pub(super) traps: Vec<(Url, Trap)>,
+    /// Links past [`MAX_LINKS`].
+    pub(super) too_many: usize,
+    /// Where a page sends its reader by `<meta http-equiv=refresh>`.
+    pub(super) refresh: Option<Lead>,
+}
+
+/// Where a redirect leads.
+#[derive(Debug)]
+pub(super) enum Lead {
+    /// To one of our URLs.
+    Ours(Found),
+    /// To a host that differs from the redirecting one in `www.` alone, and that the pipeline does not name.
+    Variant(Found),
+    /// To the same URL.
+    Itself,
+    /// To a URL of a host that no site names.
+    Outside(Url),
+    /// To a URL of ours that is not followed: a trap, or a path beside `follow`.
+    NotFollowed,
 }
 
 impl<'a> Scope<'a> {
@@ -44,19 +68,9 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// Kind `Config`: a host belongs to two sites, or an entry point is no URL on one of its site's hosts.
     pub fn new(sites: &'a [Site], max_depth: u32) -> Result<Self> {
-        let mut by_host = BTreeMap::new();
-        for site in sites {
-            for host in &site.hosts {
-                if let Some(other) = by_host.insert(host.as_str(), site) {
-                    return Err(Error::config(format!(
-                        "the host {host} belongs to two sites: {} and {}",
-                        other.name, site.name
-                    )));
-                }
-            }
-        }
+        let by_host = SitesByHost::new(sites)?;
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let scope = Self { sites, by_host, max_depth, today };
+        let scope = Self { sites, by_host, variants: BTreeSet::new(), max_depth, today };
         for site in sites {
             for entry in site.seeds.iter().chain(&site.sitemaps).chain(&site.feeds) {
                 let url = Url::parse(entry)
@@ -74,13 +88,39 @@ impl<'a> Scope<'a> {
         Ok(scope)
     }
 
-    /// All hosts.
-    pub fn hosts(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.by_host.keys().copied()
+    /// The sites.
+    pub(super) fn sites(&self) -> &'a [Site] {
+        self.sites
     }
 
-    fn site_of(&self, url: &Url) -> Option<&'a Site> {
-        matches!(url.scheme(), "http" | "https").then(|| self.by_host.get(host_of(url)?.as_str()).copied()).flatten()
+    /// All hosts, accepted variants among them.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> + '_ {
+        self.by_host.hosts().chain(self.variants.iter().map(String::as_str))
+    }
+
+    /// The hosts of a site, accepted variants among them.
+    pub(super) fn hosts_of<'s>(&'s self, site: &'s Site) -> impl Iterator<Item = &'s str> + 's {
+        self.hosts().filter(|host| self.site_of_host(host).is_some_and(|found| found.name == site.name))
+    }
+
+    /// Hosts that differ from a named one in `www.` alone.
+    pub(super) fn possible_variants(&self) -> Vec<String> {
+        let counterparts = self.by_host.hosts().map(www_counterpart);
+        counterparts.filter(|host| self.by_host.www_variant(host).is_some()).collect()
+    }
+
+    /// Takes a variant of a named host for the same site.
+    pub(super) fn accept_variant(&mut self, host: &str) {
+        self.variants.insert(host.to_owned());
+    }
+
+    /// The site of a host.
+    pub(super) fn site_of_host(&self, host: &str) -> Option<&'a Site> {
+        self.by_host.named(host).or_else(|| self.by_host.www_variant(host).filter(|_| self.variants.contains(host)))
+    }
+
+    pub(super) fn site_of(&self, url: &Url) -> Option<&'a Site> {
+        if matches!(url.scheme(), "http" | "https") { self.site_of_host(&host_of(url)?) } else { None }
     }
 
     /// The sites' entry points.
@@ -115,28 +155,44 @@ impl<'a> Scope<'a> {
             .collect()
     }
 
-    /// Where a redirect leads: `None` when that is none of our pages.
-    pub(super) fn redirect(
-        &self,
-        visit: &Visit,
-        at: &Url,
-        response: &Response,
-    ) -> std::result::Result<Option<Found>, String> {
+    /// Where a redirect leads; or why that cannot be told.
+    pub(super) fn redirect(&self, visit: &Visit, at: &Url, response: &Response) -> std::result::Result<Lead, String> {
         let Some(target) = response.location() else {
             return Err(format!("the server answered {} without a Location", response.status));
         };
         if visit.redirects >= MAX_REDIRECTS {
             return Err(format!("more than {MAX_REDIRECTS} redirects, the last to {target}"));
         }
+        Ok(self.lead(visit, at, target))
+    }
+
+    /// Where a visit is sent.
+    fn lead(&self, visit: &Visit, at: &Url, target: Url) -> Lead {
+        if net::normalise(at, target.as_str()).is_some_and(|target| target == *at) {
+            return Lead::Itself;
+        }
         let role = match visit.role {
             Role::Seed | Role::Sitemap | Role::Feed => Some(visit.role),
             // An old address of an article leads to the article, and the new address says which it is.
             Role::Article | Role::Page => None,
         };
-        Ok(self
-            .found(at, target.as_str(), role, visit.depth, Some(visit))
-            .ok()
-            .map(|found| Found { redirects: visit.redirects + 1, ..found }))
+        let further = |found: Found| Found { redirects: visit.redirects + 1, ..found };
+        if self.site_of(&target).is_some() {
+            return match self.found(at, target.as_str(), role, visit.depth, Some(visit)) {
+                Ok(found) => Lead::Ours(further(found)),
+                Err(_) => Lead::NotFollowed,
+            };
+        }
+        let (from, to) = (host_of(at).unwrap_or_default(), host_of(&target).unwrap_or_default());
+        match self.by_host.www_variant(&to) {
+            Some(site) if www_counterpart(&to) == from => {
+                match self.found_on(site, at, target.as_str(), role, visit.depth, Some(visit)) {
+                    Ok(found) => Lead::Variant(further(found)),
+                    Err(_) => Lead::NotFollowed,
+                }
+            }
+            _ => Lead::Outside(target),
+        }
     }
 
     /// All that a page, sitemap or feed leads to; or why a sitemap or feed cannot be read.
@@ -144,7 +200,7 @@ impl<'a> Scope<'a> {
         &self,
         visit: &Visit,
         at: &Url,
-        response: &Response,
+        body: &[u8],
         content_type: Option<&str>,
     ) -> std::result::Result<Findings, String> {
         let deeper = visit.depth + 1;
@@ -156,7 +212,7 @@ impl<'a> Scope<'a> {
         let mut findings = Findings::default();
         match visit.role {
             Role::Sitemap => {
-                let sitemap = feeds::sitemap(&response.body).map_err(|error| error.to_string())?;
+                let sitemap = feeds::sitemap(body).map_err(|error| error.to_string())?;
                 let nested = sitemap.sitemaps.iter().map(|(url, changed)| (found(url, Some(Role::Sitemap)), *changed));
                 let pages = sitemap.urls.iter().map(|(url, changed)| (found(url, None), *changed));
                 let all = nested.chain(pages).filter_map(|(found, changed)| Some(Found { changed, ..found? }));
@@ -164,7 +220,7 @@ impl<'a> Scope<'a> {
                 findings.warning = sitemap.warning;
             }
             Role::Feed => {
-                for item in feeds::feed(&response.body, at).map_err(|error| error.to_string())? {
+                for item in feeds::feed(body, at).map_err(|error| error.to_string())? {
                     let Some(found) = found(item.url.as_str(), None) else { continue };
                     if found.role == Role::Article {
                         findings.copies.extend(feeds::page_of(&item).map(|page| (found.url.clone(), page)));
@@ -176,13 +232,21 @@ impl<'a> Scope<'a> {
                 if deeper > self.max_depth || content_type.is_some_and(|kind| !kind.contains("html")) {
                     return Ok(findings);
                 }
-                let html = charset::decode(&response.body, content_type);
+                let html = charset::decode(body, content_type);
                 let links = links::links(&html.text, at);
                 findings.urls = links
                     .iter()
                     .filter(|link| !link.nofollow)
                     .filter_map(|link| Some(Found { is_twin: link.is_alternate, ..found(link.url.as_str(), None)? }))
                     .collect();
+                if findings.urls.len() > MAX_LINKS {
+                    findings.too_many = findings.urls.len() - MAX_LINKS;
+                    findings.urls.sort_by_key(|found| found.role != Role::Article);
+                    findings.urls.truncate(MAX_LINKS);
+                }
+                if visit.role != Role::Article && visit.redirects < MAX_REDIRECTS {
+                    findings.refresh = links::refresh(&html.text, at).map(|target| self.lead(visit, at, target));
+                }
             }
         }
         findings.traps = traps.take();
@@ -190,7 +254,7 @@ impl<'a> Scope<'a> {
     }
 
     /// A reference as a URL of the frontier, if it is in scope; the error is the trap that it leads into, if it does.
-    fn found(
+    pub(super) fn found(
         &self,
         base: &Url,
         reference: &str,
@@ -200,6 +264,20 @@ impl<'a> Scope<'a> {
     ) -> std::result::Result<Found, Option<Box<(Url, Trap)>>> {
         let url = net::normalise(base, reference).ok_or(None)?;
         let site = self.site_of(&url).ok_or(None)?;
+        self.found_on(site, base, reference, role, depth, via)
+    }
+
+    /// The same, for a URL that belongs to a site.
+    fn found_on(
+        &self,
+        site: &Site,
+        base: &Url,
+        reference: &str,
+        role: Option<Role>,
+        depth: u32,
+        via: Option<&Visit>,
+    ) -> std::result::Result<Found, Option<Box<(Url, Trap)>>> {
+        let url = net::normalise(base, reference).ok_or(None)?;
         let path = url.path();
         let role = role.or_else(|| {
             if site.articles.iter().any(|pattern| pattern.matches(path)) {
@@ -237,19 +315,8 @@ fn of_url(url: Url, site: &Site, role: Role) -> Option<Found> {
     })
 }
 
-/// Host name, with the port where it is not the scheme's own.
-fn host_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn found(role: Role, body: &str) -> std::result::Result<Vec<String>, String> {
@@ -278,20 +345,11 @@ mod tests {
             etag: None,
             last_modified: None,
             body_hash: None,
+            is_lost: false,
             changed_at: None,
             interval: None,
         };
-        let response = Response {
-            url: at.clone(),
-            address: None,
-            status: 200,
-            headers: Vec::new(),
-            body: body.as_bytes().to_vec(),
-            latency: Duration::ZERO,
-            elapsed: Duration::ZERO,
-            request_headers: Vec::new(),
-        };
-        Ok(scope.found_in(&visit, &at, &response, None)?.urls.into_iter().map(|found| found.url).collect())
+        Ok(scope.found_in(&visit, &at, body.as_bytes(), None)?.urls.into_iter().map(|found| found.url).collect())
     }
 
     #[test]

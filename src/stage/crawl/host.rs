@@ -5,7 +5,8 @@ use std::time::{Duration as Span, Instant};
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-use super::schedule::{self, later};
+use super::cookies::Cookies;
+use super::schedule::{self, earlier, later};
 use super::{Answer, Job, Round, count};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{self, FetchError, Politeness, Response, Robots, Verdict};
@@ -38,6 +39,8 @@ pub(super) struct Host {
     closed: bool,
     /// Whether a link into a trap was told of.
     has_traps: bool,
+    /// What its redirects set.
+    pub(super) cookies: Cookies,
 }
 
 /// What to do about a host.
@@ -52,10 +55,29 @@ pub(super) enum Next {
 
 impl Host {
     pub(super) fn new(mut row: HostRow, now: Timestamp) -> Self {
+        // The clock was ahead when these were noted: what was to be waited for until then is not known, so the host is
+        // left alone for its usual delay, and its robots.txt is asked for anew.
+        if row.night_began.is_some_and(|began| began > now) {
+            row.night_began = None;
+            row.next_allowed_at = row.next_allowed_at.map(|at| at.min(later(now, Span::from_millis(row.delay_ms))));
+        }
+        if row.robots_fetched_at.is_some_and(|at| at > now) {
+            row.robots_fetched_at = Some(earlier(now, ROBOTS_LIFE.unsigned_abs()));
+        }
+        row.robots_failed_at = row.robots_failed_at.filter(|at| *at <= now);
         if row.night_began.is_none_or(|began| now.duration_since(began) >= NIGHT) {
             (row.night_began, row.requests, row.bytes) = (Some(now), 0, 0);
         }
-        Self { row, robots: None, busy: false, failures: 0, first_asked: None, closed: false, has_traps: false }
+        Self {
+            row,
+            robots: None,
+            busy: false,
+            failures: 0,
+            first_asked: None,
+            closed: false,
+            has_traps: false,
+            cookies: Cookies::default(),
+        }
     }
 }
 
@@ -89,7 +111,7 @@ impl Round<'_> {
                 let url = url.map_err(|_| Error::bug("no robots.txt beside a URL"))?;
                 self.departs(name, None, now)?;
                 let ruling = String::new();
-                Ok(Next::Job(Box::new(Job { host: name.to_owned(), url, visit: None, ruling })))
+                Ok(Next::Job(Box::new(Job { host: name.to_owned(), url, visit: None, ruling, cookie: None })))
             }
             Needed::Nothing => self.next_page(name, now),
             Needed::Unknown(error) => {
@@ -120,8 +142,9 @@ impl Round<'_> {
             let ruling = host.rules(&self.crawl.agent()).ruling(&url);
             if ruling.verdict == Verdict::Allowed {
                 self.departs(name, Some(visit.id), now)?;
-                let ruling = ruling.to_string();
-                return Ok(Next::Job(Box::new(Job { host: name.to_owned(), url, visit: Some(visit), ruling })));
+                let cookie = known(&mut self.hosts, name)?.cookies.header();
+                let (host, ruling) = (name.to_owned(), ruling.to_string());
+                return Ok(Next::Job(Box::new(Job { host, url, visit: Some(visit), ruling, cookie })));
             }
             self.tally.forbidden += 1;
             let writer = self.store.writer()?;
@@ -312,7 +335,7 @@ enum Needed {
     Unknown(String),
 }
 
-pub(super) fn known<'h>(hosts: &'h mut std::collections::BTreeMap<&str, Host>, name: &str) -> Result<&'h mut Host> {
+pub(super) fn known<'h>(hosts: &'h mut std::collections::BTreeMap<String, Host>, name: &str) -> Result<&'h mut Host> {
     hosts.get_mut(name).ok_or_else(|| Error::bug(format!("the host {name} is unknown")))
 }
 
@@ -323,4 +346,37 @@ fn parse(url: &str) -> Result<Url> {
 /// An instant as people read it.
 fn shown(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_clock_that_was_ahead_noted_of_a_host_does_not_hold() {
+        let now: Timestamp = "2026-05-01T02:00:00Z".parse().unwrap();
+        let year: Timestamp = "2027-05-01T02:00:00Z".parse().unwrap();
+        let row = HostRow {
+            robots_status: Some(200),
+            robots_fetched_at: Some(year),
+            robots_failed_at: Some(year),
+            delay_ms: 2000,
+            next_allowed_at: Some(year),
+            night_began: Some(year),
+            requests: 5000,
+            ..HostRow::default()
+        };
+        let host = Host::new(row.clone(), now).row;
+        assert_eq!((host.night_began, host.requests), (Some(now), 0), "a new night's budget");
+        assert_eq!(host.next_allowed_at, Some("2026-05-01T02:00:02Z".parse().unwrap()));
+        assert_eq!(
+            host.robots_fetched_at,
+            Some("2026-04-30T02:00:00Z".parse().unwrap()),
+            "old, and still the last good one"
+        );
+        assert_eq!(host.robots_failed_at, None);
+        // A server may ask for a long rest, and the clock was right.
+        let rest = HostRow { night_began: Some("2026-05-01T01:00:00Z".parse().unwrap()), ..row };
+        assert_eq!(Host::new(rest, now).row.next_allowed_at, Some(year));
+    }
 }

@@ -24,11 +24,16 @@ pub(super) fn interval(crawl: &Crawl, visit: &Visit, visited: &Visited, brought:
     let is_new = match visited {
         Visited::Fetched { warc, .. } if visit.role == Role::Article => warc.is_some(),
         Visited::Fetched { .. } => brought > 0,
-        Visited::NotModified | Visited::Gone | Visited::Redirected => false,
-        Visited::Failed(_) | Visited::Forbidden | Visited::Postponed { .. } => return shortest,
+        Visited::NotModified | Visited::Gone | Visited::Redirected { .. } => false,
+        Visited::Failed(_) | Visited::Forbidden | Visited::Postponed { .. } | Visited::Suspended(_) => return shortest,
     };
     let (numerator, denominator) = if is_new { (4, 5) } else { (7, 5) };
     (old.saturating_mul(numerator) / denominator).clamp(shortest, longest)
+}
+
+/// The longest time between two visits of a URL.
+pub(super) fn longest_interval(crawl: &Crawl) -> Duration {
+    crawl.max_revisit.0.max(crawl.revisit.0).max(crawl.revisit_lists.0)
 }
 
 /// The wait before a URL is tried again after `attempts` failures: doubled each time, and never past the longest delay.
@@ -82,6 +87,7 @@ mod tests {
             etag: None,
             last_modified: None,
             body_hash: None,
+            is_lost: false,
             changed_at: None,
             interval,
         }
@@ -105,6 +111,7 @@ mod tests {
         assert_eq!(of(Some(80 * DAY), &Visited::NotModified), 90 * DAY, "never later than the longest");
         assert_eq!(of(Some(DAY), &fetched(true)), DAY, "never sooner than the shortest");
         assert_eq!(of(Some(10 * DAY), &Visited::Failed("x".into())), DAY);
+        assert_eq!(of(Some(10 * DAY), &Visited::Suspended("x".into())), DAY, "a maintenance page tells nothing");
     }
 
     #[test]
