@@ -5,7 +5,8 @@ CREATE TABLE run (
     id          INTEGER PRIMARY KEY,
     started_at  TEXT NOT NULL,
     finished_at TEXT,
-    outcome     TEXT,                       -- done | failed | interrupted; NULL: still running, or killed
+    outcome     TEXT,                       -- done | done with failures | done with alarms | done, needs attention |
+                                            -- failed its gate | failed | interrupted; NULL: still running, or killed
     pipeline    TEXT NOT NULL,
     config      TEXT NOT NULL,              -- JSON, without secrets
     version     TEXT NOT NULL
@@ -143,6 +144,15 @@ CREATE TABLE document (
 ) STRICT;
 CREATE INDEX document_site ON document (site, language);
 
+-- Files of books as they were when they were last read through: a listing reads no file again that looks the same.
+CREATE TABLE file_hash (
+    path     TEXT PRIMARY KEY,              -- absolute
+    size     INTEGER NOT NULL,              -- bytes
+    modified INTEGER NOT NULL,              -- nanoseconds since 1970, in UTC
+    inode    INTEGER NOT NULL,              -- 0 where the system has none
+    hash     TEXT NOT NULL                  -- BLAKE3 of the bytes, in hexadecimal digits
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE sentence (
     id                  INTEGER PRIMARY KEY,
     document            INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
@@ -218,6 +228,10 @@ CREATE TABLE pair (
     parent           INTEGER                -- the pair that this one corrects
 ) STRICT;
 CREATE INDEX pair_unit ON pair (stage, unit);
+-- An evaluation looks pairs up by document and by text.
+CREATE INDEX pair_source_document ON pair (source_document);
+CREATE INDEX pair_source_text ON pair (source_text);
+CREATE INDEX pair_target_text ON pair (target_text);
 
 -- What the filter made of each pair. A dropped pair stays, with the rule and what it saw.
 CREATE TABLE verdict (

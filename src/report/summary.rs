@@ -71,6 +71,8 @@ pub enum Outcome {
     SomeFailed,
     /// It ran to its end without a failure, but a site's layout has moved away from its profile.
     Alarmed,
+    /// It ran to its end without a failure, but what it came to cannot be what was meant.
+    Attention,
     /// It ran to its end, but a measured quality is under its floor.
     GateFailed,
     /// An error stopped it.
@@ -88,6 +90,7 @@ impl Outcome {
             Self::Done => "done",
             Self::SomeFailed => "done, some units failed",
             Self::Alarmed => "done, a site has changed",
+            Self::Attention => "done, needs attention",
             Self::GateFailed => "quality under the floor",
             Self::Failed => "stopped by an error",
             Self::Interrupted => "interrupted",
@@ -99,7 +102,7 @@ impl Outcome {
     pub fn sign(self) -> char {
         match self {
             Self::Done => '✓',
-            Self::SomeFailed | Self::Alarmed => '!',
+            Self::SomeFailed | Self::Alarmed | Self::Attention => '!',
             Self::GateFailed | Self::Failed => '✗',
             Self::Interrupted | Self::Unfinished => '…',
         }

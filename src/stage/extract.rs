@@ -19,7 +19,7 @@ use crate::store::warc;
 use crate::text::language;
 
 /// Raised when the same bytes give another document.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What changes a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +27,9 @@ pub const VERSION: u32 = 4;
 pub struct Params {
     /// Pages with less text than this many characters make no document.
     pub min_chars: usize,
-    /// The languages that a text may be taken for. More candidates than the pipeline's two, so that a neighbour is
-    /// recognised and not mistaken for one of them.
+    /// The languages that a text may be taken for: the pipeline's own, and those that are mistaken for them, so that such
+    /// a text is recognised. Empty in a pipeline file: the pipeline's own and what `text::confusables` knows of them;
+    /// `Pipeline::parse` fills them in. Empty otherwise: all that the program knows.
     pub languages: Vec<Language>,
     /// Whether an article that has vanished from its site keeps its place in the corpus.
     pub keep_vanished: bool,
@@ -50,10 +51,7 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             min_chars: 120,
-            languages: ["ru", "tk", "tk-Cyrl", "tr", "az", "uz", "kk", "en"]
-                .iter()
-                .filter_map(|code| Language::guess_from_tag(code))
-                .collect(),
+            languages: Vec::new(),
             keep_vanished: true,
             max_book_pages: 2_000,
             ocr: Ocr::Off,
@@ -84,7 +82,7 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
     let mut units = Vec::new();
     let mut profiles = BTreeMap::new();
     for site in origins.sites {
-        profiles.insert(site.name.as_str(), super::fingerprint(&(&site.extract, &site.articles, site.same_id))?);
+        profiles.insert(site.name.as_str(), super::fingerprint(&(&site.extract, &site.articles, site.same_id, site.language))?);
     }
     for (url, site, body_hash) in look.store.archived_articles(params.keep_vanished)? {
         let Some(profile) = profiles.get(site.as_str()) else { continue };
@@ -96,7 +94,9 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
         }
         _ => None,
     };
-    units.extend(books::units(shelves(origins, session)?, params, recogniser.as_deref())?);
+    let mut hashed = std::mem::take(&mut session.hashed);
+    units.extend(books::units(look.store, shelves(origins, session)?, params, recogniser.as_deref(), &mut hashed)?);
+    session.hashed = hashed;
     Ok(Listing::All(units))
 }
 
@@ -165,7 +165,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
         builder.push(*kind, text, None);
     }
     let (text, blocks) = builder.finish();
-    let guess = identify(&text, params);
+    let (declared, guess) = page_language(&extracted, &url, Some(site), &params.languages);
     // A layout that changed shows so: the profile takes another text than the generic extractor, or finds no body, and
     // the generic extractor had to step in.
     let by_profile = extracted.method == html::Method::Profile;
@@ -193,7 +193,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
             content_hash: page.body_hash.clone(),
             language: guess.map(|guess| guess.language),
             language_confidence: guess.map_or(0.0, |guess| guess.confidence),
-            declared_language: extracted.declared_language,
+            declared_language: declared,
             title: extracted.title,
             date: extracted.date,
             author: extracted.author,
@@ -211,9 +211,42 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     Ok(if past_profile { output.count("pages on which the profile's body selects nothing", 1.0) } else { output })
 }
 
-/// The language that a text is in, among those that it may be taken for.
-pub(super) fn identify(text: &str, params: &Params) -> Option<language::Guess> {
-    language::identify(text, &params.languages)
+/// What a page is said to be in (by its address as the pipeline reads it, by itself, or by the site's setting), and what
+/// it is in, among the candidates.
+pub fn page_language(
+    extracted: &html::Extracted,
+    url: &Url,
+    site: Option<&Site>,
+    candidates: &[Language],
+) -> (Option<Language>, Option<language::Guess>) {
+    let mut patterns = site.iter().flat_map(|site| &site.articles);
+    let by_pattern = patterns.find_map(|pattern| pattern.captures(url.path())?.lang);
+    let declared = by_pattern
+        .and_then(|lang| Language::guess_from_tag(&lang))
+        .or(extracted.declared_language)
+        .or(site.and_then(|site| site.language));
+    (declared, language::identify_declared(&prose_of(extracted), declared, candidates))
+}
+
+/// Letters of running text under which preformatted blocks count as well: some old pages have no other.
+const MIN_PROSE_LETTERS: usize = 40;
+
+/// The part of a page that its language is told from: title and blocks, without program code.
+fn prose_of(extracted: &html::Extracted) -> String {
+    let blocks = extracted.blocks.iter().zip(&extracted.preformatted);
+    let title = extracted.title.iter().map(String::as_str);
+    let running: Vec<&str> =
+        title.clone().chain(blocks.filter(|(_, code)| !**code).map(|((_, text), _)| text.as_str())).collect();
+    let letters = running.iter().flat_map(|text| text.chars()).filter(|c| c.is_alphabetic());
+    if letters.take(MIN_PROSE_LETTERS).count() == MIN_PROSE_LETTERS {
+        return running.join("\n\n");
+    }
+    title.chain(extracted.blocks.iter().map(|(_, text)| text.as_str())).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The language that a text is in, among those that it may be taken for, in view of what is said of it.
+pub(super) fn identify(text: &str, declared: Option<Language>, params: &Params) -> Option<language::Guess> {
+    language::identify_declared(text, declared, &params.languages)
 }
 
 /// A document, unless there is too little of it.

@@ -62,6 +62,7 @@ use crate::record::{
     Sentence, Task, TextId,
 };
 use crate::store::extraction::PageNote;
+use crate::store::file_hashes::FileHash;
 use crate::store::pairs::{Direction, NeighbourList};
 use crate::store::verdicts::Duplicate;
 use crate::store::{Store, Writer};
@@ -332,6 +333,8 @@ pub struct Session {
     pub pools: Option<neighbours::Pools>,
     /// The shelves of books, once read.
     pub shelves: Option<books::Shelves>,
+    /// Hashes of files that a listing had to read, for the driver to note.
+    pub hashed: Vec<FileHash>,
     /// The version of the program that recognises pages, once asked for.
     pub recogniser: Option<String>,
     /// Blocks that are boilerplate, as places in their documents.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::{Origin, Pair, PairId, Side};
+use crate::text::normalise::normalise;
 
 /// Reads pairs from TSV with the columns `source` and `target` (as exported, or only these two).
 ///
@@ -69,7 +70,7 @@ pub fn imported(file: &str, source: &str, target: &str) -> Result<Pair> {
     if source.trim().is_empty() || target.trim().is_empty() {
         return Err(Error::input(format!("a pair has an empty side: {source:?} and {target:?}")));
     }
-    let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
+    let side = |text: &str| Side { document: None, sentences: Vec::new(), text: normalise(text) };
     Ok(Pair {
         id: PairId::of(&[Origin::Imported.name().as_bytes(), file.as_bytes(), source.as_bytes(), target.as_bytes()]),
         source: side(source),

@@ -14,7 +14,7 @@ use crate::record::{Document, DocumentId, Language, Sentence, SentenceId, TextId
 use crate::text::{language, sentences};
 
 /// Raised when the same document gives other sentences.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What changes sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -28,7 +28,7 @@ use crate::text::normalise;
 pub use rules::{Check, Rules};
 
 /// Raised when the same pairs get other verdicts.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The rules' limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
