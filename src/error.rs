@@ -38,7 +38,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// The run ended, but some units failed, or a site's layout has moved away from its profile; `kopri status` lists them.
     pub const SOME_FAILED: u8 = 3;
-    /// A quality gate is under its floor.
+    /// A quality gate is under its floor, or cannot be checked.
     pub const GATE: u8 = 4;
     /// The workspace failed.
     pub const STORE: u8 = 5;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const CHECKSUM_DIGITS: usize = 8;
 
 /// A text without the tokens that are in no language. Borrowed when there are none.
-pub fn prose(text: &str) -> Cow<'_, str> {
+pub(super) fn prose(text: &str) -> Cow<'_, str> {
     let mut tokens = text.split_inclusive(char::is_whitespace);
     let Some(first) = tokens.clone().position(is_technical) else { return Cow::Borrowed(text) };
     let mut kept = String::with_capacity(text.len());
