@@ -41,7 +41,11 @@ pub fn coverage(reference: &BTreeSet<Texts>, covered: &BTreeSet<Texts>, kept: &B
         right: covered.intersection(reference).count(),
         found: reference.iter().filter(|texts| is_found(texts)).count(),
         lax_right,
-        lax_found: reference.iter().enumerate().filter(|(row, texts)| rows_found.contains(row) || is_found(texts)).count(),
+        lax_found: reference
+            .iter()
+            .enumerate()
+            .filter(|(row, texts)| rows_found.contains(row) || is_found(texts))
+            .count(),
     }
 }
 
@@ -134,7 +138,8 @@ mod tests {
 
     #[test]
     fn frequent_words_alone_make_no_candidates() {
-        let rows: Vec<Folded> = (0..100).map(|n| (format!("слово и слово{n}"), "x".to_owned())).map(|t| Folded::new(&t)).collect();
+        let rows: Vec<Folded> =
+            (0..100).map(|n| (format!("слово и слово{n}"), "x".to_owned())).map(|t| Folded::new(&t)).collect();
         let index = Index::new(&rows);
         let pair = Folded::new(&("и слово нигде".to_owned(), "x".to_owned()));
         assert_eq!(index.inside_or_around(&pair).count(), 0);

@@ -431,9 +431,8 @@ mod tests {
             );
             Pipeline::parse(&text, "t.toml", PathBuf::new(), &[])
         };
-        let codes = |pipeline: Pipeline| -> Vec<&str> {
-            pipeline.extract.languages.into_iter().map(Language::code).collect()
-        };
+        let codes =
+            |pipeline: Pipeline| -> Vec<&str> { pipeline.extract.languages.into_iter().map(Language::code).collect() };
         let german = codes(of("de", "fr", "").unwrap());
         assert!(german.starts_with(&["de", "fr"]) && german.contains(&"nl"), "{german:?}");
         assert_eq!(codes(of("de", "fr", "[extract]\nlanguages = [\"fr\", \"de\"]\n").unwrap()), ["fr", "de"]);

@@ -67,7 +67,10 @@ mod tests {
     fn more_than_half_without_a_language_is_doubtful_from_five_on() {
         assert_eq!(doubts(&[(None, 5), (Some("de"), 3), (Some("fr"), 2)]), Vec::<String>::new());
         let told = doubts(&[(None, 6), (Some("de"), 3), (Some("fr"), 2)]);
-        assert!(told.len() == 1 && told[0].starts_with("6 of 11 documents") && told[0].contains("de, fr, nl"), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with("6 of 11 documents") && told[0].contains("de, fr, nl"),
+            "{told:?}"
+        );
         assert_eq!(doubts(&[(None, 2), (Some("de"), 1), (Some("fr"), 1)]), Vec::<String>::new());
     }
 

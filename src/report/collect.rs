@@ -275,9 +275,19 @@ fn evaluation(store: &Store, report: &RunReport) -> Result<Vec<Metric>> {
     let checked = report.stages.iter().any(|(stage, _)| *stage == Stage::Evaluate);
     let since = if counted.run == report.run || checked { String::new() } else { format!("; of run {}", counted.run) };
     let rows = [
-        ("precision against gold, strict", figures::RIGHT, figures::COVERED, "covered pairs; the same sentences on both sides"),
+        (
+            "precision against gold, strict",
+            figures::RIGHT,
+            figures::COVERED,
+            "covered pairs; the same sentences on both sides",
+        ),
         ("recall against gold, strict", figures::FOUND, figures::REFERENCE, "the same sentences on both sides"),
-        ("precision against gold, lax", figures::LAX_RIGHT, figures::COVERED, "covered pairs; some sentence shared on both sides"),
+        (
+            "precision against gold, lax",
+            figures::LAX_RIGHT,
+            figures::COVERED,
+            "covered pairs; some sentence shared on both sides",
+        ),
         ("recall against gold, lax", figures::LAX_FOUND, figures::REFERENCE, "some sentence shared on both sides"),
         ("document pairs, precision", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_COVERED, ""),
         ("document pairs, recall", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_REFERENCE, ""),

@@ -232,7 +232,14 @@ pub fn gate(store: &Store, params: &Params) -> Result<Option<String>> {
     let figures = Figures::current(store)?;
     let count = |name| figures.as_ref().and_then(|figures| figures.count(name));
     let gates = [
-        ("min-precision", "precision", params.min_precision, figures::RIGHT, figures::COVERED, "no kept pair lies in what the reference covers"),
+        (
+            "min-precision",
+            "precision",
+            params.min_precision,
+            figures::RIGHT,
+            figures::COVERED,
+            "no kept pair lies in what the reference covers",
+        ),
         ("min-recall", "recall", params.min_recall, figures::FOUND, figures::REFERENCE, "the reference has no pair"),
     ];
     for (setting, name, floor, of_those, all, nothing) in gates {
@@ -246,10 +253,16 @@ pub fn gate(store: &Store, params: &Params) -> Result<Option<String>> {
             (Some(part), Some(all)) => {
                 let value = part as f64 / all as f64;
                 if value < floor {
-                    return Ok(Some(format!("{name} against the reference, strict, is {value:.3} ({part} of {all}); its floor is {floor}")));
+                    return Ok(Some(format!(
+                        "{name} against the reference, strict, is {value:.3} ({part} of {all}); its floor is {floor}"
+                    )));
                 }
             }
-            _ => return unknown("the evaluation has not been done on the present pairs; `kopri status` says what failed"),
+            _ => {
+                return unknown(
+                    "the evaluation has not been done on the present pairs; `kopri status` says what failed",
+                );
+            }
         }
     }
     Ok(None)

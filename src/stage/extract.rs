@@ -82,7 +82,10 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
     let mut units = Vec::new();
     let mut profiles = BTreeMap::new();
     for site in origins.sites {
-        profiles.insert(site.name.as_str(), super::fingerprint(&(&site.extract, &site.articles, site.same_id, site.language))?);
+        profiles.insert(
+            site.name.as_str(),
+            super::fingerprint(&(&site.extract, &site.articles, site.same_id, site.language))?,
+        );
     }
     for (url, site, body_hash) in look.store.archived_articles(params.keep_vanished)? {
         let Some(profile) = profiles.get(site.as_str()) else { continue };
@@ -257,4 +260,77 @@ fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result
     }
     let fingerprint = crate::store::documents::fingerprint(&document)?;
     Ok(Output { records: Records::Document { document, note }, fingerprint, counts: vec![("documents", 1.0)] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::confusables;
+
+    /// What a page at an address is declared to be in, and is in, among the candidates of a pipeline in `pair`.
+    fn languages(
+        page: &str,
+        url: &str,
+        pair: [&str; 2],
+        site: Option<&Site>,
+    ) -> (Option<Language>, Option<Language>, f32) {
+        let url = Url::parse(url).unwrap();
+        let candidates = confusables::candidates(&pair.map(|code| code.parse().unwrap()));
+        let (declared, guess) = page_language(&html::extract(page, &url, None), &url, site, &candidates);
+        (declared, guess.map(|guess| guess.language), guess.map_or(0.0, |guess| guess.confidence))
+    }
+
+    fn language(code: &str) -> Option<Language> {
+        code.parse().ok()
+    }
+
+    const CODE: &str = "int main(void) { return open_file(path, flags); }";
+
+    #[test]
+    fn pages_of_many_pairs_whatever_code_they_hold() {
+        for (pair, code, text) in [
+            (["de", "fr"], "de", "Die Bibliothek ist jeden Tag geöffnet, und für die Schüler ist der Eintritt frei."),
+            (
+                ["de", "fr"],
+                "fr",
+                "La bibliothèque est ouverte tous les jours et l'entrée est gratuite pour les élèves.",
+            ),
+            (["ky", "ru"], "ky", "Китепкана күн сайын иштейт, окуучулар үчүн кирүү акысыз жана эшик ачык."),
+            (["ky", "ru"], "ru", "Библиотека работает ежедневно, и для школьников вход в неё бесплатный."),
+            (["uk", "ru"], "uk", "Бібліотека працює щодня, і для школярів вхід до неї безкоштовний."),
+            (["ar", "fa"], "ar", "المكتبة مفتوحة كل يوم من الصباح حتى المساء والدخول إليها مجاني للتلاميذ."),
+            (["ar", "fa"], "fa", "کتابخانه هر روز از صبح تا شب باز است و ورود برای دانش آموزان رایگان است."),
+            (["hi", "mr"], "hi", "पुस्तकालय हर दिन खुला रहता है और छात्रों के लिए प्रवेश मुफ़्त है।"),
+            (["hi", "mr"], "mr", "वाचनालय दररोज उघडे असते आणि विद्यार्थ्यांसाठी प्रवेश मोफत आहे."),
+        ] {
+            let page =
+                format!("<html><body><article><p>{text}</p><pre>{}</pre></article></body></html>", CODE.repeat(20));
+            let (declared, found, confidence) = languages(&page, "http://a.test/x/1", pair, None);
+            assert_eq!((declared, found), (None, language(code)), "{text}");
+            assert!(confidence > 0.8, "{text}: {confidence}");
+        }
+    }
+
+    #[test]
+    fn the_declaration_decides_where_the_text_tells_nothing() {
+        let page = |head: &str| {
+            format!("<html{head}><body><article><pre>{}</pre></article></body></html>", "4711 0815 ".repeat(40))
+        };
+        let declared = |head: &str, url: &str, site: Option<&Site>| languages(&page(head), url, ["ar", "fa"], site);
+        assert_eq!(declared("", "http://a.test/x/1", None), (None, None, 0.0));
+        assert_eq!(declared(" lang=fa-IR", "http://a.test/x/1", None), (language("fa"), language("fa"), 0.5));
+        let site: Site = toml::from_str(
+            "name = 'a'\nhosts = ['a.test']\narticles = ['/{lang}/{id}', '/old/{id}']\nlanguage = 'ar'\n",
+        )
+        .unwrap();
+        assert_eq!(
+            declared("", "http://a.test/fa/1", Some(&site)),
+            (language("fa"), language("fa"), 0.5),
+            "its address"
+        );
+        assert_eq!(declared("", "http://a.test/zz/1", Some(&site)), (language("ar"), language("ar"), 0.5), "its site");
+        // A declaration counts for nothing against the text.
+        let russian = "<html lang=fa><body><article><p>Библиотека работает ежедневно, вход бесплатный.</p></article></body></html>";
+        assert_eq!(languages(russian, "http://a.test/x/1", ["ru", "fa"], None).1, language("ru"));
+    }
 }

@@ -15,14 +15,29 @@ type Texts = ([&'static str; 2], [[&'static str; 2]; 8]);
 const GERMAN_FRENCH: Texts = (
     ["de", "fr"],
     [
-        ["In Straßburg wurde eine neue Bibliothek mit 120 Plätzen eröffnet.", "À Strasbourg, une nouvelle bibliothèque de 120 places a été ouverte."],
+        [
+            "In Straßburg wurde eine neue Bibliothek mit 120 Plätzen eröffnet.",
+            "À Strasbourg, une nouvelle bibliothèque de 120 places a été ouverte.",
+        ],
         ["Die Firma Bauwerk hat sie in acht Monaten gebaut.", "L'entreprise Bauwerk l'a construite en huit mois."],
-        ["Im Lesesaal stehen 35 Computer für die Besucher.", "Dans la salle de lecture, il y a 35 ordinateurs pour les visiteurs."],
-        ["Die Leiterin Anna Keller sprach über die Pläne für das Jahr 2026.", "La directrice Anna Keller a parlé des projets pour l'année 2026."],
-        ["Im Sommer wird hier eine Ausstellung von Zeichnungen der Kinder gezeigt.", "En été, une exposition de dessins des enfants sera présentée ici."],
+        [
+            "Im Lesesaal stehen 35 Computer für die Besucher.",
+            "Dans la salle de lecture, il y a 35 ordinateurs pour les visiteurs.",
+        ],
+        [
+            "Die Leiterin Anna Keller sprach über die Pläne für das Jahr 2026.",
+            "La directrice Anna Keller a parlé des projets pour l'année 2026.",
+        ],
+        [
+            "Im Sommer wird hier eine Ausstellung von Zeichnungen der Kinder gezeigt.",
+            "En été, une exposition de dessins des enfants sera présentée ici.",
+        ],
         ["Die Karte kostet für Erwachsene 10 Euro.", "Le billet coûte 10 euros pour les adultes."],
         ["Für die Schüler ist der Eintritt frei.", "L'entrée est gratuite pour les élèves."],
-        ["Die Bibliothek ist jeden Tag von 9:00 bis 18:00 Uhr geöffnet.", "La bibliothèque est ouverte tous les jours de 9:00 à 18:00."],
+        [
+            "Die Bibliothek ist jeden Tag von 9:00 bis 18:00 Uhr geöffnet.",
+            "La bibliothèque est ouverte tous les jours de 9:00 à 18:00.",
+        ],
     ],
 );
 
@@ -32,7 +47,10 @@ const KYRGYZ_RUSSIAN: Texts = (
         ["Бишкекте 120 орундуу жаңы китепкана ачылды.", "В Бишкеке открылась новая библиотека на 120 мест."],
         ["Аны «Курулуш» ишканасы сегиз айда курду.", "Её построила компания «Курулуш» за восемь месяцев."],
         ["Окуу залында 35 компьютер бар.", "В читальном зале стоят 35 компьютеров."],
-        ["Директор Анна Келдибекова 2026-жылдын пландары жөнүндө айтып берди.", "Директор Анна Келдибекова рассказала о планах на 2026 год."],
+        [
+            "Директор Анна Келдибекова 2026-жылдын пландары жөнүндө айтып берди.",
+            "Директор Анна Келдибекова рассказала о планах на 2026 год.",
+        ],
         ["Жайында бул жерде балдардын сүрөттөрүнүн көргөзмөсү болот.", "Летом здесь пройдёт выставка рисунков детей."],
         ["Чоңдор үчүн билет 10 сом турат.", "Билет для взрослых стоит 10 сомов."],
         ["Окуучулар үчүн кирүү акысыз.", "Для школьников вход бесплатный."],
@@ -98,8 +116,7 @@ impl Town {
 
     fn run(&self, languages: [&str; 2], more: &str) -> RunReport {
         let folder: &Path = self.folder.path();
-        let pipeline =
-            Pipeline::parse(&self.toml(languages, more), "town.toml", folder.to_path_buf(), &[]).unwrap();
+        let pipeline = Pipeline::parse(&self.toml(languages, more), "town.toml", folder.to_path_buf(), &[]).unwrap();
         kopri::pipeline::run(&pipeline, RunOptions::default(), &mut Silent).unwrap()
     }
 
@@ -158,9 +175,8 @@ fn documents_in_no_language_of_the_pipeline_end_no_run_as_a_success() {
 
 /// A reference of the first article only, of which one row has another translation than the site.
 fn reference(town: &Town, urls: bool) {
-    let [source, target] = ["de", "fr"].map(|code| {
-        if urls { format!("http://town.test/{code}/post/1/library") } else { String::new() }
-    });
+    let [source, target] =
+        ["de", "fr"].map(|code| if urls { format!("http://town.test/{code}/post/1/library") } else { String::new() });
     let mut rows = "source_url\ttarget_url\tsource_text\ttarget_text\n".to_owned();
     for (number, [german, french]) in GERMAN_FRENCH.1.iter().enumerate() {
         let text = |text: &str| text.replace("120", "107").replace("35", "23");
@@ -182,11 +198,13 @@ fn precision_counts_what_the_reference_covers() {
                     GERMAN_FRENCH
                         .1
                         .iter()
-                        .flat_map(|pair| (1..=3_u32).map(|id| {
-                            pair[texts]
-                                .replace("120", &(100 + id * 7).to_string())
-                                .replace("35", &(20 + id * 3).to_string())
-                        }))
+                        .flat_map(|pair| {
+                            (1..=3_u32).map(|id| {
+                                pair[texts]
+                                    .replace("120", &(100 + id * 7).to_string())
+                                    .replace("35", &(20 + id * 3).to_string())
+                            })
+                        })
                         .find(|text| columns.contains(&text.as_str()))
                         .unwrap_or_default()
                 };
