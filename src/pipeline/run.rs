@@ -215,9 +215,6 @@ impl Driver<'_> {
                 if stage == Stage::Extract {
                     self.judge_profiles(store)?;
                     let doubts = languages::doubts(store, self.pipeline)?;
-                    if let Some((_, tally)) = stages.last_mut() {
-                        tally.notes.extend(doubts.iter().cloned());
-                    }
                     for text in &doubts {
                         self.observer.event(&Event::Note { stage: stage.name(), text });
                     }

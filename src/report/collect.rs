@@ -58,6 +58,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         calibration: calibration(store)?,
         evaluation: evaluation(store, report)?,
         agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
+        attention: report.attention.clone(),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate, report.run)?,
         exports: exports(pipeline, store)?,

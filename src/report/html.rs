@@ -148,6 +148,9 @@ fn alarms(out: &mut String, summary: &Summary) -> fmt::Result {
             escape(&alarm.command)
         )?;
     }
+    for text in &summary.attention {
+        writeln!(out, "<p class=\"notice\"><b>Attention.</b> {}.</p>", escape(text))?;
+    }
     Ok(())
 }
 

@@ -53,6 +53,8 @@ pub struct Summary {
     pub agreement: Option<Agreement>,
     /// Sites whose layout has moved away from their profile.
     pub alarms: Vec<Alarm>,
+    /// What cannot be as it was meant, with what to do about it.
+    pub attention: Vec<String>,
     /// Units that failed when they were last tried, in order: in this run, or before it.
     pub failures: Vec<Failure>,
     /// Files written: path and rows.

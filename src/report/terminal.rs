@@ -118,6 +118,10 @@ impl Page {
             self.paragraph(2, Alarm::ADVICE);
             self.line(&format!("  {}", printable(&alarm.command)));
         }
+        if !summary.attention.is_empty() {
+            self.heading(Paint::BoldBad, "Attention");
+            summary.attention.iter().for_each(|text| self.paragraph(2, &printable(text)));
+        }
     }
 
     fn stages(&mut self, summary: &Summary) {
