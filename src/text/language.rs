@@ -39,6 +39,8 @@ const DECIDED: f32 = 8.0;
 const UNEXPECTED: f32 = 2.5;
 /// Log-odds for the language that the page declares: about what two function words weigh.
 const DECLARED: f32 = 3.0;
+/// Log-odds for the language of the text around a sentence: about what one function word weighs.
+const EXPECTED: f32 = 1.5;
 /// The confidence of a language that is declared, or the only one of its script, where the text itself tells nothing.
 pub const DECLARED_ALONE: f32 = 0.5;
 /// Words beyond this number add nothing.
@@ -68,12 +70,21 @@ pub fn identify(text: &str, allowed: &[Language]) -> Option<Guess> {
     }
 }
 
+/// Like [`identify`], of a sentence that stands among text in the language `expected`: a short one is easily mistaken for
+/// one of a sister language.
+pub fn identify_expected(text: &str, expected: Option<Language>, allowed: &[Language]) -> Option<Guess> {
+    match find(text, expected.map(|language| (language, EXPECTED)), allowed) {
+        Finding::Is(guess) => Some(guess),
+        Finding::Other | Finding::Unclear(_) => None,
+    }
+}
+
 /// Like [`identify`], of a text whose page, address or list says that it is in the language `declared`. That tips the
 /// scale where the text tells little, and decides alone, with a confidence of [`DECLARED_ALONE`], where it tells nothing;
 /// but not against its script, nor for a text that is clearly in another language.
 pub fn identify_declared(text: &str, declared: Option<Language>, allowed: &[Language]) -> Option<Guess> {
     let declared = declared.filter(|language| allowed.is_empty() || allowed.contains(language));
-    match find(text, declared, allowed) {
+    match find(text, declared.map(|language| (language, DECLARED)), allowed) {
         Finding::Is(guess) => Some(guess),
         Finding::Other => None,
         Finding::Unclear(script) => declared
@@ -82,7 +93,8 @@ pub fn identify_declared(text: &str, declared: Option<Language>, allowed: &[Lang
     }
 }
 
-fn find(text: &str, declared: Option<Language>, allowed: &[Language]) -> Finding {
+/// `prior`: a language that is more likely than others before the text is read, and by how much, in log-odds.
+fn find(text: &str, prior: Option<(Language, f32)>, allowed: &[Language]) -> Finding {
     let text = &*prose(text);
     let Some(script) = script_of_most(text) else { return Finding::Unclear(None) };
     let is_allowed = |language: Language| allowed.is_empty() || allowed.contains(&language);
@@ -102,7 +114,7 @@ fn find(text: &str, declared: Option<Language>, allowed: &[Language]) -> Finding
     let evidence = Evidence::read(text, script);
     let bonus = |language| {
         let expected = if is_allowed(language) { 0.0 } else { -UNEXPECTED };
-        expected + if declared == Some(language) { DECLARED } else { 0.0 }
+        expected + prior.filter(|(likely, _)| *likely == language).map_or(0.0, |(_, odds)| odds)
     };
     let mut scores: Vec<f32> =
         candidates.iter().map(|&place| evidence.of_words(place) + bonus(language_at(place))).collect();
@@ -391,6 +403,20 @@ mod tests {
         assert_eq!(declared("Сегодня мы пошли в школу вместе с друзьями.", "de", &["de", "fr"]), "none");
         assert_eq!(declared("Сегодня мы пошли в школу вместе с друзьями.", "uk", &["uk", "ru"]), "ru");
         assert_eq!(declared("12 000", "it", &["de", "fr"]), "none");
+    }
+
+    #[test]
+    fn a_short_sentence_is_in_the_language_around_it() {
+        let text = "2. Покажите на карте русла Мургаба и Теджена.";
+        let allowed = languages(&["ru", "tk", "bg", "uk"]);
+        let expected = |code: &str| {
+            let guess = identify_expected(text, code.parse().ok(), &allowed);
+            guess.map(|guess| (guess.language.code(), guess.confidence > 0.8))
+        };
+        assert_ne!(expected("ru"), Some(("bg", true)));
+        // A clear sentence stays what it is.
+        let clear = identify_expected("Сьогодні ми пішли до школи разом із друзями.", "ru".parse().ok(), &allowed);
+        assert_eq!(clear.map(|guess| guess.language.code()), Some("uk"));
     }
 
     #[test]

@@ -47,7 +47,8 @@ fn side(text: &str, expected: Language, candidates: &[Language]) -> SideFeatures
         letters: signs::letter_share(text),
         script: signs::script_share(text, expected.script()),
         other_script: other_script.map(|script| format!("{script:?}")),
-        language: language::identify(text, candidates).map(|guess| (guess.language, guess.confidence)),
+        language: language::identify_expected(text, Some(expected), candidates)
+            .map(|guess| (guess.language, guess.confidence)),
         question: signs::is_question(text),
         repetition: repetition::repetition(text),
     }
