@@ -5,7 +5,8 @@ CREATE TABLE run (
     id          INTEGER PRIMARY KEY,
     started_at  TEXT NOT NULL,
     finished_at TEXT,
-    outcome     TEXT,                       -- done | failed | interrupted; NULL: still running, or killed
+    outcome     TEXT,                       -- done | done with failures | done with alarms | done, needs attention |
+                                            -- failed its gate | failed | interrupted; NULL: still running, or killed
     pipeline    TEXT NOT NULL,
     config      TEXT NOT NULL,              -- JSON, without secrets
     version     TEXT NOT NULL
@@ -149,6 +150,15 @@ CREATE TABLE document (
 ) STRICT;
 CREATE INDEX document_site ON document (site, language);
 
+-- Files of books as they were when they were last read through: a listing reads no file again that looks the same.
+CREATE TABLE file_hash (
+    path     TEXT PRIMARY KEY,              -- absolute
+    size     INTEGER NOT NULL,              -- bytes
+    modified INTEGER NOT NULL,              -- nanoseconds since 1970, in UTC
+    inode    INTEGER NOT NULL,              -- 0 where the system has none
+    hash     TEXT NOT NULL                  -- BLAKE3 of the bytes, in hexadecimal digits
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE sentence (
     id                  INTEGER PRIMARY KEY,
     document            INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
@@ -222,12 +232,16 @@ CREATE TABLE text_pair (
     scope       TEXT NOT NULL,              -- language pair, 'ru-tk'
     source_text TEXT NOT NULL,              -- as the best occurrence has it; kept when no occurrence is left
     target_text TEXT NOT NULL,
+    source_key  INTEGER NOT NULL,           -- hash of the dedup key
+    target_key  INTEGER NOT NULL,
     best        INTEGER,                    -- the best occurrence: corrected first, then the highest score, then the lowest id;
                                             -- NULL: no occurrence is left
     stale       INTEGER NOT NULL,           -- 1: changed since the filter saw it; 2: unchanged, the rules changed; 0: neither
     split       TEXT                        -- 'train', 'dev' or 'test', once it is part of a dataset; never changes by itself
 ) STRICT;
 CREATE INDEX text_pair_scope ON text_pair (scope, id);
+CREATE INDEX text_pair_source ON text_pair (source_key);                   -- what a text is paired with
+CREATE INDEX text_pair_target ON text_pair (target_key);
 CREATE INDEX text_pair_stale ON text_pair (scope, id) WHERE stale <> 0;    -- the filter's queue
 
 -- What made occurrences: a unit of a stage.
@@ -258,6 +272,7 @@ CREATE TABLE occurrence (
 ) STRICT;
 CREATE INDEX occurrence_pair ON occurrence (pair);
 CREATE INDEX occurrence_producer ON occurrence (producer);
+CREATE INDEX occurrence_source ON occurrence (source_document);            -- an evaluation looks occurrences up by document
 
 -- Scores of a text pair, a row for each scorer: 'probability' is the calibrated probability that it is a translation, 0 to 1.
 CREATE TABLE score (

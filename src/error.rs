@@ -39,7 +39,7 @@ pub mod exit {
     /// The run ended, but some units failed, a site's layout has moved away from its profile, or a site gave nothing;
     /// `kopri status` lists failures.
     pub const SOME_FAILED: u8 = 3;
-    /// A quality gate is under its floor.
+    /// A quality gate is under its floor, or cannot be checked.
     pub const GATE: u8 = 4;
     /// The workspace failed.
     pub const STORE: u8 = 5;

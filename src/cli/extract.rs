@@ -17,8 +17,9 @@ use crate::record::{BlockKind, BookPage, Language, TwinLink};
 use crate::report::format::printable;
 use crate::stage::books::{Job, PageBox, Reader};
 use crate::stage::crawl::Crawl;
-use crate::stage::extract::Params;
+use crate::stage::extract::{Params, page_language};
 use crate::stage::site::Site;
+use crate::text::confusables;
 use crate::text::identify;
 use crate::text::labels::{Label, label};
 
@@ -124,6 +125,9 @@ struct Sites {
     site: Vec<Site>,
     #[serde(default)]
     extract: Params,
+    /// The pipeline's languages, when it names them already.
+    source: Option<Language>,
+    target: Option<Language>,
     #[serde(skip)]
     file: String,
     #[serde(skip)]
@@ -204,6 +208,9 @@ impl Sites {
             .map_err(|error| Error::config(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
         sites.file = path.display().to_string();
         sites.chosen = chosen.map(str::to_owned);
+        if let (true, Some(source), Some(target)) = (sites.extract.languages.is_empty(), sites.source, sites.target) {
+            sites.extract.languages = confusables::candidates(&[source, target]);
+        }
         if let Some(chosen) = chosen {
             match sites.site.iter().find(|site| site.name == chosen) {
                 Some(site) if site.extract.is_some() => {}
@@ -256,22 +263,18 @@ fn usage(message: String) -> Error {
 fn document(source: &Source, read: Read, sites: Option<&Sites>, pages: &[Pages], reader: &Reader) -> Result<Line> {
     let candidates = sites.map_or_else(|| Params::default().languages, |sites| sites.extract.languages.clone());
     let mut line = if read.bytes.starts_with(b"%PDF") {
-        book(source, &read.bytes, sites, pages, reader)?
+        book(source, &read.bytes, sites, pages, reader, &candidates)?
     } else if !pages.is_empty() {
         return Err(usage(format!("{}: only PDFs have pages", source.name())));
     } else {
         let site = sites.map(|sites| sites.of(read.url.as_ref())).transpose()?;
-        web_page(source, &read, site)?
+        web_page(source, &read, site, &candidates)?
     };
-    let text: Vec<&str> = line.blocks.iter().map(|block| block.text.as_str()).collect();
-    if let Some(guess) = identify(&text.join("\n\n"), &candidates) {
-        (line.language, line.language_confidence) = (Some(guess.language), guess.confidence);
-    }
     line.url = read.url.map(String::from);
     Ok(line)
 }
 
-fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
+fn web_page(source: &Source, read: &Read, site: Option<&Site>, candidates: &[Language]) -> Result<Line> {
     let decoded = charset::decode(&read.bytes, read.content_type.as_deref());
     let profile = site
         .and_then(|site| Some((site, site.extract.as_ref()?)))
@@ -286,6 +289,7 @@ fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
             site.name
         ));
     }
+    let (_, guess) = page_language(&extracted, &url, site, candidates);
     let title = extracted.title.iter().map(|title| (BlockKind::Title, title.clone()));
     let blocks = title.chain(extracted.blocks).map(|(kind, text)| Block::of_page(kind, text)).collect();
     Ok(Line {
@@ -293,8 +297,8 @@ fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
         url: None,
         title: extracted.title,
         date: extracted.date,
-        language: None,
-        language_confidence: 0.0,
+        language: guess.map(|guess| guess.language),
+        language_confidence: guess.map_or(0.0, |guess| guess.confidence),
         author: extracted.author,
         tags: extracted.tags,
         method: extracted.method.name(),
@@ -304,7 +308,14 @@ fn web_page(source: &Source, read: &Read, site: Option<&Site>) -> Result<Line> {
     })
 }
 
-fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages], reader: &Reader) -> Result<Line> {
+fn book(
+    source: &Source,
+    bytes: &[u8],
+    sites: Option<&Sites>,
+    chosen: &[Pages],
+    reader: &Reader,
+    candidates: &[Language],
+) -> Result<Line> {
     let name = source.name();
     let job = Job::to_look_at(sites.map_or(&Params::default(), |sites| &sites.extract));
     let book = match source {
@@ -329,18 +340,21 @@ fn book(source: &Source, bytes: &[u8], sites: Option<&Sites>, chosen: &[Pages], 
         page: Some(block.page),
         boxes: block.boxes,
     });
+    let blocks: Vec<Block> = blocks.collect();
+    let text: Vec<&str> = blocks.iter().map(|block| block.text.as_str()).collect();
+    let guess = identify(&text.join("\n\n"), candidates);
     Ok(Line {
         source: name,
         url: None,
         title: titled.or(book.title),
         date: None,
-        language: None,
-        language_confidence: 0.0,
+        language: guess.map(|guess| guess.language),
+        language_confidence: guess.map_or(0.0, |guess| guess.confidence),
         author: None,
         tags: Vec::new(),
         method: "pdf",
         twins: Vec::new(),
-        blocks: blocks.collect(),
+        blocks,
         pages: book.pages.into_iter().filter(|page| wanted(page.number)).collect(),
     })
 }

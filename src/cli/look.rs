@@ -12,7 +12,7 @@ use crate::record::{DocumentId, PageId, PairId, SentenceId};
 use crate::report::format::printable;
 use crate::report::summary::pages_in_words;
 use crate::report::{collect, terminal};
-use crate::stage::drift;
+use crate::stage::{drift, evaluate};
 use crate::store::Store;
 use crate::store::open::Access;
 use crate::store::text_pairs::JudgedPair;
@@ -342,6 +342,8 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<u8> {
         crawl: None,
         stages: Vec::new(),
         alarms: drift::standing(&store, &pipeline.site)?,
+        attention: Vec::new(),
+        gate: evaluate::gate(&store, &pipeline.evaluate)?,
     };
     let mut summary = collect::summary(&pipeline, &store, &past)?;
     if arguments.common.json {

@@ -56,8 +56,8 @@ Examples:
   kopri embed --model sentence-transformers/LaBSE --input ru.txt --out ru.npy
 
 Exit codes:
-  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed, or a site needs attention
-  4 quality gate under its floor · 5 workspace · 6 model or libtorch · 130 interrupted";
+  0 all done · 1 defect of the program · 2 usage or configuration · 3 done, but some units failed, or something needs attention
+  4 quality gate not passed · 5 workspace · 6 model or libtorch · 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -108,14 +108,12 @@ fn conclude(common: &Common, pipeline: &Pipeline, report: &RunReport, options: R
     let mut summary = collect::summary(pipeline, &store, report)?;
     let code = match summary.outcome {
         Outcome::GateFailed => exit::GATE,
-        Outcome::SomeFailed | Outcome::Alarmed => exit::SOME_FAILED,
+        Outcome::SomeFailed | Outcome::Alarmed | Outcome::Attention => exit::SOME_FAILED,
         _ => exit::DONE,
     };
-    let mut alarms: Vec<String> = summary.alarms.iter().map(terminal::alarm).collect();
-    // Otherwise they were shown as notes of the crawl.
-    if common.quiet || common.json {
-        alarms.extend_from_slice(report.attention());
-    }
+    let attention = report.attention.iter().map(|text| format!("attention: {text}"));
+    let gate = report.gate.iter().map(|text| format!("quality gate: {text}"));
+    let alarms: Vec<String> = summary.alarms.iter().map(terminal::alarm).chain(attention).chain(gate).collect();
     if options.only.is_some() {
         alarms.iter().for_each(|alarm| say(alarm));
         return Ok(code);

@@ -42,10 +42,12 @@ pub struct Extracted {
     pub author: Option<String>,
     /// The words under which it is filed.
     pub tags: Vec<String>,
-    /// What the page declares its language to be.
+    /// What the page's `hreflang` of itself, its address or its `lang` declare its language to be, the first of these.
     pub declared_language: Option<Language>,
     /// The body's blocks in order, none of them empty.
     pub blocks: Vec<(BlockKind, String)>,
+    /// For each block, whether it is preformatted (`<pre>`): program code, logs, checksums.
+    pub preformatted: Vec<bool>,
     /// The same content in other languages, as the page claims.
     pub twins: Vec<TwinLink>,
     /// Absolute addresses of the content's pictures: the one that the page names for sharing, then those in the body.
@@ -68,6 +70,7 @@ pub fn extract(html: &str, url: &Url, profile: Option<&CompiledProfile>) -> Extr
     let date = metadata::date(&page, profile);
     let place = Place { page: &page, url, base: &base, canonical: canonical.as_ref(), declared };
     let twins = place.twins(profile);
+    let declared_language = place.language(profile);
     let (method, roots, mut blocks) = body(&page, profile);
     if let Some(title) = &title
         && blocks.first().is_some_and(|(_, text)| is_same_title(text, title))
@@ -75,13 +78,16 @@ pub fn extract(html: &str, url: &Url, profile: Option<&CompiledProfile>) -> Extr
         blocks.remove(0);
     }
     let images = images(&page, &roots, &base);
+    let preformatted = preformatted(&page);
+    let preformatted = blocks.iter().map(|(_, text)| preformatted.contains(text)).collect();
     Extracted {
         title,
         date,
         author: credits::author(&page, profile),
         tags: credits::tags(&page, profile),
-        declared_language: declared,
+        declared_language,
         blocks,
+        preformatted,
         twins,
         images,
         canonical: canonical.map(String::from),
@@ -142,6 +148,12 @@ pub(super) fn body_by_selector<'a>(
         return (all, blocks);
     }
     (roots, blocks)
+}
+
+/// The texts of all preformatted blocks.
+fn preformatted(page: &Html) -> HashSet<String> {
+    static PREFORMATTED: LazyLock<Selector> = LazyLock::new(|| dom::css("pre"));
+    page.select(&PREFORMATTED).flat_map(|element| blocks::collect(element, |_| false)).map(|block| block.text).collect()
 }
 
 fn is_same_title(text: &str, title: &str) -> bool {

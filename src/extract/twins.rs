@@ -100,6 +100,12 @@ impl Place<'_> {
         twins
     }
 
+    /// The language that the page is said to be in: by its own `hreflang`, its address, or itself.
+    pub(super) fn language(&self, profile: Option<&CompiledProfile>) -> Option<Language> {
+        let ignored = profile.is_some_and(|profile| profile.ignore_hreflang);
+        self.own_language(&if ignored { Vec::new() } else { self.alternates() })
+    }
+
     fn is_here(&self, url: &Url) -> bool {
         let mut here = self.url.clone();
         here.set_fragment(None);

@@ -2,6 +2,7 @@
 
 pub mod agreement;
 pub mod beads;
+pub mod coverage;
 pub mod mining;
 pub mod overlap;
 pub mod pairs;

@@ -16,6 +16,7 @@ use crate::stage::{
     Languages, adjudicate, align, ask, calibrate, crawl, dataset, dedup, embed, evaluate, export, extract, filter,
     matching, mine, neighbours, segment,
 };
+use crate::text::confusables;
 
 /// A whole pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,6 +140,9 @@ impl Pipeline {
             shelf.folder = pipeline.folder.join(&shelf.folder);
         }
         pipeline.check(name)?;
+        if pipeline.extract.languages.is_empty() {
+            pipeline.extract.languages = confusables::candidates(&pipeline.all_languages());
+        }
         Ok(pipeline)
     }
 
@@ -150,6 +154,17 @@ impl Pipeline {
         }
         if self.source == self.target {
             return wrong(format!("source and target are both {}", self.source));
+        }
+        if !self.extract.languages.is_empty() {
+            let languages = self.all_languages();
+            let lacking = languages.iter().find(|language| !self.extract.languages.contains(language));
+            if let Some(language) = lacking {
+                return wrong(format!(
+                    "extract.languages lacks {language}, a language of the pipeline: no document could be in it. Add \
+                     \"{language}\", or leave the setting out: then it is the pipeline's languages and those that are \
+                     mistaken for them"
+                ));
+            }
         }
         let mut names: Vec<&str> = self
             .site
@@ -251,6 +266,11 @@ impl Pipeline {
     pub fn check_command(&self, page: &str) -> String {
         let file = if self.file.as_os_str().is_empty() { Path::new("PIPELINE.toml") } else { &self.file };
         format!("kopri site check {} {page}", file.display())
+    }
+
+    /// Every language of the pipeline, each once.
+    pub fn all_languages(&self) -> Vec<Language> {
+        vec![self.source, self.target]
     }
 
     /// The two languages.
@@ -401,6 +421,24 @@ mod tests {
     fn a_block_on_one_page_is_no_boilerplate() {
         assert!(parse("[segment]\nboilerplate-pages = 1\n", &[]).unwrap_err().to_string().contains("0 turns it off"));
         assert_eq!(parse("[segment]\nboilerplate-pages = 0\n", &[]).unwrap().segment.boilerplate_pages, 0);
+    }
+
+    #[test]
+    fn candidates_are_the_pipelines_languages_and_their_neighbours_unless_set() {
+        let of = |source: &str, target: &str, more: &str| {
+            let text = format!(
+                "version = 1\nname = \"t\"\nsource = \"{source}\"\ntarget = \"{target}\"\nworkspace = \"w\"\n{more}"
+            );
+            Pipeline::parse(&text, "t.toml", PathBuf::new(), &[])
+        };
+        let codes =
+            |pipeline: Pipeline| -> Vec<&str> { pipeline.extract.languages.into_iter().map(Language::code).collect() };
+        let german = codes(of("de", "fr", "").unwrap());
+        assert!(german.starts_with(&["de", "fr"]) && german.contains(&"nl"), "{german:?}");
+        assert_eq!(codes(of("de", "fr", "[extract]\nlanguages = [\"fr\", \"de\"]\n").unwrap()), ["fr", "de"]);
+        let error = of("de", "fr", "[extract]\nlanguages = [\"de\", \"en\"]\n").unwrap_err();
+        assert!(error.kind() == crate::error::ErrorKind::Config, "{error}");
+        assert!(error.to_string().starts_with("t.toml: extract.languages lacks fr"), "{error}");
     }
 
     #[test]

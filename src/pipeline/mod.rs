@@ -4,6 +4,7 @@ pub mod config;
 mod dispatch;
 pub mod event;
 pub mod key;
+mod languages;
 pub mod plan;
 pub mod run;
 

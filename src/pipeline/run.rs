@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::key::StageKey;
-use super::{Event, Observer, Pipeline, dispatch};
+use super::{Event, Observer, Pipeline, dispatch, languages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, Settings, SiteServer};
-use crate::stage::{self, Listing, Output, Records, Session, Stage, Unit, Work, crawl, drift};
+use crate::stage::{self, Listing, Output, Records, Session, Stage, Unit, Work, crawl, drift, evaluate};
 use crate::store::Store;
 use crate::store::extraction::Drift;
 use crate::store::open::Access;
@@ -90,6 +90,10 @@ pub struct RunReport {
     pub stages: Vec<(Stage, StageTally)>,
     /// Sites whose layout has moved away from their profile, of which the run could know.
     pub alarms: Vec<Drift>,
+    /// What cannot be as it was meant, in words, with what to do: the run does not end as a success.
+    pub attention: Vec<String>,
+    /// Why the quality gate is not passed, in words; `None`: it is, or the run did not evaluate.
+    pub gate: Option<String>,
 }
 
 impl RunReport {
@@ -108,11 +112,6 @@ impl RunReport {
     pub fn done(&self) -> u64 {
         self.stages.iter().map(|(_, tally)| tally.done).sum::<u64>()
             + self.crawl.as_ref().map_or(0, |crawl| crawl.changed)
-    }
-
-    /// What a person must look at in the crawl, and no failure of a single URL.
-    pub fn attention(&self) -> &[String] {
-        self.crawl.as_ref().map_or(&[], |crawl| &crawl.attention)
     }
 
     /// Whether anything changed.
@@ -141,6 +140,7 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
         units_left: options.stop_after,
         session: Session::default(),
         keys: BTreeMap::new(),
+        attention: Vec::new(),
     };
     let outcome = driver.everything(&mut store);
     let finished_at = Timestamp::now();
@@ -151,16 +151,24 @@ pub fn run(pipeline: &Pipeline, options: RunOptions, observer: &mut dyn Observer
         crawl: crawl.clone(),
         stages: stages.clone(),
         alarms: Vec::new(),
+        attention: crawl.iter().flat_map(|crawl| crawl.attention.clone()).chain(std::mem::take(&mut driver.attention)).collect(),
+        gate: None,
     });
     let report = match report {
-        Some(report) => Some(RunReport { alarms: driver.alarms(&store)?, ..report }),
+        Some(report) => {
+            let evaluated = report.stages.iter().any(|(stage, _)| *stage == Stage::Evaluate);
+            let gate = if evaluated { evaluate::gate(&store, &pipeline.evaluate)? } else { None };
+            Some(RunReport { alarms: driver.alarms(&store)?, gate, ..report })
+        }
         None => None,
     };
     let word = match (&outcome, &report) {
         (Err(error), _) if error.kind() == ErrorKind::Interrupted => "interrupted",
         (Err(_), _) => "failed",
+        (Ok(_), Some(report)) if report.gate.is_some() => "failed its gate",
         (Ok(_), Some(report)) if report.failed() + report.given_up() > 0 => "done with failures",
-        (Ok(_), Some(report)) if !report.alarms.is_empty() || !report.attention().is_empty() => "done with alarms",
+        (Ok(_), Some(report)) if !report.alarms.is_empty() => "done with alarms",
+        (Ok(_), Some(report)) if !report.attention.is_empty() => "done, needs attention",
         (Ok(_), _) => "done",
     };
     // A run that a test stops leaves what a killed one leaves: no end.
@@ -186,6 +194,8 @@ struct Driver<'a> {
     units_left: Option<u64>,
     session: Session,
     keys: BTreeMap<Stage, StageKey>,
+    /// For [`RunReport::attention`].
+    attention: Vec<String>,
 }
 
 type Everything = (Option<crawl::Tally>, Vec<(Stage, StageTally)>);
@@ -204,6 +214,11 @@ impl Driver<'_> {
                 stages.push((stage, self.stage(store, stage)?));
                 if stage == Stage::Extract {
                     self.judge_profiles(store)?;
+                    let doubts = languages::doubts(store, self.pipeline)?;
+                    for text in &doubts {
+                        self.observer.event(&Event::Note { stage: stage.name(), text });
+                    }
+                    self.attention.extend(doubts);
                 }
             }
         }
@@ -352,8 +367,13 @@ impl Driver<'_> {
     }
 
     /// The stage's units; `None` when it has nothing to work with. Keeps the stage's key on the way.
-    fn listing(&mut self, store: &Store, stage: Stage) -> Result<Option<Listing>> {
+    fn listing(&mut self, store: &mut Store, stage: Stage) -> Result<Option<Listing>> {
         let (key, listing) = dispatch::listing(self.pipeline, store, stage, &mut self.session)?;
+        if !self.session.hashed.is_empty() {
+            let writer = store.writer()?;
+            writer.put_file_hashes(&std::mem::take(&mut self.session.hashed))?;
+            writer.commit()?;
+        }
         self.keys.insert(stage, key);
         Ok(listing)
     }

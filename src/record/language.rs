@@ -48,6 +48,8 @@ static TABLE: &[Entry] = &[
     entry("it", &["ita"], "Italian", Script::Latin),
     entry("kk", &["kaz", "kz", "kaz-cyrl"], "Kazakh", Script::Cyrillic),
     entry("ky", &["kir", "kg"], "Kyrgyz", Script::Cyrillic),
+    entry("mr", &["mar"], "Marathi", Script::Devanagari),
+    entry("ne", &["nep", "npi"], "Nepali", Script::Devanagari),
     entry("nl", &["nld"], "Dutch", Script::Latin),
     entry("pl", &["pol"], "Polish", Script::Latin),
     entry("pt", &["por"], "Portuguese", Script::Latin),

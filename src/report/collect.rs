@@ -5,7 +5,7 @@ use crate::metric::pairs::wilson;
 use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageTally};
 use crate::record::DropReason;
-use crate::stage::evaluate::figures;
+use crate::stage::evaluate::{Figures, figures};
 use crate::stage::{Stage, agreement, calibrate, crawl, dataset, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
@@ -30,11 +30,11 @@ const SAMPLES: u32 = 12;
 /// # Errors
 /// Kind `Store`.
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
-    let evaluation = evaluation(store)?;
-    let gate = gate_failure(pipeline, &evaluation);
+    let gate = report.gate.clone();
     let outcome = match (&gate, report.failed() + report.given_up()) {
         (Some(_), _) => Outcome::GateFailed,
-        (None, 0) if !report.alarms.is_empty() || !report.attention().is_empty() => Outcome::Alarmed,
+        (None, 0) if !report.alarms.is_empty() => Outcome::Alarmed,
+        (None, 0) if !report.attention.is_empty() => Outcome::Attention,
         (None, 0) => Outcome::Done,
         (None, _) => Outcome::SomeFailed,
     };
@@ -56,8 +56,9 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         notes: report.stages.iter().flat_map(|(_, tally)| tally.notes.clone()).collect(),
         index: index(pipeline, store)?,
         calibration: calibration(pipeline, store)?,
-        evaluation,
+        evaluation: evaluation(store, report)?,
         agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
+        attention: report.attention.clone(),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
         failures: failures(store, gate, report.run)?,
         exports: exports(pipeline, store)?,
@@ -269,28 +270,35 @@ fn calibration(pipeline: &Pipeline, store: &Store) -> Result<Option<CalibrationR
     }))
 }
 
-/// Names of the strict figures, which the gates look at.
-const STRICT_PRECISION: &str = "precision against gold, strict";
-const STRICT_RECALL: &str = "recall against gold, strict";
-
-fn evaluation(store: &Store) -> Result<Vec<Metric>> {
-    let figure = |name: &str| -> Result<Option<usize>> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        Ok(store.latest_figure(Stage::Evaluate.name(), name)?.map(|value| value as usize))
-    };
+/// The figures of the evaluation, if it is up to date. Those of an earlier run, whose reference and pairs are the same,
+/// say so.
+fn evaluation(store: &Store, report: &RunReport) -> Result<Vec<Metric>> {
+    let Some(counted) = Figures::current(store)? else { return Ok(Vec::new()) };
+    let checked = report.stages.iter().any(|(stage, _)| *stage == Stage::Evaluate);
+    let since = if counted.run == report.run || checked { String::new() } else { format!("; of run {}", counted.run) };
     let rows = [
-        (STRICT_PRECISION, figures::RIGHT, figures::FOUND, "the same sentences on both sides"),
-        (STRICT_RECALL, figures::RIGHT, figures::GOLD, "the same sentences on both sides"),
-        ("precision against gold, lax", figures::LAX_RIGHT, figures::FOUND, "some sentence shared on both sides"),
-        ("recall against gold, lax", figures::LAX_FOUND, figures::GOLD, "some sentence shared on both sides"),
-        ("document pairs, precision", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_FOUND, ""),
-        ("document pairs, recall", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_GOLD, ""),
+        (
+            "precision against gold, strict",
+            figures::RIGHT,
+            figures::COVERED,
+            "covered pairs; the same sentences on both sides",
+        ),
+        ("recall against gold, strict", figures::FOUND, figures::REFERENCE, "the same sentences on both sides"),
+        (
+            "precision against gold, lax",
+            figures::LAX_RIGHT,
+            figures::COVERED,
+            "covered pairs; some sentence shared on both sides",
+        ),
+        ("recall against gold, lax", figures::LAX_FOUND, figures::REFERENCE, "some sentence shared on both sides"),
+        ("document pairs, precision", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_COVERED, ""),
+        ("document pairs, recall", figures::DOCUMENTS_RIGHT, figures::DOCUMENTS_REFERENCE, ""),
     ];
     let mut metrics = Vec::new();
     for (name, right, of, meaning) in rows {
-        let (Some(right), Some(of)) = (figure(right)?, figure(of)?) else { continue };
+        let (Some(right), Some(of)) = (counted.count(right), counted.count(of)) else { continue };
         let Some((low, high)) = wilson(right, of) else { continue };
-        let note = format!("{right} of {of}{}{meaning}", if meaning.is_empty() { "" } else { "; " });
+        let note = format!("{right} of {of}{}{meaning}{since}", if meaning.is_empty() { "" } else { "; " });
         metrics.push(Metric {
             name: name.into(),
             value: right as f64 / of as f64,
@@ -300,16 +308,6 @@ fn evaluation(store: &Store) -> Result<Vec<Metric>> {
         });
     }
     Ok(metrics)
-}
-
-/// The gate that is not met, in words.
-fn gate_failure(pipeline: &Pipeline, evaluation: &[Metric]) -> Option<String> {
-    let gates = [(STRICT_PRECISION, pipeline.evaluate.min_precision), (STRICT_RECALL, pipeline.evaluate.min_recall)];
-    gates.into_iter().find_map(|(name, floor)| {
-        let floor = floor?;
-        let value = evaluation.iter().find(|metric| metric.name == name)?.value;
-        (value < floor).then(|| format!("{name} is {value:.3}, its floor is {floor}"))
-    })
 }
 
 fn failures(store: &Store, gate: Option<String>, run: i64) -> Result<Vec<Failure>> {

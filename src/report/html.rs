@@ -67,7 +67,9 @@ fn section(out: &mut String, id: &str, title: &str, body: impl FnOnce(&mut Strin
 fn header(out: &mut String, summary: &Summary) -> fmt::Result {
     let class = match summary.outcome {
         Outcome::Done => "good",
-        Outcome::SomeFailed | Outcome::Alarmed | Outcome::Interrupted | Outcome::Unfinished => "warn",
+        Outcome::SomeFailed | Outcome::Alarmed | Outcome::Attention | Outcome::Interrupted | Outcome::Unfinished => {
+            "warn"
+        }
         Outcome::GateFailed | Outcome::Failed => "bad",
     };
     writeln!(
@@ -145,6 +147,9 @@ fn alarms(out: &mut String, summary: &Summary) -> fmt::Result {
             Alarm::ADVICE,
             escape(&alarm.command)
         )?;
+    }
+    for text in &summary.attention {
+        writeln!(out, "<p class=\"notice\"><b>Attention.</b> {}.</p>", escape(text))?;
     }
     Ok(())
 }

@@ -52,6 +52,7 @@ pub(super) fn summary() -> Summary {
             metric("chrF of the translation control", 48.27, Some((47.1, 49.5)), "1012 sentences"),
         ],
         agreement: Some(agreement()),
+        attention: Vec::new(),
         alarms: vec![Alarm {
             site: "habar".into(),
             message: "the profile's body selectors find nothing on 14 of 16 pages".into(),

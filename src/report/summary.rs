@@ -53,6 +53,8 @@ pub struct Summary {
     pub agreement: Option<Agreement>,
     /// Sites whose layout has moved away from their profile.
     pub alarms: Vec<Alarm>,
+    /// What cannot be as it was meant, with what to do about it.
+    pub attention: Vec<String>,
     /// Units that failed when they were last tried, in order: in this run, or before it.
     pub failures: Vec<Failure>,
     /// Files written: path and rows.
@@ -69,9 +71,10 @@ pub enum Outcome {
     Done,
     /// It ran to its end, but some units failed.
     SomeFailed,
-    /// It ran to its end without a failure, but a site's layout has moved away from its profile, or the crawl of a site
-    /// gives nothing, or lost something.
+    /// It ran to its end without a failure, but a site's layout has moved away from its profile.
     Alarmed,
+    /// It ran to its end without a failure, but what it came to cannot be what was meant.
+    Attention,
     /// It ran to its end, but a measured quality is under its floor.
     GateFailed,
     /// An error stopped it.
@@ -88,7 +91,8 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::SomeFailed => "done, some units failed",
-            Self::Alarmed => "done, a site needs attention",
+            Self::Alarmed => "done, a site has changed",
+            Self::Attention => "done, needs attention",
             Self::GateFailed => "quality under the floor",
             Self::Failed => "stopped by an error",
             Self::Interrupted => "interrupted",
@@ -100,7 +104,7 @@ impl Outcome {
     pub fn sign(self) -> char {
         match self {
             Self::Done => '✓',
-            Self::SomeFailed | Self::Alarmed => '!',
+            Self::SomeFailed | Self::Alarmed | Self::Attention => '!',
             Self::GateFailed | Self::Failed => '✗',
             Self::Interrupted | Self::Unfinished => '…',
         }

@@ -91,7 +91,11 @@ impl Page {
     fn head(&mut self, summary: &Summary) {
         let paint = match summary.outcome {
             Outcome::Done => Paint::Good,
-            Outcome::SomeFailed | Outcome::Alarmed | Outcome::Interrupted | Outcome::Unfinished => Paint::Warn,
+            Outcome::SomeFailed
+            | Outcome::Alarmed
+            | Outcome::Attention
+            | Outcome::Interrupted
+            | Outcome::Unfinished => Paint::Warn,
             Outcome::GateFailed | Outcome::Failed => Paint::Bad,
         };
         let outcome = self.paint(paint, &format!("{} {}", summary.outcome.sign(), summary.outcome.words()));
@@ -113,6 +117,10 @@ impl Page {
             self.paragraph(2, &printable(&alarm.message));
             self.paragraph(2, Alarm::ADVICE);
             self.line(&format!("  {}", printable(&alarm.command)));
+        }
+        if !summary.attention.is_empty() {
+            self.heading(Paint::BoldBad, "Attention");
+            summary.attention.iter().for_each(|text| self.paragraph(2, &printable(text)));
         }
     }
 

@@ -20,7 +20,7 @@ use crate::store::warc;
 use crate::text::language;
 
 /// Raised when the same bytes give another document.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What changes a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,8 +28,9 @@ pub const VERSION: u32 = 4;
 pub struct Params {
     /// Pages with less text than this many characters make no document.
     pub min_chars: usize,
-    /// The languages that a text may be taken for. More candidates than the pipeline's two, so that a neighbour is
-    /// recognised and not mistaken for one of them.
+    /// The languages that a text may be taken for: the pipeline's own, and those that are mistaken for them, so that such
+    /// a text is recognised. Empty in a pipeline file: the pipeline's own and what `text::confusables` knows of them;
+    /// `Pipeline::parse` fills them in. Empty otherwise: all that the program knows.
     pub languages: Vec<Language>,
     /// Whether an article that has vanished from its site keeps its place in the corpus.
     pub keep_vanished: bool,
@@ -51,10 +52,7 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             min_chars: 120,
-            languages: ["ru", "tk", "tk-Cyrl", "tr", "az", "uz", "kk", "en"]
-                .iter()
-                .filter_map(|code| Language::guess_from_tag(code))
-                .collect(),
+            languages: Vec::new(),
             keep_vanished: true,
             max_book_pages: 2_000,
             ocr: Ocr::Off,
@@ -86,8 +84,8 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
     let mut profiles = BTreeMap::new();
     for site in origins.sites {
         // A document carries the name of its site.
-        let profile = super::fingerprint(&(&site.name, &site.extract, &site.articles, site.same_id))?;
-        profiles.insert(site.name.as_str(), profile);
+        let parts = (&site.name, &site.extract, &site.articles, site.same_id, site.language);
+        profiles.insert(site.name.as_str(), super::fingerprint(&parts)?);
     }
     let by_host = SitesByHost::new(origins.sites)?;
     let mut outside = BTreeMap::<String, u64>::new();
@@ -111,7 +109,9 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
         }
         _ => None,
     };
-    units.extend(books::units(shelves(origins, session)?, params, recogniser.as_deref())?);
+    let mut hashed = std::mem::take(&mut session.hashed);
+    units.extend(books::units(look.store, shelves(origins, session)?, params, recogniser.as_deref(), &mut hashed)?);
+    session.hashed = hashed;
     Ok(Listing::All(units))
 }
 
@@ -241,7 +241,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
         builder.push(*kind, text, None);
     }
     let (text, blocks) = builder.finish();
-    let guess = identify(&text, params);
+    let (declared, guess) = page_language(&extracted, &url, Some(site), &params.languages);
     // A layout that changed shows so: the profile takes another text than the generic extractor, or finds no body, and
     // the generic extractor had to step in.
     let by_profile = extracted.method == html::Method::Profile;
@@ -269,7 +269,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
             content_hash: page.body_hash.clone(),
             language: guess.map(|guess| guess.language),
             language_confidence: guess.map_or(0.0, |guess| guess.confidence),
-            declared_language: extracted.declared_language,
+            declared_language: declared,
             title: extracted.title,
             date: extracted.date,
             author: extracted.author,
@@ -287,9 +287,42 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     Ok(if past_profile { output.count("pages on which the profile's body selects nothing", 1.0) } else { output })
 }
 
-/// The language that a text is in, among those that it may be taken for.
-pub(super) fn identify(text: &str, params: &Params) -> Option<language::Guess> {
-    language::identify(text, &params.languages)
+/// What a page is said to be in (by its address as the pipeline reads it, by itself, or by the site's setting), and what
+/// it is in, among the candidates.
+pub fn page_language(
+    extracted: &html::Extracted,
+    url: &Url,
+    site: Option<&Site>,
+    candidates: &[Language],
+) -> (Option<Language>, Option<language::Guess>) {
+    let mut patterns = site.iter().flat_map(|site| &site.articles);
+    let by_pattern = patterns.find_map(|pattern| pattern.captures(url.path())?.lang);
+    let declared = by_pattern
+        .and_then(|lang| Language::guess_from_tag(&lang))
+        .or(extracted.declared_language)
+        .or(site.and_then(|site| site.language));
+    (declared, language::identify_declared(&prose_of(extracted), declared, candidates))
+}
+
+/// Letters of running text under which preformatted blocks count as well: some old pages have no other.
+const MIN_PROSE_LETTERS: usize = 40;
+
+/// The part of a page that its language is told from: title and blocks, without program code.
+fn prose_of(extracted: &html::Extracted) -> String {
+    let blocks = extracted.blocks.iter().zip(&extracted.preformatted);
+    let title = extracted.title.iter().map(String::as_str);
+    let running: Vec<&str> =
+        title.clone().chain(blocks.filter(|(_, code)| !**code).map(|((_, text), _)| text.as_str())).collect();
+    let letters = running.iter().flat_map(|text| text.chars()).filter(|c| c.is_alphabetic());
+    if letters.take(MIN_PROSE_LETTERS).count() == MIN_PROSE_LETTERS {
+        return running.join("\n\n");
+    }
+    title.chain(extracted.blocks.iter().map(|(_, text)| text.as_str())).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The language that a text is in, among those that it may be taken for, in view of what is said of it.
+pub(super) fn identify(text: &str, declared: Option<Language>, params: &Params) -> Option<language::Guess> {
+    language::identify_declared(text, declared, &params.languages)
 }
 
 /// A document, unless there is too little of it.
@@ -300,4 +333,77 @@ fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result
     }
     let fingerprint = crate::store::documents::fingerprint(&document)?;
     Ok(Output { records: Records::Document { document, note }, fingerprint, counts: vec![("documents", 1.0)] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::confusables;
+
+    /// What a page at an address is declared to be in, and is in, among the candidates of a pipeline in `pair`.
+    fn languages(
+        page: &str,
+        url: &str,
+        pair: [&str; 2],
+        site: Option<&Site>,
+    ) -> (Option<Language>, Option<Language>, f32) {
+        let url = Url::parse(url).unwrap();
+        let candidates = confusables::candidates(&pair.map(|code| code.parse().unwrap()));
+        let (declared, guess) = page_language(&html::extract(page, &url, None), &url, site, &candidates);
+        (declared, guess.map(|guess| guess.language), guess.map_or(0.0, |guess| guess.confidence))
+    }
+
+    fn language(code: &str) -> Option<Language> {
+        code.parse().ok()
+    }
+
+    const CODE: &str = "int main(void) { return open_file(path, flags); }";
+
+    #[test]
+    fn pages_of_many_pairs_whatever_code_they_hold() {
+        for (pair, code, text) in [
+            (["de", "fr"], "de", "Die Bibliothek ist jeden Tag geöffnet, und für die Schüler ist der Eintritt frei."),
+            (
+                ["de", "fr"],
+                "fr",
+                "La bibliothèque est ouverte tous les jours et l'entrée est gratuite pour les élèves.",
+            ),
+            (["ky", "ru"], "ky", "Китепкана күн сайын иштейт, окуучулар үчүн кирүү акысыз жана эшик ачык."),
+            (["ky", "ru"], "ru", "Библиотека работает ежедневно, и для школьников вход в неё бесплатный."),
+            (["uk", "ru"], "uk", "Бібліотека працює щодня, і для школярів вхід до неї безкоштовний."),
+            (["ar", "fa"], "ar", "المكتبة مفتوحة كل يوم من الصباح حتى المساء والدخول إليها مجاني للتلاميذ."),
+            (["ar", "fa"], "fa", "کتابخانه هر روز از صبح تا شب باز است و ورود برای دانش آموزان رایگان است."),
+            (["hi", "mr"], "hi", "पुस्तकालय हर दिन खुला रहता है और छात्रों के लिए प्रवेश मुफ़्त है।"),
+            (["hi", "mr"], "mr", "वाचनालय दररोज उघडे असते आणि विद्यार्थ्यांसाठी प्रवेश मोफत आहे."),
+        ] {
+            let page =
+                format!("<html><body><article><p>{text}</p><pre>{}</pre></article></body></html>", CODE.repeat(20));
+            let (declared, found, confidence) = languages(&page, "http://a.test/x/1", pair, None);
+            assert_eq!((declared, found), (None, language(code)), "{text}");
+            assert!(confidence > 0.8, "{text}: {confidence}");
+        }
+    }
+
+    #[test]
+    fn the_declaration_decides_where_the_text_tells_nothing() {
+        let page = |head: &str| {
+            format!("<html{head}><body><article><pre>{}</pre></article></body></html>", "4711 0815 ".repeat(40))
+        };
+        let declared = |head: &str, url: &str, site: Option<&Site>| languages(&page(head), url, ["ar", "fa"], site);
+        assert_eq!(declared("", "http://a.test/x/1", None), (None, None, 0.0));
+        assert_eq!(declared(" lang=fa-IR", "http://a.test/x/1", None), (language("fa"), language("fa"), 0.5));
+        let site: Site = toml::from_str(
+            "name = 'a'\nhosts = ['a.test']\narticles = ['/{lang}/{id}', '/old/{id}']\nlanguage = 'ar'\n",
+        )
+        .unwrap();
+        assert_eq!(
+            declared("", "http://a.test/fa/1", Some(&site)),
+            (language("fa"), language("fa"), 0.5),
+            "its address"
+        );
+        assert_eq!(declared("", "http://a.test/zz/1", Some(&site)), (language("ar"), language("ar"), 0.5), "its site");
+        // A declaration counts for nothing against the text.
+        let russian = "<html lang=fa><body><article><p>Библиотека работает ежедневно, вход бесплатный.</p></article></body></html>";
+        assert_eq!(languages(russian, "http://a.test/x/1", ["ru", "fa"], None).1, language("ru"));
+    }
 }

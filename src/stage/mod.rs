@@ -64,6 +64,7 @@ use crate::record::{
 use crate::store::extraction::PageNote;
 use crate::store::neighbours::{Direction, NeighbourList};
 use crate::store::verdicts::Verdict;
+use crate::store::file_hashes::FileHash;
 use crate::store::{Store, Writer};
 
 /// The stages that the ledger knows, in the order in which they run. Crawling keeps its own ledger, the frontier.
@@ -340,6 +341,8 @@ pub struct Session {
     pub shelves: Option<books::Shelves>,
     /// Which archived articles belong to no site, in words.
     pub left_out: Option<String>,
+    /// Hashes of files that a listing had to read, for the driver to note.
+    pub hashed: Vec<FileHash>,
     /// The version of the program that recognises pages, once asked for.
     pub recogniser: Option<String>,
     /// Blocks that are boilerplate, as places in their documents.

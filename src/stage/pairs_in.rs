@@ -9,6 +9,7 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::{Origin, Pair, Scores, Side};
 use crate::stage::Languages;
+use crate::text::normalise::normalise;
 
 /// Reads pairs from TSV with the columns `source` and `target` (as exported, or only these two).
 ///
@@ -70,7 +71,7 @@ pub fn imported(languages: Languages, source: &str, target: &str) -> Result<Pair
     if source.trim().is_empty() || target.trim().is_empty() {
         return Err(Error::input(format!("a pair has an empty side: {source:?} and {target:?}")));
     }
-    let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
+    let side = |text: &str| Side { document: None, sentences: Vec::new(), text: normalise(text) };
     Ok(Pair {
         id: languages.text_pair(source, target),
         source: side(source),

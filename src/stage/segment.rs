@@ -14,7 +14,7 @@ use crate::record::{Document, DocumentId, Language, Sentence, SentenceId, TextId
 use crate::text::{language, sentences};
 
 /// Raised when the same document gives other sentences.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What changes sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ fn split(document: &Document, boilerplate: &[u32], params: &Params, candidates: 
             let repetition = seen.entry(text).and_modify(|count| *count += 1).or_insert(0);
             // A short sentence is easily mistaken for a sister language: the document's word counts unless the
             // sentence is sure.
-            let guess = language::identify(text, candidates);
+            let guess = language::identify_expected(text, document.language, candidates);
             let own = guess.filter(|guess| {
                 Some(guess.language) == document.language || guess.confidence >= params.off_language_confidence
             });

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::extract::profile::Profile;
+use crate::record::Language;
 use crate::text::url_pattern::UrlPattern;
 
 /// A web site in several languages.
@@ -34,6 +35,9 @@ pub struct Site {
     /// Whether `{id}` in `articles` is the same number in every language.
     #[serde(default)]
     pub same_id: bool,
+    /// The language of pages that name none, neither in their markup nor in their address.
+    #[serde(default)]
+    pub language: Option<Language>,
     /// Selectors; without them the generic extractor decides.
     #[serde(default)]
     pub extract: Option<Profile>,

@@ -62,6 +62,19 @@ impl Store {
         self.row("reading a document", &format!("SELECT {COLUMNS} FROM document WHERE id = ?1"), [id.0], from_row)
     }
 
+    /// How many documents there are of each language, those of none first.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn document_languages(&self) -> Result<Vec<(Option<Language>, u64)>> {
+        self.rows(
+            "counting languages",
+            "SELECT language, count(*) FROM document GROUP BY language ORDER BY language",
+            [],
+            |row| Ok((parsed_option(row, 0)?, row.get(1)?)),
+        )
+    }
+
     /// All documents' ids and fingerprints, by id.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{Store, Writer, to_json};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::record::{OccurrenceId, Pair, PairId};
-use crate::text::dedup::dedup_key;
+use crate::text::dedup::{dedup_hash, dedup_key};
 
 /// What put a text pair into the filter's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,9 +135,17 @@ impl Writer<'_> {
     fn put_text_pair(&self, scope: &str, pair: &Pair, occurrence: OccurrenceId) -> Result<Option<(String, String)>> {
         let written = self.execute(
             "writing a text pair",
-            "INSERT INTO text_pair (id, scope, source_text, target_text, best, stale) VALUES (?1, ?2, ?3, ?4, ?5, 1)
-             ON CONFLICT (id) DO NOTHING",
-            params![pair.id.0, scope, pair.source.text, pair.target.text, occurrence.0],
+            "INSERT INTO text_pair (id, scope, source_text, target_text, source_key, target_key, best, stale)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1) ON CONFLICT (id) DO NOTHING",
+            params![
+                pair.id.0,
+                scope,
+                pair.source.text,
+                pair.target.text,
+                dedup_hash(&pair.source.text),
+                dedup_hash(&pair.target.text),
+                occurrence.0
+            ],
         )?;
         if written > 0 { Ok(None) } else { self.texts_of(pair.id).map(Some) }
     }

@@ -444,24 +444,4 @@ impl Store {
             |row| Ok(PairId(row.get(0)?)),
         )
     }
-
-    /// Kept text pairs between two locations (URL or book path), in any of their occurrences.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn kept_pairs_of_documents(&self, scope: &str, source: &str, target: &str) -> Result<Vec<(String, String)>> {
-        self.rows(
-            "listing kept text pairs of two documents",
-            "SELECT DISTINCT text_pair.source_text, text_pair.target_text
-             FROM producer JOIN occurrence ON occurrence.producer = producer.id
-             JOIN text_pair ON text_pair.id = occurrence.pair
-             JOIN judgement ON judgement.pair = text_pair.id AND judgement.reason IS NULL
-             WHERE text_pair.scope = ?1
-               AND occurrence.source_document = (SELECT id FROM document WHERE location = ?2)
-               AND occurrence.target_document = (SELECT id FROM document WHERE location = ?3)
-             ORDER BY 1, 2",
-            [scope, source, target],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-    }
 }

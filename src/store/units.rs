@@ -98,6 +98,19 @@ impl Store {
         )
     }
 
+    /// The run that last did a unit; `None`: it was never done, or failed since.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn unit_done_in(&self, stage: &str, unit: &str) -> Result<Option<i64>> {
+        self.row(
+            "reading the ledger",
+            "SELECT run FROM unit WHERE stage = ?1 AND unit = ?2 AND state = 'done'",
+            [stage, unit],
+            |row| row.get(0),
+        )
+    }
+
     /// When a unit was last done; `None`: it is not.
     ///
     /// # Errors

@@ -10,6 +10,11 @@ pub fn dedup_key(text: &str) -> String {
     if folded.is_empty() { normalise(text) } else { folded }
 }
 
+/// A hash of a text's dedup key, by which text pairs are looked up by one side.
+pub fn dedup_hash(text: &str) -> i64 {
+    PairId::of(&[b"text", dedup_key(text).as_bytes()]).0
+}
+
 /// The id of two texts of a language pair: a hash of both languages and both dedup keys. It depends on nothing else, so
 /// wherever the two texts are found together, they are one text pair.
 pub fn text_pair_id(source: (Language, &str), target: (Language, &str)) -> PairId {

@@ -9,6 +9,7 @@
 //! * [`copies`], [`repetition`] and [`signs`] measure what marks a pair as no translation, or a text as none.
 
 mod abbreviations;
+pub mod confusables;
 pub mod copies;
 pub mod dedup;
 pub mod file_pattern;
@@ -18,6 +19,7 @@ pub mod names;
 pub mod normalise;
 pub mod numbers;
 mod profiles;
+mod prose;
 pub mod repetition;
 pub mod sentences;
 pub mod signs;

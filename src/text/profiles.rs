@@ -23,7 +23,7 @@ pub(super) struct Profile {
     pub(super) marked: f32,
     /// The share of its words that are function words of the list below, 0 to 1, in running text.
     pub(super) function: f32,
-    /// The letters a–z (or а–я) that its own words do without.
+    /// The letters of its script's basic range (a–z, а–я, Arabic ء–ي, all of Devanagari) that its own words do without.
     without: &'static str,
     /// The other letters of its alphabet, in lower case, with the apostrophe where it stands inside words.
     more: &'static str,
@@ -36,7 +36,10 @@ impl Profile {
         let basic = match self.language.script() {
             Script::Latin => c.is_ascii_lowercase(),
             Script::Cyrillic => ('а'..='я').contains(&c),
-            _ => false,
+            // With the vowel signs of pointed texts.
+            Script::Arabic => ('\u{621}'..='\u{652}').contains(&c) || c == '\u{670}',
+            Script::Devanagari => ('\u{900}'..='\u{97F}').contains(&c),
+            Script::Han => false,
         };
         (basic && !self.without.contains(c)) || self.more.contains(c)
     }
@@ -56,8 +59,8 @@ pub(super) struct Letter {
 
 /// What a letter (in lower case, or [`VOWEL_Y`]) tells.
 pub(super) fn letter(c: char) -> Letter {
-    /// One past the last letter of the alphabets here, which are Latin and Cyrillic.
-    const END: u32 = 0x530;
+    /// One past the last letter of the alphabets here: Latin, Cyrillic, Arabic and Devanagari.
+    const END: u32 = 0x980;
     static LETTERS: LazyLock<Vec<Letter>> = LazyLock::new(|| {
         let read = |c| Letter {
             known: bits(|profile| profile.has_letter(c)),
@@ -188,6 +191,26 @@ static TABLE: &[Row] = &[
     ("bg", Some(Lang::Bul), "", 0.00, 0.35, "ыэ", "ѝ",
      "и в не на с че как по това той тя те но от за до са се да ще е или беше бяха неговия му им при вече ако няма има \
       само още когато във със ми вие ние аз който също може къде кой много след съм"),
+    ("ar", Some(Lang::Ara), "ةىأإ", 0.35, 0.25, "", "",
+     "في من على إلى أن إن التي الذي هذا هذه كان كانت ما لا لم عن مع هو هي قد كل بعد بين أو ثم كما حيث ذلك تلك عند قبل \
+      غير لكن وقد وفي ومن وهو وهي حتى أي لقد وكان خلال يوم به بها له لها منها فيها عليه عليها أكثر هناك الذين ليس لن أنا \
+      أنت نحن هم إذا كيف لماذا متى أين"),
+    ("fa", Some(Lang::Pes), "پچژگکی", 0.45, 0.35, "ةىإ", "پچژگکی",
+     "و در به از که این را با است برای آن یک تا بر می هم شد شده خود بود ما او هر یا اگر نیز باید شود دارد کرد کرده ها \
+      های پس بین اما دو همه چه من تو شما آنها نیست هستند بودند کند کنند سال مورد دیگر بسیار همین چون زیرا روی کی کجا \
+      چرا چگونه امروز دیروز ولی هیچ"),
+    ("hi", Some(Lang::Hin), "\u{93C}", 0.08, 0.40, "ळ", "",
+     "है के में की का और से को ने पर यह हैं था कि भी एक थे थी नहीं हो तो ही कर इस वह जो अपने कुछ या गया गए गई लिए साथ \
+      हुए हुआ हुई किया करने जा रहा रहे रही तक बाद ये वे हम मैं आप तुम उस उन इन सकते सकता क्या जब तब यहाँ वहाँ बहुत कोई \
+      सब दो आज हमारे मेरा उसके इसके उनके होता होती होते"),
+    ("mr", Some(Lang::Mar), "ळ", 0.08, 0.30, "\u{93C}", "",
+     "आहे आणि व या हा ही हे ते तो ती की न नाही असे आहेत होते होता होती केले केली केला मी आम्ही तुम्ही त्या त्यांनी \
+      त्यांच्या त्याच्या करून साठी मध्ये पण एक काही तर जे जो कारण म्हणून झाला झाले झाली यांनी यांच्या आपल्या सर्व येथे \
+      तसेच किंवा असून मात्र आले आली गेले गेलो होत का काय कसे कधी कुठे कोण आज दोन माझे आमच्या खूप"),
+    ("ne", Some(Lang::Nep), "", 0.00, 0.25, "\u{93C}ळ", "",
+     "छ र मा ले पनि यो हो गर्ने गरेको गरेका भएको छन् एक लागि थियो थिए थिएन तथा हुने भने तर के यस उनले गर्न भएका हुन् \
+      गरी सबै देखि म हामी तपाईं त्यो ती यी अब कुनै नै जस्तै रहेको वा सो साथै भन्ने आफ्नो गर्दै गरे भयो हुन्छ गर्छ छैन \
+      हुँदै पछि अघि आज दुई हाम्रा हाम्रो धेरै कसरी किन कहाँ गयौं गए"),
 ];
 
 #[cfg(test)]

@@ -521,3 +521,31 @@ fn a_manifest_that_names_a_missing_file_is_one_failure_with_its_line() {
     let message = library.failure("gone");
     assert!(message.contains("manifest.csv:4 names") && message.contains("which is not there"), "{message}");
 }
+
+#[test]
+fn a_listing_reads_no_file_that_looks_as_before() {
+    let library = Library::with_a_book("");
+    let books = ["tebigat-4_rus.pdf", "tebigat-4_tkm.pdf"].map(|name| library.path("shelf").join(name));
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let set_time = |path: &Path, time| {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    books.iter().for_each(|book| set_time(book, long_ago));
+    let extracted = |report: &RunReport| {
+        let tally = report.stages.iter().find(|(stage, _)| *stage == Stage::Extract).map(|(_, tally)| tally).unwrap();
+        (tally.done + tally.failed, tally.unchanged)
+    };
+    assert_eq!(extracted(&library.run()), (2, 0));
+    // Other bytes that look the same: the hash is the one that is known, so the file was not read.
+    let length = std::fs::metadata(&books[0]).unwrap().len();
+    std::fs::write(&books[0], vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+    set_time(&books[0], long_ago);
+    assert_eq!(extracted(&library.run()), (0, 2));
+    // Touched: it is read, and is another file.
+    set_time(&books[0], long_ago + Duration::from_secs(1));
+    assert_eq!(extracted(&library.run()), (1, 1));
+    // Touched without a change: it is read, and is the same.
+    set_time(&books[1], long_ago + Duration::from_secs(1));
+    let unchanged = extracted(&library.run());
+    assert_eq!(unchanged.0, 0, "{unchanged:?}");
+}

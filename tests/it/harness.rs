@@ -244,8 +244,9 @@ const VOLATILE: &[(&str, &[&str])] = &[
     ("shard", &["id"]),
 ];
 
-/// Tables that are a diary of runs.
-const DIARIES: &[&str] = &["clock", "run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"];
+/// Tables that are a diary of runs, or of files outside the workspace.
+const DIARIES: &[&str] =
+    &["clock", "run", "figure", "crawl_round", "extraction", "drift", "file_hash", "sqlite_sequence"];
 
 /// Every row of every table but the diaries, without the columns that tell of time, sorted: two stores with the same
 /// dump hold the same. Vector shards are dumped by their bytes' hash.

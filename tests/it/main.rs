@@ -14,6 +14,7 @@ mod harness;
 mod incremental;
 mod killed;
 mod labelstudio;
+mod languages;
 mod mine;
 mod models;
 mod nights;

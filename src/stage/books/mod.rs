@@ -13,6 +13,8 @@ pub mod reader;
 pub mod shelf;
 pub mod worker;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Params, identify};
@@ -21,6 +23,8 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration, FontRepair};
+use crate::store::Store;
+use crate::store::file_hashes::{FileHash, FileStamp};
 
 pub use crew::Crew;
 pub use ocr::{Ocr, OcrJob};
@@ -67,22 +71,59 @@ impl Limits {
 }
 
 /// Every book, with the hash of its bytes, of what is said of it, and of the version of its recogniser if there is one.
-pub(super) fn units(shelves: &Shelves, params: &Params, recogniser: Option<&str>) -> Result<Vec<Unit>> {
+/// Files that look as they did when they were last read are not read again; what had to be read is added to `hashed`.
+pub(super) fn units(
+    store: &Store,
+    shelves: &Shelves,
+    params: &Params,
+    recogniser: Option<&str>,
+    hashed: &mut Vec<FileHash>,
+) -> Result<Vec<Unit>> {
     let limits = super::fingerprint(&params.limits)?;
     let units = shelves.books.iter().map(|(location, book)| {
-        let mut hasher = blake3::Hasher::new();
-        match files::map(&book.path) {
-            Ok(map) => hasher.update(&map),
-            // A missing file is the unit's failure, not the run's.
-            Err(_) => hasher.update(b"missing"),
-        };
+        let hash = hash_of(store, &book.path, hashed)?;
         let said = format!("{:?}", Some(book.language));
-        let hash = hasher.finalize().to_hex();
         let mut parts = vec![hash.as_str(), &book.twin_key, &said];
         parts.extend(recogniser);
-        Unit { limits: Some(limits.clone()), ..Unit::new(location, combined(&parts)) }
+        Ok(Unit { limits: Some(limits.clone()), ..Unit::new(location, combined(&parts)) })
     });
-    Ok(units.collect())
+    units.collect()
+}
+
+/// The hash of a file's bytes, known or read now.
+fn hash_of(store: &Store, path: &Path, hashed: &mut Vec<FileHash>) -> Result<String> {
+    // A missing file is the unit's failure, not the run's.
+    let missing = || blake3::hash(b"missing").to_hex().to_string();
+    let stamped = stamp(path).and_then(|stamp| Some((std::path::absolute(path).ok()?.to_str()?.to_owned(), stamp)));
+    if let Some((path, stamp)) = &stamped
+        && let Some(hash) = store.file_hash(path, *stamp)?
+    {
+        return Ok(hash);
+    }
+    let Ok(map) = files::map(path) else { return Ok(missing()) };
+    let hash = blake3::Hasher::new().update(&map).finalize().to_hex().to_string();
+    // One that is being written, or changed in the same tick of the clock, may change again and look the same.
+    if let Some((path, stamp)) = stamped.filter(|(_, stamp)| is_settled(*stamp)) {
+        hashed.push(FileHash { path, stamp, hash: hash.clone() });
+    }
+    Ok(hash)
+}
+
+fn stamp(path: &Path) -> Option<FileStamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    let modified = jiff::Timestamp::try_from(metadata.modified().ok()?).ok()?.as_nanosecond();
+    Some(FileStamp { size: metadata.len(), modified: i64::try_from(modified).ok()?, inode })
+}
+
+/// Whether a file's last change lies so far back that another one would show.
+fn is_settled(stamp: FileStamp) -> bool {
+    /// The coarsest clock of a file system in use, in nanoseconds: FAT's 2 s.
+    const TICK: i128 = 2_000_000_000;
+    jiff::Timestamp::now().as_nanosecond() - i128::from(stamp.modified) > TICK
 }
 
 /// The work of reading a book.
@@ -134,7 +175,7 @@ fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Resul
         builder.push(block.kind, &block.text, Some(block.page));
     }
     let (text, blocks) = builder.finish();
-    let guess = identify(&text, params);
+    let guess = identify(&text, Some(book.language), params);
     let titled = blocks.iter().find(|block| block.kind == BlockKind::Title);
     let title = titled.map(|block| text[block.start as usize..block.end as usize].to_owned()).or(read.title);
     let document = Document {

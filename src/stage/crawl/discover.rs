@@ -329,6 +329,7 @@ mod tests {
             follow: Vec::new(),
             articles: vec![crate::text::url_pattern::UrlPattern::parse("/news/{id}")?],
             same_id: false,
+            language: None,
             extract: None,
         };
         let sites = [site];

@@ -5,7 +5,7 @@ use crate::stage::Languages;
 use crate::text::{copies, language, names, normalise, numbers, repetition, signs};
 
 /// Raised when the same texts give other features: those in the store are then measured anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a pair's features depend on, as one number.
 pub fn key(pair: &Pair, languages: Languages, candidates: &[Language]) -> i64 {
@@ -47,7 +47,8 @@ fn side(text: &str, expected: Language, candidates: &[Language]) -> SideFeatures
         letters: signs::letter_share(text),
         script: signs::script_share(text, expected.script()),
         other_script: other_script.map(|script| format!("{script:?}")),
-        language: language::identify(text, candidates).map(|guess| (guess.language, guess.confidence)),
+        language: language::identify_expected(text, Some(expected), candidates)
+            .map(|guess| (guess.language, guess.confidence)),
         question: signs::is_question(text),
         repetition: repetition::repetition(text),
     }
