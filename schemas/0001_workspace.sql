@@ -181,6 +181,13 @@ CREATE TABLE vector (
     PRIMARY KEY (model, text_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Texts that have no vector of a model, since no token of it is in them; they are not encoded again.
+CREATE TABLE no_vector (
+    model   TEXT NOT NULL,
+    text_id INTEGER NOT NULL,
+    PRIMARY KEY (model, text_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE document_pair (
     source   INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
     target   INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
@@ -218,6 +225,19 @@ CREATE TABLE pair (
     parent           INTEGER                -- the pair that this one corrects
 ) STRICT;
 CREATE INDEX pair_unit ON pair (stage, unit);
+
+-- Files of pairs that were brought in. Each is a unit of the stage "import", under its id.
+CREATE TABLE import (
+    id          TEXT PRIMARY KEY,           -- hash of the canonical path
+    path        TEXT NOT NULL,              -- canonical, to be shown
+    content     TEXT NOT NULL UNIQUE,       -- hash of the file's bytes
+    reading     TEXT NOT NULL,              -- how it was read: format, languages and version of the reader
+    format      TEXT NOT NULL,
+    pairs       INTEGER NOT NULL,
+    left_out    INTEGER NOT NULL,           -- bad rows
+    licence     TEXT,                       -- as the user gave it; NULL: not given
+    imported_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What the filter made of each pair. A dropped pair stays, with the rule and what it saw.
 CREATE TABLE verdict (

@@ -15,6 +15,7 @@ mod mine;
 mod models;
 mod plain;
 mod run;
+mod signals;
 mod site;
 mod source;
 mod vectors;
