@@ -140,7 +140,7 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
     let mut store = Store::open(&folder, Access::Write)?;
     if let Some(name) = &arguments.remove {
         let gone = pairs_in::remove(&mut store, name)?;
-        say(&format!("{} and its {} are removed: {}", gone.id, plural(gone.pairs, "pair"), gone.path));
+        say(&format!("removed {}: {} of {}", gone.id, plural(gone.pairs, "pair"), gone.path));
         return Ok(DONE);
     }
     let (Some(format), Some(path)) = (arguments.format, &arguments.file) else {
