@@ -39,7 +39,7 @@ fn two_files_of_one_name_are_two_imports_that_can_be_listed_and_removed() {
     let (code, _, said) = import("a/ru-tk.tsv");
     assert_eq!(code, 3, "{said}");
     assert_eq!(said.lines().filter(|line| line.contains("a/ru-tk.tsv, line ")).count(), 10, "{said}");
-    assert!(said.contains("line 11: 1 fields") && said.contains("left out: 2 more rows"), "{said}");
+    assert!(said.contains("line 11: 1 fields") && said.contains("left out: 2 rows more"), "{said}");
     assert!(said.contains("1 pair imported") && said.contains("12 bad rows left out"), "{said}");
 
     // A file without a pair is an error, and what its path brought before stays.
