@@ -284,7 +284,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = write_out(&folder.path().join("none/file.txt"), |out| out.write_all(b"x")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
-        assert!(error.to_string().contains("there is no folder") && error.to_string().contains("/none: make"), "{error}");
+        assert!(
+            error.to_string().contains("there is no folder") && error.to_string().contains("/none: make"),
+            "{error}"
+        );
         let error = write_out(folder.path(), |out| out.write_all(b"x")).unwrap_err();
         assert!(error.to_string().contains("it is a folder"), "{error}");
         assert_eq!(list(folder.path()).unwrap(), Vec::<PathBuf>::new());

@@ -208,7 +208,8 @@ fn list(store: &Store, json: bool) -> Result<u8> {
         say("nothing was imported yet");
         return Ok(DONE);
     }
-    let mut text = format!("{:<17}  {:<6}{:>10}{:>9}  {:<10}  {:<14}  path\n", "id", "format", "pairs", "bad", "when", "licence");
+    let mut text =
+        format!("{:<17}  {:<6}{:>10}{:>9}  {:<10}  {:<14}  path\n", "id", "format", "pairs", "bad", "when", "licence");
     for import in imports {
         let licence = import.licence.as_deref().unwrap_or("not given");
         text += &format!(

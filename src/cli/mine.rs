@@ -246,12 +246,7 @@ impl Side {
 }
 
 /// The vectors of both sides, and the name of what made them.
-fn vectors(
-    arguments: &MineArgs,
-    source: &Lines,
-    target: &Lines,
-    meter: &mut Meter,
-) -> Result<([Side; 2], String)> {
+fn vectors(arguments: &MineArgs, source: &Lines, target: &Lines, meter: &mut Meter) -> Result<([Side; 2], String)> {
     let usage = |error: Error| Error::new(ErrorKind::Usage, error.to_string());
     let total = (source.texts.len() + target.texts.len()) as u64;
     let mut done = 0;

@@ -43,7 +43,10 @@ fn end() {
 mod hangup {
     use nix::sys::signal::{SigHandler, Signal, signal};
 
-    #[expect(unsafe_code, reason = "a signal's handler can be code that is unsafe to interrupt with; these two are none")]
+    #[expect(
+        unsafe_code,
+        reason = "a signal's handler can be code that is unsafe to interrupt with; these two are none"
+    )]
     fn set(handler: SigHandler) -> nix::Result<SigHandler> {
         // SAFETY: both callers pass what was set before or `SigIgn`, and none is a function of ours.
         unsafe { signal(Signal::SIGHUP, handler) }

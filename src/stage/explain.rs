@@ -244,8 +244,9 @@ fn names(line: &[u8], format: Format, id: &str) -> bool {
         Format::Tmx => line.trim_ascii() == format!("<tu tuid=\"{id}\">").as_bytes(),
         Format::LabelStudio => {
             let line = line.trim_ascii();
-            serde_json::from_slice(line.strip_suffix(b",").unwrap_or(line))
-                .is_ok_and(|task: Task| ID_FIELDS.iter().any(|field| task.data.get(*field).is_some_and(|own| own == id)))
+            serde_json::from_slice(line.strip_suffix(b",").unwrap_or(line)).is_ok_and(|task: Task| {
+                ID_FIELDS.iter().any(|field| task.data.get(*field).is_some_and(|own| own == id))
+            })
         }
     }
 }

@@ -185,7 +185,7 @@ pub fn import(
         };
         return Err(Error::input(format!("{}: no pair was found in it{why}", path.display())));
     }
-    let pairs: Vec<Pair> = rows.pairs.iter().map(|(source, target)| pair(&id, source, target)).collect();
+    let pairs = pairs(store, &path, &id, &rows)?;
     let earlier = store.import(&id)?;
     let import = Import {
         path: path.display().to_string(),
@@ -245,11 +245,32 @@ fn id_of(path: &Path) -> String {
     format!("i{}", &hash[..16])
 }
 
-/// A pair that came as bare text. Its id is that of its texts and of the import that brought it.
-fn pair(import: &str, source: &str, target: &str) -> Pair {
+/// The pairs of an import. Ids are of the texts and the file's name, so that answers stay with a pair whose file lies in
+/// another folder; a pair that another import of that name has brought too gets an id of its own by the import's.
+fn pairs(store: &Store, path: &Path, import: &str, rows: &Rows) -> Result<Vec<Pair>> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let mut pairs: Vec<Pair> = rows.pairs.iter().map(|(source, target)| pair(&name, source, target)).collect();
+    let owners = store.owners(pairs.iter().map(|pair| pair.id))?;
+    let taken: HashSet<PairId> =
+        owners.into_iter().filter(|(_, (_, unit))| unit != import).map(|(pair, _)| pair).collect();
+    for (own, (source, target)) in pairs.iter_mut().zip(&rows.pairs) {
+        if taken.contains(&own.id) {
+            *own = pair(import, source, target);
+        }
+    }
+    Ok(pairs)
+}
+
+/// A pair that came as bare text. Its id is that of its texts and of what brought it.
+fn pair(brought_by: &str, source: &str, target: &str) -> Pair {
     let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
     Pair {
-        id: PairId::of(&[Origin::Imported.name().as_bytes(), import.as_bytes(), source.as_bytes(), target.as_bytes()]),
+        id: PairId::of(&[
+            Origin::Imported.name().as_bytes(),
+            brought_by.as_bytes(),
+            source.as_bytes(),
+            target.as_bytes(),
+        ]),
         source: side(source),
         target: side(target),
         origin: Origin::Imported,
@@ -312,7 +333,8 @@ mod tests {
     #[test]
     fn texts_are_normalised() {
         // NFD, a no-break space, a soft hyphen, a zero-width space, a control character, a line separator.
-        let jsonl = "{\"source\": \" Мост\\u00a0от\\u00adкры\\u0438\\u0306\\u200b\\u0007 \", \"target\": \"a\\u2028b\"}";
+        let jsonl =
+            "{\"source\": \" Мост\\u00a0от\\u00adкры\\u0438\\u0306\\u200b\\u0007 \", \"target\": \"a\\u2028b\"}";
         let rows = read(Format::Jsonl, jsonl.as_bytes());
         assert_eq!(texts(&rows), [("Мост открый", "a b")]);
     }
@@ -325,11 +347,9 @@ mod tests {
             files::create_folder(&at(name)).unwrap();
         }
         std::fs::write(at("a/ru-tk.tsv"), "source\ttarget\none\tbir\n").unwrap();
-        std::fs::write(at("b/ru-tk.tsv"), "source\ttarget\ntwo\tiki\nthree\tüç\n\tempty\n").unwrap();
+        std::fs::write(at("b/ru-tk.tsv"), "source\ttarget\none\tbir\nthree\tüç\n\tempty\n").unwrap();
         let mut store = Store::open(&at("work"), Access::Write).unwrap();
-        let bring = |store: &mut Store, name: &str, licence| {
-            import(store, "p", &at(name), Format::Tsv, RU_TK, licence)
-        };
+        let bring = |store: &mut Store, name: &str, licence| import(store, "p", &at(name), Format::Tsv, RU_TK, licence);
         let pairs = |store: &Store| -> usize {
             let units = store.pair_units().unwrap();
             units.iter().map(|(stage, unit)| store.pairs_of(stage, unit).unwrap().len()).sum()

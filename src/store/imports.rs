@@ -137,6 +137,9 @@ mod tests {
         writer.commit().unwrap();
         assert_eq!(store.imports().unwrap(), std::slice::from_ref(&again));
         assert_eq!(store.import("i1").unwrap(), Some(again.clone()));
-        assert_eq!((store.import_of_content("c1").unwrap(), store.import_of_content("c2").unwrap()), (None, Some(again)));
+        assert_eq!(
+            (store.import_of_content("c1").unwrap(), store.import_of_content("c2").unwrap()),
+            (None, Some(again))
+        );
     }
 }

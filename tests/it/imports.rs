@@ -12,7 +12,8 @@ fn kopri(house: &House, arguments: &[&str]) -> (i32, String, String) {
 fn two_files_of_one_name_are_two_imports_that_can_be_listed_and_removed() {
     let house = House::new(1);
     house.write_pipeline("w");
-    for (folder, pair) in [("a", "Мост открыли.\tKöpri açyldy."), ("b", "Идёт снег.\tGar ýagýar.")] {
+    for (folder, pair) in [("a", "Мост открыли.\tKöpri açyldy."), ("b", "Идёт снег.\tGar ýagýar.")]
+    {
         std::fs::create_dir_all(house.path(folder)).unwrap();
         std::fs::write(house.path(&format!("{folder}/ru-tk.tsv")), format!("source\ttarget\n{pair}\n")).unwrap();
     }
@@ -58,5 +59,8 @@ fn two_files_of_one_name_are_two_imports_that_can_be_listed_and_removed() {
     assert_eq!(kopri(&house, &["house.toml"]).0, 2, "neither a file nor an option");
     let database = rusqlite::Connection::open(house.path("w/kopri.db")).unwrap();
     let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((number("SELECT count(*) FROM pair"), number("SELECT count(*) FROM unit WHERE stage = 'import'")), (0, 0));
+    assert_eq!(
+        (number("SELECT count(*) FROM pair"), number("SELECT count(*) FROM unit WHERE stage = 'import'")),
+        (0, 0)
+    );
 }

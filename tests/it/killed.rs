@@ -150,7 +150,11 @@ fn a_signal_to_end_or_to_hang_up_ends_the_run_after_the_unit_in_hand() {
         let database = rusqlite::Connection::open(folder.path().join("work/kopri.db")).unwrap();
         let text = |sql: &str| database.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
         assert_eq!(text("SELECT outcome FROM run"), "interrupted", "SIG{name}");
-        assert_eq!(text("SELECT count(*) || '' FROM url WHERE leased_at IS NOT NULL"), "0", "nothing is left in flight");
+        assert_eq!(
+            text("SELECT count(*) || '' FROM url WHERE leased_at IS NOT NULL"),
+            "0",
+            "nothing is left in flight"
+        );
         assert!(server.hits().len() < 300, "it went on for {} URLs", server.hits().len());
     }
 }

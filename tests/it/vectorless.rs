@@ -58,7 +58,10 @@ fn align_and_mine_name_the_line_and_leave_it_alone() {
         let (out, said) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(0), "{command}: {said}");
         for line in [4, 6] {
-            assert!(said.contains(&format!("ru.txt, line {line}: no token of the model is in it")), "{command}: {said}");
+            assert!(
+                said.contains(&format!("ru.txt, line {line}: no token of the model is in it")),
+                "{command}: {said}"
+            );
         }
         assert!(!out.contains('\u{fffd}') && !out.contains("\\ufffd"), "{command}: {out}");
         assert!(out.lines().count() >= 2, "{command}: {out}");

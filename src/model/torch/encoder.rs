@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
 use crate::model::{Encoded, Encoder, ModelId, Tally};
-use crate::record::id::hash_parts;
 use crate::record::Language;
+use crate::record::id::hash_parts;
 
 /// Goes up when the same folder begins to give other vectors, so that old ones are not mixed with new.
 const VERSION: u32 = 2;
@@ -289,8 +289,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::record::Vectors;
     use crate::model::torch::compute::{Multiply, multiplies_int8};
+    use crate::record::Vectors;
 
     const FOLDERS: [&str; 3] = ["bert-cls-dense", "xlmr-mean", "bert-lora"];
 
