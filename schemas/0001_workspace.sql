@@ -197,6 +197,13 @@ CREATE TABLE vector (
     PRIMARY KEY (model, text_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Texts that have no vector of a model, since no token of it is in them; they are not encoded again.
+CREATE TABLE no_vector (
+    model   TEXT NOT NULL,
+    text_id INTEGER NOT NULL,
+    PRIMARY KEY (model, text_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE document_pair (
     source   INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
     target   INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
@@ -273,6 +280,19 @@ CREATE TABLE occurrence (
 CREATE INDEX occurrence_pair ON occurrence (pair);
 CREATE INDEX occurrence_producer ON occurrence (producer);
 CREATE INDEX occurrence_source ON occurrence (source_document);            -- an evaluation looks occurrences up by document
+
+-- Files of pairs that were brought in. Each is a unit of the stage "import", under its id.
+CREATE TABLE import (
+    id          TEXT PRIMARY KEY,           -- hash of the canonical path
+    path        TEXT NOT NULL,              -- canonical, to be shown
+    content     TEXT NOT NULL UNIQUE,       -- hash of the file's bytes
+    reading     TEXT NOT NULL,              -- how it was read: format, languages and version of the reader
+    format      TEXT NOT NULL,
+    pairs       INTEGER NOT NULL,
+    left_out    INTEGER NOT NULL,           -- bad rows
+    licence     TEXT,                       -- as the user gave it; NULL: not given
+    imported_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Scores of a text pair, a row for each scorer: 'probability' is the calibrated probability that it is a translation, 0 to 1.
 CREATE TABLE score (

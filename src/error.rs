@@ -137,6 +137,18 @@ impl Error {
         self.kind
     }
 
+    /// Whether a pipe was closed by its reader, who has seen enough.
+    pub fn is_closed_pipe(&self) -> bool {
+        let mut cause = self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static));
+        while let Some(error) = cause {
+            if error.downcast_ref().is_some_and(|io: &std::io::Error| io.kind() == std::io::ErrorKind::BrokenPipe) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// The same error under a message that says what was being done.
     #[must_use]
     pub fn while_doing(self, doing: impl Into<String>) -> Self {

@@ -1,10 +1,10 @@
 //! Every file access of the program: errors carry the path, and what others may read appears whole or not at all.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Reads a whole file.
 ///
@@ -38,32 +38,136 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).context(ErrorKind::Store, || format!("making the folder {}", path.display()))
 }
 
-/// Writes a file through a temporary neighbour, synced and renamed: a reader sees the old file or the whole new one.
+/// Writes a file of the program's own (workspace, cache, model folder), and makes its folder: through a temporary
+/// neighbour, synced and renamed, so that a reader sees the old file or the whole new one. A device, FIFO or socket of
+/// that name is written through, and a symbolic link followed.
 ///
 /// # Errors
 /// Kind `Store`, with the path.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<()> {
+    create_folder(&folder_of(path))?;
+    write_out(path, write)
+}
+
+/// Writes a file that the user named, as [`write_atomically`] does, but makes no folder: a name that is mistyped would
+/// make one.
+///
+/// # Errors
+/// Kind `Usage`: the folder does not exist, or the name is a folder's. Kind `Store`, with the path.
+pub fn write_out(path: &Path, write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<()> {
     let doing = || format!("writing {}", path.display());
-    let folder = match path.parent() {
+    match destination(path)? {
+        Destination::Through => {
+            let file = fs::OpenOptions::new().append(true).open(path).context(ErrorKind::Store, doing)?;
+            let mut buffered = std::io::BufWriter::with_capacity(1 << 16, file);
+            let written = write(&mut buffered).and_then(|()| buffered.flush());
+            // What is left in the buffer would be written once more when it is dropped.
+            drop(buffered.into_parts());
+            no_reader(written).context(ErrorKind::Store, doing)
+        }
+        Destination::Replace(target) => replace(&target, |file| {
+            let mut buffered = std::io::BufWriter::with_capacity(1 << 16, file);
+            write(&mut buffered).and_then(|()| buffered.flush()).context(ErrorKind::Store, doing)
+        }),
+    }
+}
+
+/// Writes a file that the user named and that is changed before it is published (a header that must say how much
+/// follows). As [`write_out`]; for a device, FIFO or socket, which cannot be rewound, it is made in a temporary file and
+/// copied.
+///
+/// # Errors
+/// As [`write_out`]; and what `write` reports.
+pub fn write_seekable<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
+    let doing = || format!("writing {}", path.display());
+    match destination(path)? {
+        Destination::Through => {
+            let mut file = tempfile::tempfile().context(ErrorKind::Store, doing)?;
+            let answer = write(&mut file)?;
+            file.seek(std::io::SeekFrom::Start(0)).context(ErrorKind::Store, doing)?;
+            let mut out = fs::OpenOptions::new().append(true).open(path).context(ErrorKind::Store, doing)?;
+            no_reader(std::io::copy(&mut file, &mut out).map(drop)).context(ErrorKind::Store, doing)?;
+            Ok(answer)
+        }
+        Destination::Replace(target) => replace(&target, write),
+    }
+}
+
+/// Where bytes for a path go.
+#[derive(Debug, PartialEq, Eq)]
+enum Destination {
+    /// Into what stands there, which is no regular file: a rename would put a regular file in its place.
+    Through,
+    /// Into a new file that is renamed to this path, behind all symbolic links.
+    Replace(PathBuf),
+}
+
+/// Symbolic links that are followed one after the other: as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+fn destination(path: &Path) -> Result<Destination> {
+    let doing = || format!("writing {}", path.display());
+    let usage = |what: &str| Err(Error::new(ErrorKind::Usage, format!("{}: {what}", doing())));
+    let existing = fs::metadata(path);
+    match &existing {
+        Ok(data) if data.is_dir() => return usage("it is a folder: name a file"),
+        Ok(data) if !data.is_file() => return Ok(Destination::Through),
+        _ => {}
+    }
+    let mut target = path.to_path_buf();
+    for _ in 0..=MOST_LINKS {
+        if !fs::symlink_metadata(&target).is_ok_and(|data| data.is_symlink()) {
+            let folder = folder_of(&target);
+            if !folder.is_dir() {
+                return usage(&format!("there is no folder {}: make it first", folder.display()));
+            }
+            return Ok(Destination::Replace(target));
+        }
+        // Such a link (/dev/stdout leads to one) stands for an open file, which its owner goes on writing to.
+        if existing.is_ok() && folder_of(&target).canonicalize().is_ok_and(|folder| folder.starts_with("/proc")) {
+            return Ok(Destination::Through);
+        }
+        let link = fs::read_link(&target).context(ErrorKind::Store, doing)?;
+        target = folder_of(&target).join(link);
+    }
+    usage("its symbolic links lead in a circle")
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
-    };
-    create_folder(&folder)?;
-    let file = tempfile::NamedTempFile::new_in(&folder).context(ErrorKind::Store, doing)?;
-    let mut buffered = std::io::BufWriter::with_capacity(1 << 16, file);
-    write(&mut buffered).context(ErrorKind::Store, doing)?;
-    buffered.flush().context(ErrorKind::Store, doing)?;
-    let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).context(ErrorKind::Store, doing)?;
+    }
+}
+
+/// A reader of a pipe that has seen enough is no error.
+fn no_reader(written: std::io::Result<()>) -> std::io::Result<()> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes a temporary neighbour of `target` and renames it. A file that is replaced passes its permissions on.
+fn replace<T>(target: &Path, write: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
+    let doing = || format!("writing {}", target.display());
+    let folder = folder_of(target);
+    let mut file = tempfile::NamedTempFile::new_in(&folder).context(ErrorKind::Store, doing)?;
+    let answer = write(file.as_file_mut())?;
     #[cfg(unix)]
     {
-        // Temporary files are born private; what we publish follows the ordinary rule.
+        // Temporary files are born private; a new file follows the ordinary rule.
         use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).context(ErrorKind::Store, doing)?;
+        let permissions =
+            fs::metadata(target).map_or_else(|_| fs::Permissions::from_mode(0o644), |data| data.permissions());
+        file.as_file().set_permissions(permissions).context(ErrorKind::Store, doing)?;
     }
     file.as_file().sync_all().context(ErrorKind::Store, doing)?;
-    file.persist(path).map_err(|error| error.error).context(ErrorKind::Store, doing)?;
+    file.persist(target).map_err(|error| error.error).context(ErrorKind::Store, doing)?;
     // The rename itself must survive a power cut too.
-    fs::File::open(&folder).and_then(|folder| folder.sync_all()).context(ErrorKind::Store, doing)
+    fs::File::open(&folder).and_then(|folder| folder.sync_all()).context(ErrorKind::Store, doing)?;
+    Ok(answer)
 }
 
 /// Writes a folder through a temporary neighbour, renamed when `write` is done: a reader sees the whole folder or none.
@@ -90,30 +194,6 @@ pub fn write_folder_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<
     // It lies elsewhere now, and must not be taken away.
     let _ = beside.keep();
     Ok(())
-}
-
-/// Writes a file that is mended before it is published (a header that must tell how much follows): through a temporary
-/// neighbour, synced and renamed.
-///
-/// # Errors
-/// Kind `Store`, with the path; and what `write` reports.
-pub fn write_seekable<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
-    let doing = || format!("writing {}", path.display());
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    create_folder(&folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(&folder).context(ErrorKind::Store, doing)?;
-    let answer = write(file.as_file_mut())?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).context(ErrorKind::Store, doing)?;
-    }
-    file.as_file().sync_all().context(ErrorKind::Store, doing)?;
-    file.persist(path).map_err(|error| error.error).context(ErrorKind::Store, doing)?;
-    Ok(answer)
 }
 
 /// Maps a file into memory, read-only.
@@ -197,5 +277,87 @@ mod tests {
         let error = write_atomically(&path, |_| Err(std::io::Error::other("no space"))).unwrap_err();
         assert!(error.to_string().contains("file.txt: no space"), "{error}");
         assert_eq!(read_text(&path).unwrap(), "old");
+    }
+
+    #[test]
+    fn a_named_file_needs_its_folder_and_no_folder_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_out(&folder.path().join("none/file.txt"), |out| out.write_all(b"x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(
+            error.to_string().contains("there is no folder") && error.to_string().contains("/none: make"),
+            "{error}"
+        );
+        let error = write_out(folder.path(), |out| out.write_all(b"x")).unwrap_err();
+        assert!(error.to_string().contains("it is a folder"), "{error}");
+        assert_eq!(list(folder.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_replaced_with_its_permissions() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        create_folder(&at("deep")).unwrap();
+        fs::write(at("deep/file.txt"), "old").unwrap();
+        fs::set_permissions(at("deep/file.txt"), fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("deep/file.txt", at("first")).unwrap();
+        symlink("first", at("second")).unwrap();
+        write_out(&at("second"), |out| out.write_all(b"new")).unwrap();
+        assert_eq!(read_text(&at("deep/file.txt")).unwrap(), "new");
+        assert_eq!(fs::metadata(at("deep/file.txt")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_link(at("second")).unwrap(), Path::new("first"));
+        assert_eq!(fs::read_link(at("first")).unwrap(), Path::new("deep/file.txt"));
+
+        // A link to a file that is not there yet makes it.
+        symlink("deep/other.txt", at("third")).unwrap();
+        write_seekable(&at("third"), |file| {
+            file.write_all(b"made").unwrap();
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(read_text(&at("deep/other.txt")).unwrap(), "made");
+        assert!(fs::symlink_metadata(at("third")).unwrap().is_symlink());
+        symlink("circle", at("circle")).unwrap();
+        let error = write_out(&at("circle"), |out| out.write_all(b"x")).unwrap_err();
+        assert!(error.to_string().contains("in a circle"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_and_a_device_are_written_through_and_stay() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| read_text(&pipe).unwrap());
+            write_out(&pipe, |out| out.write_all(b"first")).unwrap();
+            assert_eq!(reader.join().unwrap(), "first");
+            let reader = scope.spawn(|| read_text(&pipe).unwrap());
+            write_seekable(&pipe, |file| {
+                file.write_all(b"second text").unwrap();
+                file.seek(std::io::SeekFrom::Start(0)).unwrap();
+                file.write_all(b"SECOND").unwrap();
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(reader.join().unwrap(), "SECOND text");
+        });
+        assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+
+        let device = folder.path().join("null");
+        let made = std::process::Command::new("mknod").arg(&device).args(["c", "1", "3"]).output().unwrap();
+        if !made.status.success() {
+            eprintln!("no device was made, so none is tested: {}", String::from_utf8_lossy(&made.stderr).trim());
+            return;
+        }
+        match fs::OpenOptions::new().write(true).open(&device) {
+            Ok(_) => write_out(&device, |out| out.write_all(b"gone")).unwrap(),
+            // A container may let devices be made and not opened.
+            Err(error) => eprintln!("the device cannot be opened, so none is written: {error}"),
+        }
+        assert!(fs::symlink_metadata(&device).unwrap().file_type().is_char_device());
     }
 }

@@ -243,28 +243,44 @@ fn vectors(
     let in_source = told("--source-lang", arguments.source_lang.as_deref());
     let in_target = told("--target-lang", arguments.target_lang.as_deref());
     in_target.tell(encoder.as_mut())?;
-    let mut half = |text: Text, language: plain::Told<'_>| -> Result<Half> {
+    let mut half = |mut text: Text, language: plain::Told<'_>| -> Result<Half> {
         language.tell(encoder.as_mut())?;
-        let mut layers = (1..=most).map(|run| encode(encoder.as_mut(), &text, run)).collect::<Result<Vec<_>>>()?;
-        let runs = layers.split_off(1);
-        let vectors = layers.pop().ok_or_else(|| Error::bug("no vectors of lines"))?;
+        // Lines without a vector are left alone, and longer runs go past them.
+        let (with, vectors) = encode(encoder.as_mut(), &text, 1)?;
+        if with.is_empty() {
+            return Err(plain::without_vectors(&text.name, encoder.id()));
+        }
+        let left_alone = text.keep(&with);
+        plain::tell_without_vector(&text.name, &left_alone);
+        let run = |run: usize| -> Result<Vectors> {
+            let (with, vectors) = encode(encoder.as_mut(), &text, run)?;
+            match (with.len(), (text.texts.len() + 1).saturating_sub(run)) {
+                (found, all) if found == all => Ok(vectors),
+                (found, all) => Err(Error::new(
+                    ErrorKind::Model,
+                    format!("{}: {found} of {all} runs of {run} lines have a vector, though each line has", text.name),
+                )),
+            }
+        };
+        let runs = (2..=most).map(run).collect::<Result<Vec<_>>>()?;
         Ok(Half { text, vectors, runs })
     };
     let (source, target) = (half(source, in_source)?, half(target, in_target)?);
     Ok((source, target, encoder.id().to_string()))
 }
 
-/// The vectors of all runs of so many lines.
-fn encode(encoder: &mut dyn Encoder, text: &Text, run: usize) -> Result<Vectors> {
-    let mut vectors = Vectors::empty(encoder.dim());
+/// The vectors of the runs of so many lines that have one, and which these are, by their first lines.
+fn encode(encoder: &mut dyn Encoder, text: &Text, run: usize) -> Result<(Vec<usize>, Vectors)> {
+    let (mut with, mut vectors) = (Vec::new(), Vectors::empty(encoder.dim()));
     let runs: Vec<&[String]> = text.texts.windows(run).collect();
-    for batch in runs.chunks(BATCH) {
+    for (number, batch) in runs.chunks(BATCH).enumerate() {
         let joined: Vec<String> = batch.iter().map(|lines| lines.join(" ")).collect();
         let texts: Vec<&str> = joined.iter().map(String::as_str).collect();
         let found = encoder.encode(&texts).map_err(|error| error.while_doing(format!("encoding {}", text.name)))?;
-        found.iter().for_each(|row| vectors.push_unit(row));
+        with.extend(found.with().into_iter().map(|place| number * BATCH + place));
+        found.vectors.iter().for_each(|row| vectors.push_unit(row));
     }
-    Ok(vectors)
+    Ok((with, vectors))
 }
 
 /// Precision, recall and F1 with the counts that they come from.

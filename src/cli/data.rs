@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 
-use super::{Common, DONE, say};
+use super::{Common, DONE, print, say, to_json};
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::files;
+use crate::report::format::{plural, printable};
 use crate::stage::export::{self, File, Which};
 use crate::stage::formats::Format;
-use crate::stage::{Look, annotate, fingerprint, pairs_in};
+use crate::stage::pairs_in::{self, Imported, Rows};
+use crate::stage::{Look, annotate};
 use crate::store::Store;
+use crate::store::imports::Import;
 use crate::store::open::Access;
 
 /// Arguments of `export`.
@@ -55,16 +56,26 @@ enum WhichName {
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them.\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml tmx old-memory.tmx"
+    after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them. A path that is imported again replaces its pairs; the same content under another path is not imported twice. Bad rows are named and left out (exit code 3).\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml tmx old-memory.tmx --licence CC-BY-4.0\n  kopri import pipelines/demo.toml --list\n  kopri import pipelines/demo.toml --remove old-memory.tmx"
 )]
 pub(super) struct ImportArgs {
     #[command(flatten)]
     common: Common,
     /// What the file is: Label Studio's export (JSON, a snapshot or JSON_MIN), or pairs.
-    #[arg(value_enum)]
-    format: FormatName,
+    #[arg(value_enum, required_unless_present_any = ["list", "remove"])]
+    format: Option<FormatName>,
     /// The file.
-    file: PathBuf,
+    #[arg(required_unless_present_any = ["list", "remove"])]
+    file: Option<PathBuf>,
+    /// The licence of the pairs, such as CC-BY-4.0, to be kept with them.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["list", "remove"])]
+    licence: Option<String>,
+    /// List the imports of pairs: id, format, pairs, rows left out, day, licence, path.
+    #[arg(long, conflicts_with_all = ["format", "file", "remove"])]
+    list: bool,
+    /// Take an import's pairs away, by its id or its path.
+    #[arg(long, value_name = "ID|PATH", conflicts_with_all = ["format", "file"])]
+    remove: Option<String>,
 }
 
 impl From<FormatName> for Format {
@@ -111,32 +122,113 @@ pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     match written {
         Ok(rows) => say(&format!("{rows} {} written as {}", file.holds(), file.format.name())),
         // `| head` has seen enough.
-        Err(error) if error.to_string().contains("Broken pipe") => {}
+        Err(error) if error.is_closed_pipe() => {}
         Err(error) => return Err(error),
     }
     Ok(DONE)
 }
 
+/// Bad rows that are named; the others are counted.
+const NAMED: usize = 10;
+
 pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
-    let mut store = Store::open(&pipeline.workspace_folder(), Access::Write)?;
-    let path = &arguments.file;
-    match Format::from(arguments.format) {
-        Format::LabelStudio => annotations(&mut store, path),
-        Format::Tsv => pairs(&mut store, path, &pipeline, pairs_in::read_tsv(path, pipeline.languages())?),
-        Format::Jsonl => pairs(&mut store, path, &pipeline, pairs_in::read_jsonl(path, pipeline.languages())?),
-        Format::Tmx => {
-            let memory = crate::extract::tmx::read(&files::read(path)?, pipeline.source, pipeline.target)
-                .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
-            memory.problems.iter().for_each(|problem| say(&format!("left out: {problem}")));
-            let read = memory
-                .pairs
-                .iter()
-                .map(|(source, target)| pairs_in::imported(pipeline.languages(), source, target))
-                .collect::<Result<_>>()?;
-            pairs(&mut store, path, &pipeline, read)
+    let folder = pipeline.workspace_folder();
+    if arguments.list {
+        return list(&Store::open(&folder, Access::Read)?, arguments.common.json);
+    }
+    let mut store = Store::open(&folder, Access::Write)?;
+    if let Some(name) = &arguments.remove {
+        let gone = pairs_in::remove(&mut store, name)?;
+        say(&format!("removed {}: {} of {}", gone.id, plural(gone.pairs, "pair"), gone.path));
+        return Ok(DONE);
+    }
+    let (Some(format), Some(path)) = (arguments.format, &arguments.file) else {
+        return Err(Error::new(ErrorKind::Usage, "name a format and a file, or give --list or --remove"));
+    };
+    let format = Format::from(format);
+    if format == Format::LabelStudio {
+        if arguments.licence.is_some() {
+            return Err(Error::new(ErrorKind::Usage, "--licence is of pairs: annotations have none"));
+        }
+        return annotations(&mut store, path);
+    }
+    let licence = arguments.licence.as_deref();
+    match pairs_in::import(&mut store, &pipeline.name, path, format, pipeline.languages(), licence)? {
+        Imported::New(import, rows) => Ok(told(&import, &rows)),
+        Imported::Unchanged(import) => {
+            say(&format!("unchanged: {} was imported as {} on {}", import.path, import.id, day(&import)));
+            Ok(DONE)
+        }
+        Imported::Elsewhere(import) => {
+            say(&format!(
+                "already imported: {} has the same content as {} ({}, {}); nothing was done",
+                path.display(),
+                import.path,
+                import.id,
+                day(&import)
+            ));
+            Ok(DONE)
         }
     }
+}
+
+/// Says what an import brought, and what it left out.
+fn told(import: &Import, rows: &Rows) -> u8 {
+    rows.problems.iter().take(NAMED).for_each(|problem| say(&format!("left out: {problem}")));
+    let more = rows.problems.len().saturating_sub(NAMED);
+    if more > 0 {
+        say(&format!("left out: {} more", plural(more as u64, "row")));
+    }
+    let repeated = match rows.repeated {
+        0 => String::new(),
+        count => format!(", {count} that come again not counted"),
+    };
+    let left_out = match import.left_out {
+        0 => String::new(),
+        count => format!(", {} left out", plural(count, "bad row")),
+    };
+    say(&format!(
+        "{} imported from {} as {}{repeated}{left_out}",
+        plural(import.pairs, "pair"),
+        import.path,
+        import.id
+    ));
+    if rows.problems.is_empty() { DONE } else { exit::SOME_FAILED }
+}
+
+/// A table of the imports.
+fn list(store: &Store, json: bool) -> Result<u8> {
+    let imports = store.imports()?;
+    if json {
+        print(&to_json(&imports)?)?;
+        return Ok(DONE);
+    }
+    if imports.is_empty() {
+        say("nothing was imported yet");
+        return Ok(DONE);
+    }
+    let mut text =
+        format!("{:<17}  {:<6}{:>10}{:>9}  {:<10}  {:<14}  path\n", "id", "format", "pairs", "bad", "when", "licence");
+    for import in imports {
+        let licence = import.licence.as_deref().unwrap_or("not given");
+        text += &format!(
+            "{:<17}  {:<6}{:>10}{:>9}  {:<10}  {:<14}  {}\n",
+            import.id,
+            import.format,
+            import.pairs,
+            import.left_out,
+            day(&import),
+            printable(licence),
+            printable(&import.path)
+        );
+    }
+    print(&text)?;
+    Ok(DONE)
+}
+
+fn day(import: &Import) -> String {
+    import.imported_at.strftime("%Y-%m-%d").to_string()
 }
 
 /// Takes annotations in; a second import of the same file changes nothing.
@@ -144,27 +236,4 @@ fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
     let tally = annotate::read_label_studio(store, path)?;
     tally.lines().iter().for_each(|line| say(line));
     Ok(if tally.problems() == 0 { DONE } else { exit::SOME_FAILED })
-}
-
-/// Takes pairs in, as the work of a unit named after the file: importing it again replaces them.
-fn pairs(
-    store: &mut Store,
-    path: &std::path::Path,
-    pipeline: &crate::pipeline::Pipeline,
-    mut pairs: Vec<crate::record::Pair>,
-) -> Result<u8> {
-    let unit = pairs_in::unit_name(path);
-    // A file may hold a pair twice.
-    let mut seen = std::collections::HashSet::new();
-    pairs.retain(|pair| seen.insert(pair.id));
-    let now = Timestamp::now();
-    let output = fingerprint(&serde_json::json!(pairs))?;
-    let writer = store.writer()?;
-    let run = writer.begin_run(now, &pipeline.name, &serde_json::json!({ "import": unit }))?;
-    writer.put_occurrences(&pipeline.languages().scope(), "import", &unit, &pairs)?;
-    writer.unit_done("import", &unit, "", &output, &output, run, now)?;
-    writer.finish_run(run, now, "done")?;
-    writer.commit()?;
-    say(&format!("{} pairs imported from {}", pairs.len(), path.display()));
-    Ok(DONE)
 }

@@ -224,37 +224,26 @@ impl Work {
     fn encode(
         &mut self,
         encoder: &mut dyn Encoder,
-        mut window: Vec<(u64, Option<String>)>,
+        window: Vec<(u64, Option<String>)>,
         out: &mut dyn Write,
     ) -> Result<()> {
         let texts: Vec<&str> = window.iter().filter_map(|(_, text)| text.as_deref()).collect();
-        let vectors = match encoder.encode(&texts) {
-            Ok(vectors) => vectors,
-            Err(error) => {
-                // Some text without a token, which is found by its number among these; then all are done again.
-                let index = tokenless(&error.to_string()).filter(|index| *index < texts.len());
-                let Some(index) = index else { return Err(error) };
-                let mut with_text = window.iter().enumerate().filter(|(_, (_, text))| text.is_some());
-                let Some((place, (number, _))) = with_text.nth(index) else { return Err(error) };
-                let number = *number;
-                self.bad(number, "no token of the model is in it", &mut Vec::new())?;
-                if self.on_bad == OnBad::Zero {
-                    window[place].1 = None;
-                } else {
-                    window.remove(place);
-                }
-                return self.encode(encoder, window, out);
-            }
-        };
+        let encoded = encoder.encode(&texts)?;
         let zeros = vec![0.0; encoder.dim()];
-        let mut rows = vectors.iter();
-        for (_, text) in &window {
-            let row = match text {
-                Some(_) => rows.next().ok_or_else(|| Error::bug("fewer vectors than texts"))?,
-                None => &zeros,
-            };
-            self.form.row(out, row)?;
-            self.counts.rows += 1;
+        let mut rows = encoded.by_text();
+        for (number, text) in &window {
+            let mut row = Some(zeros.as_slice());
+            if text.is_some() {
+                row = rows.next().ok_or_else(|| Error::bug("fewer vectors than texts"))?;
+                if row.is_none() {
+                    self.bad(*number, "no token of the model is in it", &mut Vec::new())?;
+                    row = (self.on_bad == OnBad::Zero).then_some(zeros.as_slice());
+                }
+            }
+            if let Some(row) = row {
+                self.form.row(out, row)?;
+                self.counts.rows += 1;
+            }
         }
         Ok(())
     }
@@ -273,12 +262,6 @@ fn progress(counts: &Counts, tokens: u64, size: Option<u64>, elapsed: Duration) 
     let speeds = [rate(counts.rows, seconds, "sentence"), rate(tokens, seconds, "token")];
     let speeds: String = speeds.into_iter().flatten().map(|rate| format!(", {rate}")).collect();
     format!("{}{speeds}{}", plural(counts.rows, "sentence"), left(counts.bytes, size, elapsed))
-}
-
-/// The index in the encoder's word on a text without a token.
-fn tokenless(message: &str) -> Option<usize> {
-    let (before, _) = message.split_once(" has no token")?;
-    before.rsplit(' ').next()?.parse().ok()
 }
 
 /// Lines, one at a time, however long.
@@ -353,11 +336,5 @@ mod tests {
         let found = lines(text.into_bytes().leak());
         assert!(found[0].cut && found[0].text.as_ref().is_ok_and(|text| text.chars().all(|c| c == 'ö')));
         assert_eq!((found[1].number, found[1].text.clone(), found[1].cut), (2, Ok("next".to_owned()), false));
-    }
-
-    #[test]
-    fn the_encoders_word_is_understood() {
-        assert_eq!(tokenless("text 17 has no token: \"\""), Some(17));
-        assert_eq!(tokenless("libtorch failed"), None);
     }
 }

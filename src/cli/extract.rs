@@ -192,7 +192,7 @@ fn draw(source: &Source, bytes: &[u8], pages: &[Pages], path: &Path) -> Result<(
     }
     let svg = pdf::debug_svg(bytes, *page, &pdf::Limits::default())
         .map_err(|error| error.while_doing(format!("drawing page {page} of {}", source.name())))?;
-    files::write_atomically(path, |out| out.write_all(svg.as_bytes()))
+    files::write_out(path, |out| out.write_all(svg.as_bytes()))
 }
 
 impl Sites {

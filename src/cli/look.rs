@@ -14,7 +14,7 @@ use crate::report::summary::pages_in_words;
 use crate::report::{collect, terminal};
 use crate::stage::{drift, evaluate};
 use crate::store::Store;
-use crate::store::open::Access;
+use crate::store::open::{Access, is_being_written};
 use crate::store::text_pairs::JudgedPair;
 
 /// Arguments of `plan`.
@@ -87,6 +87,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
 pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
+    let running = is_being_written(store.folder())?;
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
     let (failed_units, failed_urls, verdicts) =
         (store.failed_units()?, store.failed_urls()?, store.verdict_counts(&pipeline.languages().scope())?);
@@ -103,14 +104,19 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
             volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
         let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
-            "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
+            "runs": runs, "running": running, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
             "alarms": alarms, "books": books, "people": people,
         }))?)?;
         return Ok(DONE);
     }
     let mut text = String::new();
-    for run in &runs {
-        let outcome = run.outcome.as_deref().unwrap_or("not finished: running, or killed");
+    for (number, run) in runs.iter().enumerate() {
+        let outcome = match &run.outcome {
+            Some(outcome) => outcome,
+            // The newest comes first, and one process writes at a time.
+            None if number == 0 && running => "running",
+            None => "not finished: it was killed; the next run goes on where it ended",
+        };
         let _ = writeln!(text, "run {:<4} {}  {outcome}", run.id, run.started_at.strftime("%Y-%m-%d %H:%M"));
     }
     text.push('\n');

@@ -133,7 +133,8 @@ enum IndexArg {
 }
 
 const EXAMPLES: &str = "\
-A line that comes again counts once, as its first place; empty lines count for nothing. Scores of one encoder and pair of
+A line that comes again counts once, as its first place; empty lines count for nothing, nor do lines without a token of
+the model, which are named. Scores of one encoder and pair of
 texts say nothing of another's. Memory: 5 bytes a number of all vectors, and the texts: 2.6 GB for a million sentences of
 256 numbers a side.
 
@@ -175,7 +176,8 @@ pub(super) fn mine(arguments: &MineArgs) -> Result<u8> {
     let gold = arguments.gold.as_deref().map(|path| lines::read_gold(path, &source, &target)).transpose()?;
 
     let mut meter = Meter::new(View::of_stderr(arguments.quiet));
-    let (left, right, model) = vectors(arguments, &source, &target, &mut meter)?;
+    let ([of_source, of_target], model) = vectors(arguments, &source, &target, &mut meter)?;
+    let (left, right) = (&of_source.vectors, &of_target.vectors);
     let encoded = began.elapsed();
     meter.show(|_| "searching".to_owned());
     let kind = match arguments.index {
@@ -185,14 +187,17 @@ pub(super) fn mine(arguments: &MineArgs) -> Result<u8> {
     };
     let device = arguments.device.parse()?;
     let search = Search { kind, graph: HnswParams::default(), min_recall: arguments.min_recall, device };
-    let found = search.mutual(&left, &right, arguments.k)?;
+    let found = search.mutual(left, right, arguments.k)?;
     let recall = found.recall;
     let mut pairs = if arguments.score {
-        given(arguments, &source, &target, &left, &right, &found)
+        given(arguments, (&source, &of_source), (&target, &of_target), &found)
     } else {
-        let place = |candidate: Candidate| Found {
-            lines: (source.numbers[candidate.source], target.numbers[candidate.target]),
-            candidate,
+        let place = |candidate: Candidate| {
+            let (one, other) = (of_source.rows[candidate.source], of_target.rows[candidate.target]);
+            Found {
+                lines: (source.numbers[one], target.numbers[other]),
+                candidate: Candidate { source: one, target: other, ..candidate },
+            }
         };
         mined(arguments, &found).into_iter().map(place).collect()
     };
@@ -226,23 +231,36 @@ pub(super) fn mine(arguments: &MineArgs) -> Result<u8> {
     Ok(DONE)
 }
 
+/// The vectors of a text.
+struct Side {
+    vectors: Arc<Vectors>,
+    /// The sentence of each row, by its place among all, ascending: some have no vector.
+    rows: Vec<usize>,
+}
+
+impl Side {
+    /// The row of a sentence.
+    fn row_of(&self, sentence: usize) -> Option<usize> {
+        self.rows.binary_search(&sentence).ok()
+    }
+}
+
 /// The vectors of both sides, and the name of what made them.
-fn vectors(
-    arguments: &MineArgs,
-    source: &Lines,
-    target: &Lines,
-    meter: &mut Meter,
-) -> Result<(Arc<Vectors>, Arc<Vectors>, String)> {
+fn vectors(arguments: &MineArgs, source: &Lines, target: &Lines, meter: &mut Meter) -> Result<([Side; 2], String)> {
     let usage = |error: Error| Error::new(ErrorKind::Usage, error.to_string());
     let total = (source.texts.len() + target.texts.len()) as u64;
     let mut done = 0;
-    let mut encode = |encoder: &mut dyn Encoder, lines: &Lines| -> Result<Arc<Vectors>> {
-        let mut vectors = Vectors::empty(encoder.dim());
+    let mut encode = |encoder: &mut dyn Encoder, lines: &Lines| -> Result<Side> {
+        let (mut vectors, mut rows, mut first) = (Vectors::empty(encoder.dim()), Vec::new(), 0);
+        let mut without = Vec::new();
         for window in lines.texts.chunks(encoder.window()) {
             let texts: Vec<&str> = window.iter().map(String::as_str).collect();
             let found =
                 encoder.encode(&texts).map_err(|error| error.while_doing(format!("encoding {}", lines.name)))?;
-            found.iter().for_each(|row| vectors.push_unit(row));
+            rows.extend(found.with().into_iter().map(|place| first + place));
+            without.extend(found.without.iter().flat_map(|place| lines.lines_of(first + place)));
+            found.vectors.iter().for_each(|row| vectors.push_unit(row));
+            first += window.len();
             done += window.len() as u64;
             meter.show(|elapsed| {
                 let speed = rate(done, elapsed.as_secs_f64(), "sentence").map(|rate| format!(", {rate}"));
@@ -255,7 +273,15 @@ fn vectors(
                 )
             });
         }
-        Ok(Arc::new(vectors))
+        if rows.is_empty() {
+            return Err(plain::without_vectors(&lines.name, encoder.id()));
+        }
+        if !without.is_empty() {
+            meter.clear();
+            without.sort_unstable();
+            plain::tell_without_vector(&lines.name, &without);
+        }
+        Ok(Side { vectors: Arc::new(vectors), rows })
     };
     let mut encoder: Box<dyn Encoder> = if arguments.model == LEXICAL {
         Box::new(plain::lexical(&source.texts, &target.texts)?)
@@ -273,7 +299,7 @@ fn vectors(
     in_source.tell(encoder.as_mut())?;
     let left = encode(encoder.as_mut(), source)?;
     in_target.tell(encoder.as_mut())?;
-    Ok((left, encode(encoder.as_mut(), target)?, encoder.id().to_string()))
+    Ok(([left, encode(encoder.as_mut(), target)?], encoder.id().to_string()))
 }
 
 impl From<MarginArg> for Margin {
@@ -305,19 +331,18 @@ fn mined(arguments: &MineArgs, found: &Mutual) -> Vec<Candidate> {
 /// Line n with line n, in order.
 fn given(
     arguments: &MineArgs,
-    source: &Lines,
-    target: &Lines,
-    left: &Vectors,
-    right: &Vectors,
+    (source, left): (&Lines, &Side),
+    (target, right): (&Lines, &Side),
     found: &Mutual,
 ) -> Vec<Found> {
     let mean = |list: &[(usize, f32)]| margin::mean(list.iter().map(|(_, cosine)| *cosine));
     (0..source.total)
         .filter_map(|line| {
             let (source, target) = (source.row_of(line)?, target.row_of(line)?);
-            let cosine = cosine(left.row(source), right.row(target));
+            let (one, other) = (left.row_of(source)?, right.row_of(target)?);
+            let cosine = cosine(left.vectors.row(one), right.vectors.row(other));
             let margin = Margin::from(arguments.margin);
-            let margin = margin.score(cosine, mean(&found.forward[source])?, mean(&found.backward[target])?)?;
+            let margin = margin.score(cosine, mean(&found.forward[one])?, mean(&found.backward[other])?)?;
             Some(Found { candidate: Candidate { source, target, cosine, margin }, lines: (line, line) })
         })
         .collect()

@@ -16,6 +16,7 @@ mod models;
 mod pages;
 mod plain;
 mod run;
+mod signals;
 mod site;
 mod source;
 mod vectors;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::written;
+use super::{say, written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::Encoder;
@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<String> {
 /// Writes a file, which appears when it is whole, or with `-` to standard output.
 pub(super) fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     if path != Path::new("-") {
-        return files::write_atomically(path, write);
+        return files::write_out(path, write);
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     written(write(&mut out).and_then(|()| out.flush()))
@@ -36,6 +36,24 @@ pub(super) fn lexical(source: &[String], target: &[String]) -> Result<Lexical> {
     let mut fit = LexicalFit::new(LexicalParams::default())?;
     source.iter().chain(target).for_each(|text| fit.add(text));
     Ok(fit.finish())
+}
+
+/// Lines that are named one by one.
+const NAMED: usize = 10;
+
+/// Says which lines of a file (counted from 0) have no vector, so that they are left alone.
+pub(super) fn tell_without_vector(file: &str, lines: &[usize]) {
+    for line in lines.iter().take(NAMED) {
+        say(&format!("{file}, line {}: no token of the model is in it; it is left alone", line + 1));
+    }
+    if lines.len() > NAMED {
+        say(&format!("{file}: {} such lines in all", lines.len()));
+    }
+}
+
+/// Nothing of a file has a vector.
+pub(super) fn without_vectors(file: &str, model: &crate::model::ModelId) -> Error {
+    Error::input(format!("{file}: no line of it has a token of {model}: is the text in a script that the model knows?"))
 }
 
 /// The language of a side, as its option gives it.

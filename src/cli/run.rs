@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
-use super::{Common, DONE, displayed, labelstudio, print, say};
+use super::{Common, DONE, displayed, labelstudio, print, say, signals};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::pipeline::run::Only;
@@ -82,15 +82,7 @@ fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions) -> Result
         options.stop_after = units.to_str().and_then(|units| units.parse().ok());
     }
     let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // A second interrupt ends the process at once; the store is safe whenever that is.
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::abort();
-        }
-        say("\nstopping after the unit in hand; interrupt again to stop at once");
-    })
-    .map_err(|error| Error::with_source(ErrorKind::Bug, "listening for interrupts", error))?;
+    signals::listen(Arc::clone(&interrupted))?;
 
     let mut listener = Listener {
         progress: Progress::new(View::of_stderr(common.quiet)),

@@ -10,9 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoder, ModelId};
+use super::{Encoded, Encoder, ModelId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::Vectors;
 use crate::text;
 
 /// What the vectors depend on, beside the text the encoder was fitted on.
@@ -143,6 +142,14 @@ impl Lexical {
             let signed = if run[0] >> 63 == 0 { weight } else { -weight } as f32;
             vector[usize::try_from(run[0] & 0xffff_ffff).unwrap_or(0) % self.params.dim] += signed;
         }
+        if vector.iter().all(|x| *x == 0.0) {
+            // The signs of all n-grams cancel each other. Without signs, and by other bits of the hash, none does.
+            for run in hashes.chunk_by(|a, b| a == b) {
+                #[expect(clippy::cast_precision_loss, reason = "a small count")]
+                let weight = 1.0 + (run.len() as f32).ln();
+                vector[usize::try_from(run[0] >> 32).unwrap_or(0) % self.params.dim] += weight;
+            }
+        }
         vector
     }
 }
@@ -156,16 +163,13 @@ impl Encoder for Lexical {
         self.params.dim
     }
 
-    fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
+    fn encode(&mut self, texts: &[&str]) -> Result<Encoded> {
         use rayon::prelude::*;
-        if let Some(at) = texts.iter().position(|text| text.trim().is_empty()) {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("text {at} of {} is empty: it has no vector", texts.len()),
-            ));
-        }
-        let rows: Vec<Vec<f32>> = texts.par_iter().map(|text| self.vector(text)).collect();
-        Vectors::normalised(self.params.dim, rows.concat())
+        let row = |text: &&str| {
+            if text.trim().is_empty() { vec![0.0; self.params.dim] } else { self.vector(text) }
+        };
+        let rows: Vec<Vec<f32>> = texts.par_iter().map(row).collect();
+        Encoded::of_rows(self.params.dim, rows.concat())
     }
 }
 
@@ -219,7 +223,8 @@ mod tests {
         let mut model = fitted(&["Aşgabatda täze awtobus", "Сегодня в Мары прошёл турнир", "Kitaphana açyldy"]);
         let vectors = model
             .encode(&["Турнир по шахматам в Ашхабаде", "Aşgabatda küşt boýunça turnir", "Kitaphana irden açylýar"])
-            .unwrap();
+            .unwrap()
+            .vectors;
         let cosine = |a: usize, b: usize| vectors.row(a).iter().zip(vectors.row(b)).map(|(x, y)| x * y).sum::<f32>();
         assert!(cosine(0, 1) > cosine(0, 2) + 0.05);
     }
@@ -234,10 +239,35 @@ mod tests {
     }
 
     #[test]
-    fn short_and_wordless_texts_have_vectors_and_empty_ones_an_error() {
+    fn short_and_wordless_texts_have_vectors_and_blank_ones_none() {
         let mut model = fitted(&["bir"]);
-        assert_eq!(model.encode(&["A", "…", "5"]).unwrap().rows(), 3);
-        let error = model.encode(&["A", " "]).unwrap_err();
-        assert!(error.to_string().contains("text 1 of 2"), "{error}");
+        assert_eq!(model.encode(&["A", "…", "5"]).unwrap().vectors.rows(), 3);
+        let encoded = model.encode(&["A", " \u{a0}", "\u{200b}", ""]).unwrap();
+        assert_eq!((encoded.vectors.rows(), encoded.without.as_slice()), (2, [1, 3].as_slice()));
+    }
+
+    #[test]
+    fn texts_whose_signs_cancel_have_vectors_of_their_own() {
+        let mut model = fitted(&["bir", "iki"]);
+        let texts = ["2 + 6", "6 : 2", "✨^", "🎓🎨"];
+        for text in texts {
+            // Two features in one coordinate, with opposite signs.
+            let mut hashes = Vec::new();
+            for_each_gram(text, model.params, |hash| hashes.push(hash));
+            if hashes.is_empty() {
+                for_each_window(&text.chars().collect::<Vec<_>>(), 1, |hash| hashes.push(hash));
+            }
+            let place = |hash: u64| (hash & 0xffff_ffff) % model.params.dim as u64;
+            assert!(hashes.len() == 2 && place(hashes[0]) == place(hashes[1]), "{text}: {hashes:x?}");
+            assert_ne!(hashes[0] >> 63, hashes[1] >> 63, "{text}");
+        }
+        let encoded = model.encode(&texts).unwrap();
+        assert!(encoded.without.is_empty());
+        let cosine = |a: usize, b: usize| -> f32 {
+            encoded.vectors.row(a).iter().zip(encoded.vectors.row(b)).map(|(x, y)| x * y).sum()
+        };
+        assert!((cosine(0, 1) - 1.0).abs() < 1e-6, "the same words");
+        assert!(cosine(0, 2).abs() < 1e-6 && cosine(2, 3).abs() < 1e-6, "nothing in common");
+        assert_eq!(model.encode(&texts).unwrap(), encoded);
     }
 }

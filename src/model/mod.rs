@@ -34,6 +34,42 @@ pub struct Tally {
     pub truncated: u64,
 }
 
+/// What an encoder makes of some texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    /// A row for each text that has a vector, in the order of the texts.
+    pub vectors: Vectors,
+    /// The places, from 0 and ascending, of the texts that have none: nothing of them is a token of the model.
+    pub without: Vec<usize>,
+}
+
+impl Encoded {
+    /// From one row a text, of any length; that of a text without a vector is all zero.
+    ///
+    /// # Errors
+    /// Kind `Model`: a row is not finite.
+    pub fn of_rows(dim: usize, data: Vec<f32>) -> Result<Self> {
+        let (vectors, without) = Vectors::normalised_without_zeros(dim, data)?;
+        Ok(Self { vectors, without })
+    }
+
+    /// How many texts there were.
+    pub fn texts(&self) -> usize {
+        self.vectors.rows() + self.without.len()
+    }
+
+    /// The vector of each text, in order; `None` for one that has none.
+    pub fn by_text(&self) -> impl Iterator<Item = Option<&[f32]>> {
+        let (mut rows, mut without) = (self.vectors.iter(), self.without.iter().peekable());
+        (0..self.texts()).map(move |text| if without.next_if_eq(&&text).is_some() { None } else { rows.next() })
+    }
+
+    /// The places of the texts that have a vector, ascending: text `with()[r]` has row `r`.
+    pub fn with(&self) -> Vec<usize> {
+        self.by_text().enumerate().filter_map(|(text, row)| row.map(|_| text)).collect()
+    }
+}
+
 /// Texts to unit vectors.
 pub trait Encoder: Send {
     /// What identifies its vectors: architecture, weights' hash, pooling, length limit, prompt. It is part of every key
@@ -58,16 +94,21 @@ pub trait Encoder: Send {
         1_024
     }
 
-    /// One row of [`Self::dim`] numbers a text, in the order of the texts.
+    /// One row of [`Self::dim`] numbers a text, in the order of the texts, except for texts without any token.
     ///
     /// # Errors
-    /// Kind `Model`; a text without any token is one, and the message names its index.
-    fn encode(&mut self, texts: &[&str]) -> Result<Vectors>;
+    /// Kind `Model`.
+    fn encode(&mut self, texts: &[&str]) -> Result<Encoded>;
 
     /// Whether it must be told the language of its texts, by [`Self::read_as`] or with them
     /// ([`Self::encode_tagged`]).
     fn wants_language(&self) -> bool {
         false
+    }
+
+    /// Whether texts of a language can be read, named as for [`Self::read_as`]. One that knows no languages reads any.
+    fn has_language(&self, _language: &str) -> bool {
+        true
     }
 
     /// Reads the texts that follow in a language, named as the model does (`tuk_Latn`) or by its code (`tk`). One that
@@ -83,7 +124,7 @@ pub trait Encoder: Send {
     ///
     /// # Errors
     /// As [`Self::encode`]; a language that such a model does not have is one.
-    fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Vectors> {
+    fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Encoded> {
         let texts: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
         self.encode(&texts)
     }
@@ -137,4 +178,18 @@ pub struct Translation {
     pub source_cut: bool,
     /// Whether the translation was cut at the length limit.
     pub cut: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_without_a_vector_keep_their_place_among_the_others() {
+        let encoded = Encoded::of_rows(2, vec![0.0, 0.0, 3.0, 4.0, 0.0, -2.0, 0.0, 0.0]).unwrap();
+        assert_eq!((encoded.texts(), encoded.without.as_slice()), (4, [0, 3].as_slice()));
+        assert_eq!(encoded.with(), [1, 2]);
+        let rows: Vec<Option<&[f32]>> = encoded.by_text().collect();
+        assert_eq!(rows, [None, Some([0.6, 0.8].as_slice()), Some([0.0, -1.0].as_slice()), None]);
+    }
 }

@@ -17,10 +17,9 @@ use safetensors::tensor::Dtype;
 use tokenizers::Tokenizer;
 
 use super::sentence_transformers::StaticFolder;
-use super::{Encoder, ModelId};
+use super::{Encoded, Encoder, ModelId};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::files;
-use crate::record::Vectors;
 use crate::record::id::hash_parts;
 
 /// Goes up when the same folder begins to give other vectors, so that old ones are not mixed with new.
@@ -83,17 +82,18 @@ impl StaticEmbedding {
         Ok(Self { id, tokenizer, prompt, table, dim })
     }
 
-    /// The token ids of the text with this index, behind the prompt, without special tokens.
+    /// The token ids of the text with this index, behind the prompt, without special tokens; none for a text that has no
+    /// token of its own.
     fn read(&self, index: usize, text: &str) -> Result<Vec<u32>> {
         let tokenize = |text: &str| -> Result<Vec<u32>> {
             let encoding = self.tokenizer.encode_fast(text, false);
             Ok(encoding.context(ErrorKind::Model, || "tokenizing".to_owned())?.get_ids().to_vec())
         };
-        let ids = if self.prompt.is_empty() { tokenize(text)? } else { tokenize(&format!("{}{text}", self.prompt))? };
         // The mean of nothing would be a vector without a direction, and that of the prompt alone the same for many.
-        if text.trim().is_empty() || ids.is_empty() {
-            return Err(Error::new(ErrorKind::Model, format!("text {index} has no token: {text:?}")));
+        if text.trim().is_empty() || (!self.prompt.is_empty() && tokenize(text)?.is_empty()) {
+            return Ok(Vec::new());
         }
+        let ids = if self.prompt.is_empty() { tokenize(text)? } else { tokenize(&format!("{}{text}", self.prompt))? };
         if let Some(unknown) = ids.iter().find(|&&id| id as usize >= self.table.rows) {
             return Err(Error::new(
                 ErrorKind::Model,
@@ -117,7 +117,7 @@ impl Encoder for StaticEmbedding {
         self.dim
     }
 
-    fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
+    fn encode(&mut self, texts: &[&str]) -> Result<Encoded> {
         let this = &*self;
         let mut data = vec![0.0_f32; texts.len() * this.dim];
         data.par_chunks_exact_mut(this.dim).zip(texts).enumerate().try_for_each(|(index, (sum, text))| {
@@ -127,7 +127,7 @@ impl Encoder for StaticEmbedding {
             }
             Ok::<_, Error>(())
         })?;
-        Vectors::normalised(this.dim, data)
+        Encoded::of_rows(this.dim, data)
     }
 }
 
@@ -258,7 +258,7 @@ mod tests {
         let golden = golden();
         let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
         let mut encoder = open(&folder());
-        let vectors = encoder.encode(&texts).unwrap();
+        let vectors = encoder.encode(&texts).unwrap().vectors;
         assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), 24));
         for (index, (entry, vector)) in golden.iter().zip(vectors.iter()).enumerate() {
             assert_eq!(encoder.read(index, &entry.text).unwrap(), entry.ids);
@@ -266,9 +266,9 @@ mod tests {
             assert!(difference <= 1e-6, "{difference} for {:?}", entry.text);
         }
         for (text, vector) in texts.iter().zip(vectors.iter()) {
-            assert_eq!(encoder.encode(&[text]).unwrap().row(0), vector, "alone as among others");
+            assert_eq!(encoder.encode(&[text]).unwrap().vectors.row(0), vector, "alone as among others");
         }
-        assert_eq!(encoder.encode(&[]).unwrap().rows(), 0);
+        assert_eq!(encoder.encode(&[]).unwrap().vectors.rows(), 0);
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
         });
         let half = changed("embeddings", Dtype::F16, "", |x| half::f16::from_f32(x).to_le_bytes().to_vec());
         for (copy, bound) in [(brain, 1e-2), (half, 1e-3)] {
-            let vectors = open(copy.path()).encode(&texts).unwrap();
+            let vectors = open(copy.path()).encode(&texts).unwrap().vectors;
             for (entry, vector) in golden.iter().zip(vectors.iter()) {
                 assert!(worst(&entry.vector, vector) <= bound);
             }
@@ -289,9 +289,11 @@ mod tests {
 
     #[test]
     fn what_is_not_a_table_or_has_no_token_is_named() {
-        let error = open(&folder()).encode(&["köpri", " \n"]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Model);
-        assert!(error.to_string().contains("text 1 has no token"), "{error}");
+        for prompt in [None, Some("query: ")] {
+            let mut encoder = StaticEmbedding::open(&folder(), prompt).unwrap().unwrap();
+            let encoded = encoder.encode(&["köpri", " \n", "", "Mugallym"]).unwrap();
+            assert_eq!((encoded.vectors.rows(), encoded.without.as_slice()), (2, [1, 2].as_slice()));
+        }
         let other = changed("weight", Dtype::F32, "", |x| x.to_le_bytes().to_vec());
         let message = StaticEmbedding::open(other.path(), None).unwrap_err().to_string();
         assert!(message.contains("holds no table called embedding.weight or embeddings"), "{message}");
@@ -314,6 +316,6 @@ mod tests {
         assert_eq!(id(same.path(), None), original, "the same files elsewhere");
         std::fs::write(same.path().join("config_sentence_transformers.json"), r#"{"truncate_dim": 8}"#).unwrap();
         assert_ne!(id(same.path(), None), original);
-        assert_eq!(open(same.path()).encode(&["köpri"]).unwrap().dim(), 8);
+        assert_eq!(open(same.path()).encode(&["köpri"]).unwrap().vectors.dim(), 8);
     }
 }

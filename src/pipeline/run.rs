@@ -351,6 +351,7 @@ impl Driver<'_> {
         }
         if let (Stage::Embed, Some(encoder)) = (stage, &self.session.encoder) {
             tally.notes.extend(encoder.remark().map(str::to_owned));
+            tally.notes.extend(self.session.without_vector.in_words());
         }
         tally.time = began.elapsed();
         if announced {

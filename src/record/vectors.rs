@@ -27,17 +27,43 @@ impl Vectors {
             return Err(Error::bug(format!("{} numbers do not make rows of {dim}", data.len())));
         }
         for (row, vector) in data.chunks_exact_mut(dim).enumerate() {
-            let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
-            if !norm.is_finite() || norm < 1e-12 {
-                return Err(Error::new(
-                    ErrorKind::Model,
-                    format!("row {row} of the embeddings has the norm {norm}: the encoder gave no usable vector"),
-                ));
+            let norm = norm(vector);
+            if !norm.is_finite() || norm < NOTHING {
+                return Err(unusable(row, norm));
             }
-            #[expect(clippy::cast_possible_truncation, reason = "back to the stored precision")]
-            vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+            scale(vector, norm);
         }
         Ok(Self { dim, data })
+    }
+
+    /// Takes rows, leaves out those that are all zero, and scales the others to unit length. Answers the numbers of the
+    /// rows that were left out, ascending.
+    ///
+    /// # Errors
+    /// Kind `Model` when a row is not finite; kind `Bug` when the length is no multiple of `dim`.
+    pub fn normalised_without_zeros(dim: usize, mut data: Vec<f32>) -> Result<(Self, Vec<usize>)> {
+        if dim == 0 || !data.len().is_multiple_of(dim) {
+            return Err(Error::bug(format!("{} numbers do not make rows of {dim}", data.len())));
+        }
+        let (mut zeros, mut kept) = (Vec::new(), 0);
+        for row in 0..data.len() / dim {
+            let vector = &mut data[row * dim..(row + 1) * dim];
+            let norm = norm(vector);
+            if !norm.is_finite() {
+                return Err(unusable(row, norm));
+            }
+            if norm < NOTHING {
+                zeros.push(row);
+                continue;
+            }
+            scale(vector, norm);
+            if kept < row {
+                data.copy_within(row * dim..(row + 1) * dim, kept * dim);
+            }
+            kept += 1;
+        }
+        data.truncate(kept * dim);
+        Ok((Self { dim, data }, zeros))
     }
 
     /// Takes rows that are already of unit length (read back from shards).
@@ -88,6 +114,25 @@ impl Vectors {
         debug_assert_eq!(row.len(), self.dim);
         self.data.extend_from_slice(row);
     }
+}
+
+/// A row of a smaller norm is taken for zero.
+const NOTHING: f64 = 1e-12;
+
+fn norm(row: &[f32]) -> f64 {
+    row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "back to the stored precision")]
+fn scale(row: &mut [f32], norm: f64) {
+    row.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+}
+
+fn unusable(row: usize, norm: f64) -> Error {
+    Error::new(
+        ErrorKind::Model,
+        format!("row {row} of the embeddings has the norm {norm}: the encoder gave no usable vector"),
+    )
 }
 
 /// Rows of unit length, read one at a time.
@@ -151,6 +196,16 @@ mod tests {
         assert_eq!(vectors.row(0), [0.6, 0.8]);
         assert_eq!(vectors.row(1), [0.0, -1.0]);
         assert_eq!(vectors.rows(), 2);
+    }
+
+    #[test]
+    fn rows_of_zeros_are_left_out_and_named() {
+        let (vectors, zeros) =
+            Vectors::normalised_without_zeros(2, vec![0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, -2.0]).unwrap();
+        assert_eq!((vectors.data(), zeros.as_slice()), ([0.6, 0.8, 0.0, -1.0].as_slice(), [0, 2].as_slice()));
+        assert_eq!(Vectors::normalised_without_zeros(2, vec![0.0; 4]).unwrap().0.rows(), 0);
+        let error = Vectors::normalised_without_zeros(1, vec![0.0, f32::INFINITY]).unwrap_err();
+        assert!(error.to_string().contains("row 1 of the embeddings has the norm inf"), "{error}");
     }
 
     #[test]

@@ -58,6 +58,8 @@ struct Half {
     sentences: Vec<Sentence>,
     lines: Vec<Line>,
     vectors: Vectors,
+    /// How many more sentences it has, which have no vector.
+    without: usize,
 }
 
 /// Reads sentences and vectors; the alignment runs on any thread.
@@ -68,6 +70,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
     let (source, target) = documents_of(&unit.name)?;
     let source = half(look, model, source, look.languages.source)?;
     let target = half(look, model, target, look.languages.target)?;
+    let left_out = source.without + target.without;
     let (params, name, languages) = (params.clone(), unit.name.clone(), look.languages);
     Ok(Box::new(move || {
         let beads = align::align(
@@ -76,7 +79,7 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
             &params.weights,
             params.max_cells,
         );
-        let alone = beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
+        let alone = left_out + beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
         let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target, languages)).collect();
         let count = pairs.len() as f64;
         let content = serde_json::json!(pairs);
@@ -86,7 +89,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -
     }))
 }
 
-/// A document's sentences in its own language: a quotation in another has no counterpart to align with.
+/// A document's sentences in its own language: a quotation in another has no counterpart to align with. Those without a
+/// vector are left alone.
 fn half(look: &Look<'_>, model: &ModelId, document: DocumentId, language: Language) -> Result<Half> {
     let whole =
         look.store.document(document)?.ok_or_else(|| Error::bug(format!("the document {document} vanished")))?;
@@ -104,8 +108,23 @@ fn half(look: &Look<'_>, model: &ModelId, document: DocumentId, language: Langua
         .collect();
     label_blocks(&mut lines, &whole);
     let texts: Vec<_> = sentences.iter().map(|sentence| sentence.text_id).collect();
-    let vectors = look.store.vectors(&model.0).read(&texts)?;
-    Ok(Half { document, sentences, lines, vectors })
+    let (with, vectors) = look.store.vectors(&model.0).read_with(&texts)?;
+    let without = texts.len() - with.len();
+    if without > 0 {
+        retain(&mut sentences, &with);
+        retain(&mut lines, &with);
+    }
+    Ok(Half { document, sentences, lines, vectors, without })
+}
+
+/// Keeps what stands at these places, which ascend.
+pub(crate) fn retain<T>(all: &mut Vec<T>, places: &[usize]) {
+    let (mut place, mut kept) = (0, places.iter().peekable());
+    all.retain(|_| {
+        let keep = kept.next_if_eq(&&place).is_some();
+        place += 1;
+        keep
+    });
 }
 
 /// Gives the first line of each numbered block its label.

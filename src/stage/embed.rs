@@ -172,17 +172,68 @@ pub fn prepare(look: &Look<'_>, params: &Params, session: &mut Session) -> Resul
     queue.after = batch.last().map(|(text, ..)| *text);
     queue.left = queue.left.saturating_sub(batch.len() as u64);
     let texts: Vec<(Language, &str)> = batch.iter().map(|(_, language, text)| (*language, text.as_str())).collect();
-    let vectors = encoder.encode_tagged(&texts)?;
+    let encoded = encoder.encode_tagged(&texts)?;
+    if encoded.texts() != batch.len() {
+        return Err(Error::bug(format!("{} texts went into the encoder, {} came out", batch.len(), encoded.texts())));
+    }
     let name = batch_name(&batch);
     let file = format!("{model}/{name}.f16");
-    look.store.write_shard_file(&file, &vectors)?;
-    let (dim, count) = (vectors.dim(), batch.len() as f64);
-    let texts = batch.into_iter().map(|(id, ..)| id).collect();
+    let vectors = &encoded.vectors;
+    if vectors.rows() > 0 {
+        look.store.write_shard_file(&file, vectors)?;
+    }
+    let texts: Vec<TextId> = encoded.with().into_iter().map(|place| batch[place].0).collect();
+    let without: Vec<TextId> = encoded.without.iter().map(|place| batch[*place].0).collect();
+    if let Some(first) = encoded.without.first() {
+        session.without_vector.note(look, without.len() as u64, &batch[*first])?;
+    }
+    let (dim, count, none) = (vectors.dim(), texts.len() as f64, without.len() as f64);
     Ok(Box::new(move || {
-        Ok(Output {
-            records: Records::Shard { model, file, dim, texts },
-            fingerprint: name,
-            counts: vec![("texts", count)],
-        })
+        let mut counts = vec![("texts", count)];
+        if none > 0.0 {
+            counts.push(("texts without a vector", none));
+        }
+        Ok(Output { records: Records::Shard { model, file, dim, texts, without }, fingerprint: name, counts })
     }))
 }
+
+/// Texts of a run in which the encoder found no token.
+#[derive(Debug, Default)]
+pub struct Without {
+    count: u64,
+    /// The first of them and where it stands.
+    example: String,
+}
+
+impl Without {
+    fn note(&mut self, look: &Look<'_>, count: u64, (id, _, text): &(TextId, Language, String)) -> Result<()> {
+        if self.count == 0 {
+            let place = match look.store.first_sentence(*id)? {
+                Some(sentence) => look.store.document(sentence.document)?.map(|document| document.location),
+                None => None,
+            };
+            // Such texts are often invisible: in their escaped form they are not.
+            let shown: String = text.chars().take(SHOWN).flat_map(char::escape_default).collect();
+            let cut = if text.chars().count() > SHOWN { "…" } else { "" };
+            self.example = format!("\"{shown}{cut}\" in {}", place.as_deref().unwrap_or("a document that is gone"));
+        }
+        self.count += count;
+        Ok(())
+    }
+
+    /// What a person should know of it; `None`: every text got its vector.
+    pub fn in_words(&self) -> Option<String> {
+        let texts = match self.count {
+            0 => return None,
+            1 => "1 text has".to_owned(),
+            count => format!("{count} texts have"),
+        };
+        Some(format!(
+            "{texts} no vector, since no token of the model is in it: not aligned and not mined; for example {}",
+            self.example
+        ))
+    }
+}
+
+/// Characters of an example.
+const SHOWN: usize = 40;

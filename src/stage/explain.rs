@@ -1,15 +1,17 @@
 //! Everything that is known of one pair, gathered from the store: where its texts stand, which figures its score came
 //! from, what every rule says, what it repeats, what people said, and which files hold it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::export::{File, Which};
 use super::filter::{Check, Rules};
+use super::formats::Format;
 use super::{Look, Stage};
 use crate::algo::margin;
-use crate::error::Result;
+use crate::error::{Context as _, ErrorKind, Result};
 use crate::files;
 use crate::record::{Adjudication, Annotation, Features, Pair, PairId, Sentence, SentenceId, Side, TextId};
 use crate::store::neighbours::Direction;
@@ -138,7 +140,7 @@ pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> 
     let annotations = store.annotations(id)?;
     let people = store.adjudication(id)?;
     let holding = |file: &File| {
-        let holds = holds(&store.folder().join("export").join(&file.path), id)?;
+        let holds = holds(&store.folder().join("export").join(&file.path), file.format, id)?;
         Ok(Exported { path: file.path.clone(), pairs: file.pairs, holds })
     };
     Ok(Some(Explanation {
@@ -203,11 +205,86 @@ fn neighbours(look: &Look<'_>, pair: &Pair) -> Result<Option<Neighbours>> {
     Ok(Some(Neighbours { of_source, of_target, cosine, margins }))
 }
 
-/// Whether an export file names the pair: every format does so by its id.
-fn holds(path: &Path, id: PairId) -> Result<Option<bool>> {
+/// Whether an export file holds the pair, as a row of its own; that another row names it (as the pair that it repeats)
+/// does not count. Memory: a line.
+fn holds(path: &Path, format: Format, id: PairId) -> Result<Option<bool>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = files::read_text(path)?;
-    Ok(Some(text.contains(&id.to_string())))
+    let wanted = id.to_string();
+    let mut reader = BufReader::with_capacity(1 << 16, files::open(path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line);
+        if read.context(ErrorKind::Input, || format!("reading {}", path.display()))? == 0 {
+            return Ok(Some(false));
+        }
+        if names(&line, format, &wanted) {
+            return Ok(Some(true));
+        }
+    }
+}
+
+/// Whether a line of an export file is the row of this pair, or begins it.
+fn names(line: &[u8], format: Format, id: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        id: String,
+    }
+    #[derive(serde::Deserialize)]
+    struct Task {
+        data: serde_json::Map<String, serde_json::Value>,
+    }
+    // Most lines do not hold it anywhere, and parsing is slower than looking.
+    if !line.windows(id.len()).any(|piece| piece == id.as_bytes()) {
+        return false;
+    }
+    match format {
+        Format::Tsv => line.split(|byte| *byte == b'\t').next() == Some(id.as_bytes()),
+        Format::Jsonl => serde_json::from_slice(line).is_ok_and(|row: Row| row.id == id),
+        Format::Tmx => line.trim_ascii() == format!("<tu tuid=\"{id}\">").as_bytes(),
+        Format::LabelStudio => {
+            let line = line.trim_ascii();
+            serde_json::from_slice(line.strip_suffix(b",").unwrap_or(line)).is_ok_and(|task: Task| {
+                ID_FIELDS.iter().any(|field| task.data.get(*field).is_some_and(|own| own == id))
+            })
+        }
+    }
+}
+
+/// The fields of a task's data that name its pairs.
+const ID_FIELDS: [&str; 3] = ["pair_id", "a_id", "b_id"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_holds_a_pair_that_has_a_row_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, named) = (PairId(0x10), PairId(0x20));
+        let texts = [
+            (Format::Tsv, format!("id\tsource\ttarget\tdetail\n{kept}\ta\tb\tsame text as {named}\n")),
+            (
+                Format::Jsonl,
+                format!("{{\"id\":\"{kept}\",\"source\":\"{named}\",\"detail\":\"same text as {named}\"}}\n"),
+            ),
+            (Format::Tmx, format!("<body>\n<tu tuid=\"{kept}\">\n<prop type=\"x-detail\">{named}</prop>\n</tu>\n")),
+            (
+                Format::LabelStudio,
+                format!("[\n{{\"data\":{{\"pair_id\":\"{kept}\",\"src_text\":\"{named}\"}}}},\n{{\"data\":{{}}}}\n]\n"),
+            ),
+        ];
+        for (format, text) in texts {
+            let path = folder.path().join(format.name());
+            assert_eq!(holds(&path, format, kept).unwrap(), None, "{format:?} is not there yet");
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(holds(&path, format, kept).unwrap(), Some(true), "{format:?}");
+            assert_eq!(holds(&path, format, named).unwrap(), Some(false), "{format:?}");
+        }
+        let path = folder.path().join("choice");
+        std::fs::write(&path, format!("[\n{{\"data\":{{\"a_id\":\"{named}\",\"b_id\":\"{kept}\"}}}}\n]\n")).unwrap();
+        assert_eq!(holds(&path, Format::LabelStudio, kept).unwrap(), Some(true), "the second candidate of two");
+    }
 }

@@ -1,9 +1,10 @@
 //! Fitting the lexical encoder: one pass over all texts counts how common each n-gram is.
 //!
-//! Fitted anew each time the workspace has grown to four times its size, since every vector changes with it: so the
-//! cost stays proportional to the text, and an ordinary night changes nothing.
+//! Fitted anew when the workspace has at least twice the distinct texts of the last fit, or less than an eighth, since
+//! every vector changes with it: so the cost stays proportional to the text, and an ordinary run changes nothing,
+//! whatever size the workspace has.
 
-use super::{Listing, Look, Output, Records, Unit, Work};
+use super::{Listing, Look, Output, Records, Stage, Unit, Work};
 use crate::error::Result;
 use crate::model::Encoder as _;
 use crate::model::lexical::{LexicalFit, LexicalParams};
@@ -20,14 +21,28 @@ pub const ARTEFACT: &str = "lexical";
 /// Kind `Store`.
 pub fn units(look: &Look<'_>) -> Result<Listing> {
     let texts = look.store.text_count(look.languages.both())?;
-    let units =
-        if texts == 0 { Vec::new() } else { vec![Unit::new(ARTEFACT, format!("size class {}", size_class(texts)))] };
-    Ok(Listing::All(units))
+    if texts == 0 {
+        return Ok(Listing::All(Vec::new()));
+    }
+    // The input of the unit is the size that the last fit saw, for as long as that serves.
+    let row = look.store.units(Stage::Fit.name())?.remove(ARTEFACT);
+    let fitted = row.filter(|row| row.done && row.key == look.key).and_then(|row| size_of(&row.input));
+    let size = fitted.filter(|fitted| serves(*fitted, texts)).unwrap_or(texts);
+    Ok(Listing::All(vec![Unit::new(ARTEFACT, input(size))]))
 }
 
-/// ⌊log₄ n⌋.
-fn size_class(texts: u64) -> u32 {
-    texts.max(1).ilog2() / 2
+/// Whether a model that was fitted on so many texts still serves for `now`.
+fn serves(fitted: u64, now: u64) -> bool {
+    now < fitted.saturating_mul(2) && now >= fitted / 8
+}
+
+fn input(texts: u64) -> String {
+    format!("{texts} texts")
+}
+
+/// Reads [`input`].
+fn size_of(input: &str) -> Option<u64> {
+    input.strip_suffix(" texts")?.parse().ok()
 }
 
 /// Walks over all texts. Memory: 1 MB.
@@ -50,9 +65,29 @@ pub fn prepare(look: &Look<'_>, params: LexicalParams) -> Result<Work> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn a_size_class_is_four_times_the_last() {
-        let classes: Vec<_> = [1, 3, 4, 15, 16, 63, 64].iter().map(|n| super::size_class(*n)).collect();
-        assert_eq!(classes, [0, 0, 1, 1, 2, 2, 3]);
+    fn it_is_fitted_anew_at_twice_the_size_and_not_at_each_crossing_of_a_boundary() {
+        // How often it is fitted, and on how many texts last.
+        let fits = |sizes: &[u64]| {
+            let (mut fitted, mut count) = (None, 0);
+            for now in sizes {
+                if !fitted.is_some_and(|fitted| serves(fitted, *now)) {
+                    (fitted, count) = (Some(*now), count + 1);
+                }
+            }
+            (count, fitted)
+        };
+        assert_eq!(fits(&[65_535, 65_537, 65_530, 65_537, 65_535]), (1, Some(65_535)));
+        assert_eq!(fits(&[100, 199, 200, 201, 199, 150]), (2, Some(200)), "at twice the size, once");
+        assert_eq!(fits(&[800, 400, 100, 99, 800]), (3, Some(800)), "under an eighth, and back");
+        assert_eq!(fits(&[1, 1, 2, 3, 4]), (3, Some(4)));
+    }
+
+    #[test]
+    fn the_size_reads_back_from_the_units_input() {
+        assert_eq!(size_of(&input(65_537)), Some(65_537));
+        assert_eq!(size_of("size class 8"), None);
     }
 }

@@ -245,7 +245,10 @@ fn document_vectors(
         if texts.is_empty() {
             continue;
         }
-        let vectors = reader.read(&texts)?;
+        let (with, vectors) = reader.read_with(&texts)?;
+        if with.is_empty() {
+            continue;
+        }
         dim = vectors.dim();
         let mut sum = vec![0.0_f32; dim];
         vectors.iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));

@@ -269,6 +269,8 @@ pub enum Records {
         dim: usize,
         /// What each row is.
         texts: Vec<TextId>,
+        /// Texts of the batch that have no vector.
+        without: Vec<TextId>,
     },
     /// A site's pairs of documents.
     DocumentPairs {
@@ -335,6 +337,8 @@ pub struct Session {
     pub encoder: Option<Box<dyn Encoder>>,
     /// How far embedding has come.
     pub queue: Option<embed::Queue>,
+    /// Texts of this run that the encoder has no vector for.
+    pub without_vector: embed::Without,
     /// The pools of vectors, once loaded.
     pub pools: Option<neighbours::Pools>,
     /// The shelves of books, once read.
@@ -405,7 +409,11 @@ impl Records {
             Self::Sentences { document, sentences } => writer.put_sentences(*document, sentences),
             Self::Artefact { name, data } => writer.put_artefact(name, data),
             Self::Artefacts(all) => all.iter().try_for_each(|(name, data)| writer.put_artefact(name, data)),
-            Self::Shard { model, file, dim, texts } => writer.put_shard(model, file, *dim, texts),
+            Self::Shard { model, file, dim, texts, without } => {
+                writer.put_no_vector(model, without)?;
+                // Without a row there is no file either.
+                if texts.is_empty() { Ok(()) } else { writer.put_shard(model, file, *dim, texts) }
+            }
             Self::DocumentPairs { site, pairs } => writer.put_document_pairs(site, pairs),
             Self::Pairs { stage, unit, pairs } => writer.put_occurrences(scope, stage.name(), unit, pairs).map(|_| ()),
             Self::Neighbours { key, k, put, delete } => {

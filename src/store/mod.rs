@@ -24,6 +24,7 @@ pub mod extraction;
 pub mod file_hashes;
 pub mod frontier;
 pub mod hosts;
+pub mod imports;
 pub mod kept;
 pub mod neighbours;
 pub mod occurrences;

@@ -53,6 +53,15 @@ impl Store {
         )
     }
 
+    /// Scopes in which a unit made occurrences.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn scopes_of_producer(&self, stage: &str, unit: &str) -> Result<Vec<String>> {
+        let sql = "SELECT scope FROM producer WHERE stage = ?1 AND unit = ?2 ORDER BY scope";
+        self.rows("listing a producer's scopes", sql, [stage, unit], |row| row.get(0))
+    }
+
     /// How many occurrences a unit made.
     ///
     /// # Errors

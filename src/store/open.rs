@@ -1,5 +1,6 @@
 //! Opening a workspace: settings, the lock, migrations.
 
+use std::fs::TryLockError;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -58,7 +59,14 @@ impl Store {
 
 /// The lock dies with the process, so a killed run never blocks the next.
 fn lock(folder: &Path) -> Result<std::fs::File> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
+    // Opening a FIFO would wait for its other end.
+    if std::fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+        return Err(Error::new(
+            ErrorKind::Store,
+            format!("{} is no regular file, so it cannot be the workspace's lock: remove it", path.display()),
+        ));
+    }
     let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -67,11 +75,11 @@ fn lock(folder: &Path) -> Result<std::fs::File> {
         .context(ErrorKind::Store, || format!("opening {}", path.display()))?;
     // A run that is just ending, or a child that it is just starting, may hold the lock a moment longer.
     for attempt in 1.. {
-        match fs4::FileExt::try_lock(&file) {
+        match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(fs4::TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => std::thread::sleep(LOCK_PAUSE),
-            Err(fs4::TryLockError::WouldBlock) => break,
-            Err(fs4::TryLockError::Error(error)) => {
+            Err(TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => {
                 return Err(Error::with_source(ErrorKind::Store, format!("locking {}", path.display()), error));
             }
         }
@@ -82,6 +90,28 @@ fn lock(folder: &Path) -> Result<std::fs::File> {
     ))
 }
 
+/// Whether some process holds the workspace's lock, and so writes to it.
+///
+/// # Errors
+/// Kind `Store`, with the path.
+pub fn is_being_written(folder: &Path) -> Result<bool> {
+    let path = folder.join(LOCK);
+    // Without a regular file of that name nobody can hold it.
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let file = std::fs::File::open(&path).context(ErrorKind::Store, || format!("opening {}", path.display()))?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => {
+            Err(Error::with_source(ErrorKind::Store, format!("asking for the lock {}", path.display()), error))
+        }
+    }
+}
+
+/// The lock's file inside the workspace.
+const LOCK: &str = "lock";
 const LOCK_ATTEMPTS: u32 = 10;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -186,6 +216,27 @@ mod tests {
         let error = Store::open(folder.path(), Access::Write).unwrap_err();
         assert!(error.to_string().contains("another run"), "{error}");
         Store::open(folder.path(), Access::Read).unwrap();
+    }
+
+    #[test]
+    fn who_looks_knows_whether_somebody_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_being_written(folder.path()).unwrap(), "there is no lock yet");
+        let writer = Store::open(folder.path(), Access::Write).unwrap();
+        assert!(is_being_written(folder.path()).unwrap());
+        drop(writer);
+        assert!(!is_being_written(folder.path()).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_locks_place_is_an_error_and_no_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join(LOCK);
+        assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
+        let error = Store::open(folder.path(), Access::Write).unwrap_err();
+        assert!(error.kind() == ErrorKind::Store && error.to_string().contains("lock is no regular file"), "{error}");
+        assert!(!is_being_written(folder.path()).unwrap());
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Store {
         )
     }
 
-    /// Texts of two languages that have no vector of a model yet, at most `limit`, by id, from the one behind `after` on.
+    /// Texts of two languages that a model has not seen yet (it may have no vector for a text that it has seen), at most `limit`, by id, from the one behind `after` on.
     /// A text that occurs in both comes as one of the language whose code is first.
     ///
     /// # Errors
@@ -110,6 +110,7 @@ impl Store {
             // By the index on texts, so that a batch costs what it holds and no batch sorts the corpus.
             "SELECT text_id, min(language), min(text) FROM sentence INDEXED BY sentence_text WHERE text_id > ?5 AND language IN (?2, ?3)
                AND NOT EXISTS (SELECT 1 FROM vector WHERE model = ?1 AND vector.text_id = sentence.text_id)
+               AND NOT EXISTS (SELECT 1 FROM no_vector WHERE model = ?1 AND no_vector.text_id = sentence.text_id)
              GROUP BY text_id ORDER BY text_id LIMIT ?4",
             params![
                 model,

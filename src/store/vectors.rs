@@ -1,6 +1,6 @@
 //! Embeddings on disk: shards of half floats, row-major, mapped into memory; and models fitted on the workspace.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,12 +29,14 @@ pub struct VectorReader<'store> {
     store: &'store Store,
     model: String,
     shards: HashMap<i64, (Arc<memmap2::Mmap>, usize)>,
+    /// See [`Store::texts_without`]; read when it is first asked for.
+    without: Option<HashSet<TextId>>,
 }
 
 impl Store {
     /// Reads vectors of a model.
     pub fn vectors(&self, model: &str) -> VectorReader<'_> {
-        VectorReader { store: self, model: model.to_owned(), shards: HashMap::new() }
+        VectorReader { store: self, model: model.to_owned(), shards: HashMap::new(), without: None }
     }
 
     /// A model fitted on the workspace's text.
@@ -45,12 +47,30 @@ impl Store {
         self.row("reading a fitted model", "SELECT data FROM artefact WHERE name = ?1", [name], |row| row.get(0))
     }
 
-    /// How many texts have a vector of a model.
+    /// How many texts a model has seen: those with a vector and those without one.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn vector_count(&self, model: &str) -> Result<u64> {
-        self.number("counting vectors", "SELECT count(*) FROM vector WHERE model = ?1", [model])
+        self.number(
+            "counting vectors",
+            "SELECT (SELECT count(*) FROM vector WHERE model = ?1) + (SELECT count(*) FROM no_vector WHERE model = ?1)",
+            [model],
+        )
+    }
+
+    /// Texts in which a model found no token, so that they have no vector. Few: symbols and control characters.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn texts_without(&self, model: &str) -> Result<HashSet<TextId>> {
+        let texts = self.rows(
+            "listing texts without a vector",
+            "SELECT text_id FROM no_vector WHERE model = ?1",
+            [model],
+            |row| Ok(TextId(row.get(0)?)),
+        )?;
+        Ok(texts.into_iter().collect())
     }
 
     /// Writes a shard's file. No row names it until [`Writer::put_shard`] is committed.
@@ -75,6 +95,20 @@ impl VectorReader<'_> {
     /// Kind `Store`: a text has no vector (its stage must run first), or a shard is missing or too short.
     pub fn read(&mut self, texts: &[TextId]) -> Result<Vectors> {
         self.stored(texts)?.to_vectors()
+    }
+
+    /// The vectors of those texts that have one, in the order asked, and the places of these texts, ascending.
+    ///
+    /// # Errors
+    /// As [`VectorReader::read`].
+    pub fn read_with(&mut self, texts: &[TextId]) -> Result<(Vec<usize>, Vectors)> {
+        let without = match &mut self.without {
+            Some(without) => without,
+            none => none.insert(self.store.texts_without(&self.model)?),
+        };
+        let with: Vec<usize> = (0..texts.len()).filter(|place| !without.contains(&texts[*place])).collect();
+        let asked: Vec<TextId> = with.iter().map(|place| texts[*place]).collect();
+        Ok((with, self.read(&asked)?))
     }
 
     /// The vectors of texts, in the order asked, where they lie.
@@ -215,6 +249,21 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Keeps in mind that texts have no vector of a model.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn put_no_vector(&self, model: &str, texts: &[TextId]) -> Result<()> {
+        for text in texts {
+            self.execute(
+                "naming a text without a vector",
+                "INSERT INTO no_vector (model, text_id) VALUES (?1, ?2) ON CONFLICT (model, text_id) DO NOTHING",
+                params![model, text.0],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Keeps a model fitted on the workspace's text.
     ///
     /// # Errors
@@ -247,6 +296,24 @@ mod tests {
         assert_eq!(read.data(), [0.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
         let error = store.vectors("m").read(&[TextId(7)]).unwrap_err();
         assert!(error.to_string().contains("run the embed stage"), "{error}");
+    }
+
+    #[test]
+    fn texts_without_a_vector_are_left_out_of_those_that_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let vectors = Vectors::normalised(2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        store.write_shard_file("m/a.f16", &vectors).unwrap();
+        let writer = store.writer().unwrap();
+        writer.put_shard("m", "m/a.f16", 2, &[TextId(5), TextId(6)]).unwrap();
+        writer.put_no_vector("m", &[TextId(7)]).unwrap();
+        writer.put_no_vector("m", &[TextId(7)]).unwrap();
+        writer.commit().unwrap();
+        let (with, read) = store.vectors("m").read_with(&[TextId(7), TextId(6), TextId(7), TextId(5)]).unwrap();
+        assert_eq!((with.as_slice(), read.data()), ([1, 3].as_slice(), [0.0, 1.0, 1.0, 0.0].as_slice()));
+        assert_eq!(store.vectors("m").read_with(&[TextId(7)]).unwrap().1.rows(), 0);
+        assert!(store.vectors("m").read_with(&[TextId(8)]).is_err(), "a text that the model has not seen");
+        assert_eq!((store.vector_count("m").unwrap(), store.vector_count("other").unwrap()), (3, 0));
     }
 
     #[test]

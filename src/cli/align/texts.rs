@@ -7,7 +7,7 @@ use crate::cli::plain;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::metric::beads::Bead;
-use crate::stage::align::anchor;
+use crate::stage::align::{anchor, retain};
 use crate::text::{labels, numbers};
 
 /// A text.
@@ -51,6 +51,17 @@ impl Text {
             return Err(Error::input(format!("{}: no line of it has text", text.name)));
         }
         Ok(text)
+    }
+
+    /// Keeps the sentences at these places alone, which ascend; answers the lines of the others, from 0.
+    pub(super) fn keep(&mut self, places: &[usize]) -> Vec<usize> {
+        let mut kept = vec![false; self.texts.len()];
+        places.iter().for_each(|place| kept[*place] = true);
+        let left_out = self.numbers.iter().zip(&kept).filter(|(_, kept)| !**kept).map(|(number, _)| *number).collect();
+        retain(&mut self.numbers, places);
+        retain(&mut self.texts, places);
+        retain(&mut self.lines, places);
+        left_out
     }
 
     /// Whether blank lines divide it.
@@ -127,6 +138,10 @@ mod tests {
         assert_eq!(text.texts, ["one", "two", "three"]);
         let blocks: Vec<u32> = text.lines.iter().map(|line| line.block).collect();
         assert_eq!(blocks, [0, 0, 1]);
+        let mut some = Text::read(&path).unwrap();
+        assert_eq!(some.keep(&[0, 2]), [2], "the line of the sentence that goes");
+        assert_eq!((some.texts.join(" "), some.numbers.as_slice()), ("one three".to_owned(), [1, 5].as_slice()));
+        assert_eq!(some.lines.iter().map(|line| line.block).collect::<Vec<_>>(), [0, 1]);
         std::fs::write(&path, b"one\n\xff\n").unwrap();
         let error = Text::read(&path).err().unwrap().to_string();
         assert!(error.contains("a.txt, line 2: it is not UTF-8"), "{error}");

@@ -47,6 +47,11 @@ impl Lines {
         Ok(lines)
     }
 
+    /// All lines that have this sentence, from 0.
+    pub(super) fn lines_of(&self, row: usize) -> impl Iterator<Item = usize> {
+        self.rows.iter().enumerate().filter(move |(_, other)| **other == Some(row)).map(|(line, _)| line)
+    }
+
     /// The sentence of a line.
     pub(super) fn row_of(&self, line: usize) -> Option<usize> {
         self.rows.get(line).copied().flatten()

@@ -15,9 +15,9 @@ use super::weights::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::sentence_transformers::{HeadModule, ModelFolder, Opening, PoolingMode};
-use crate::model::{Encoder, ModelId, Tally};
+use crate::model::{Encoded, Encoder, ModelId, Tally};
+use crate::record::Language;
 use crate::record::id::hash_parts;
-use crate::record::{Language, Vectors};
 
 /// Goes up when the same folder begins to give other vectors, so that old ones are not mixed with new.
 const VERSION: u32 = 2;
@@ -156,7 +156,11 @@ impl Encoder for TorchEncoder {
         self.texts.read_as(language)
     }
 
-    fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Vectors> {
+    fn has_language(&self, language: &str) -> bool {
+        self.texts.has(language)
+    }
+
+    fn encode_tagged(&mut self, texts: &[(Language, &str)]) -> Result<Encoded> {
         if !self.wants_language() {
             let texts: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
             return self.encode(&texts);
@@ -169,23 +173,25 @@ impl Encoder for TorchEncoder {
         for (language, rows) in parts {
             self.texts.read_as(language.code())?;
             let part: Vec<&str> = rows.iter().map(|&row| texts[row].1).collect();
-            for (row, vector) in rows.into_iter().zip(self.encode(&part)?.iter()) {
-                data[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);
+            for (row, vector) in rows.into_iter().zip(self.encode(&part)?.by_text()) {
+                if let Some(vector) = vector {
+                    data[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);
+                }
             }
         }
-        Vectors::normalised(self.dim, data)
+        Encoded::of_rows(self.dim, data)
     }
 
-    fn encode(&mut self, texts: &[&str]) -> Result<Vectors> {
+    fn encode(&mut self, texts: &[&str]) -> Result<Encoded> {
         self.texts.check()?;
         let mut data = Vec::with_capacity(texts.len() * self.dim);
-        let (reader, crew) = (&self.texts, &self.crew);
+        let (reader, crew, dim) = (&self.texts, &self.crew, self.dim);
         let mut tokens = 0;
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(1);
             scope.spawn(move || {
                 for (number, part) in texts.chunks(AHEAD).enumerate() {
-                    let ids: Result<Vec<Vec<i64>>> = part
+                    let ids: Result<Vec<Option<Vec<i64>>>> = part
                         .par_iter()
                         .enumerate()
                         .map(|(index, text)| reader.read(number * AHEAD + index, text))
@@ -197,16 +203,26 @@ impl Encoder for TorchEncoder {
                 }
             });
             for ids in receiver {
-                let ids = ids?;
+                let read = ids?;
+                let has_tokens: Vec<bool> = read.iter().map(Option::is_some).collect();
+                let ids: Vec<Vec<i64>> = read.into_iter().flatten().collect();
                 tokens += ids.iter().map(Vec::len).sum::<usize>() as u64;
-                data.extend(crew.encode(&ids, reader.skipped)?);
+                let found = if ids.is_empty() { Vec::new() } else { crew.encode(&ids, reader.skipped)? };
+                let mut rows = found.chunks_exact(dim);
+                // A text without a token gets a row of zeros, which counts for none.
+                for has_token in has_tokens {
+                    match if has_token { rows.next() } else { None } {
+                        Some(row) => data.extend_from_slice(row),
+                        None => data.resize(data.len() + dim, 0.0),
+                    }
+                }
             }
             Ok(())
         })
         .map_err(|error: Error| error.while_doing(format!("encoding with {}", self.id)))?;
         self.tally.tokens += tokens;
         self.tally.truncated += self.texts.take_truncated();
-        Vectors::normalised(self.dim, data)
+        Encoded::of_rows(self.dim, data)
     }
 }
 
@@ -274,6 +290,7 @@ mod tests {
 
     use super::*;
     use crate::model::torch::compute::{Multiply, multiplies_int8};
+    use crate::record::Vectors;
 
     const FOLDERS: [&str; 3] = ["bert-cls-dense", "xlmr-mean", "bert-lora"];
 
@@ -337,7 +354,7 @@ mod tests {
                 // Packed as on a CPU, and padded as on a GPU.
                 for padded in [false, true] {
                     encoder.crew.making.padded = padded;
-                    let vectors = encoder.encode(&texts).unwrap();
+                    let vectors = encoder.encode(&texts).unwrap().vectors;
                     assert_eq!((vectors.rows(), vectors.dim()), (texts.len(), encoder.dim()));
                     for (entry, vector) in golden.iter().zip(vectors.iter()) {
                         let difference = worst(&entry.vector, vector);
@@ -355,7 +372,7 @@ mod tests {
         for (dtype, allowed) in [(Dtype::F32, 1e-5), (Dtype::Bf16, 2e-2)] {
             let options = Options { dtype, adapter_apart: true, ..Options::default() };
             let mut encoder = TorchEncoder::open(&folder("bert-lora"), &options).unwrap();
-            let vectors = encoder.encode(&texts).unwrap();
+            let vectors = encoder.encode(&texts).unwrap().vectors;
             for (entry, vector) in golden.iter().zip(vectors.iter()) {
                 assert!(worst(&entry.vector, vector) <= allowed, "{dtype:?}: {}", worst(&entry.vector, vector));
             }
@@ -370,31 +387,36 @@ mod tests {
         for name in FOLDERS {
             let golden = golden(name);
             let texts: Vec<&str> = golden.iter().map(|entry| entry.text.as_str()).collect();
-            let together = open(&folder(name)).encode(&texts).unwrap();
+            let together = open(&folder(name)).encode(&texts).unwrap().vectors;
             for (batch_tokens, threads) in [(1, 1), (60, 3)] {
                 let options = Options { batch_tokens: Some(batch_tokens), threads: Some(threads), ..exact() };
-                let apart = TorchEncoder::open(&folder(name), &options).unwrap().encode(&texts).unwrap();
+                let apart = TorchEncoder::open(&folder(name), &options).unwrap().encode(&texts).unwrap().vectors;
                 assert!(worst(apart.data(), together.data()) <= 1e-6);
             }
             let backwards: Vec<&str> = texts.iter().rev().copied().collect();
-            let reversed = open(&folder(name)).encode(&backwards).unwrap();
+            let reversed = open(&folder(name)).encode(&backwards).unwrap().vectors;
             for (row, vector) in together.iter().enumerate() {
                 assert!(worst(reversed.row(texts.len() - 1 - row), vector) <= 1e-6);
             }
         }
-        assert_eq!(open(&folder("xlmr-mean")).encode(&[]).unwrap().rows(), 0);
+        assert_eq!(open(&folder("xlmr-mean")).encode(&[]).unwrap().vectors.rows(), 0);
     }
 
     #[test]
-    fn a_text_without_a_token_is_an_error_that_names_it() {
+    fn a_text_without_a_token_has_no_vector_and_the_others_have_theirs() {
         for name in FOLDERS {
             let mut encoder = open(&folder(name));
-            for empty in ["", " \n\t "] {
-                let error = encoder.encode(&["köpri", empty]).unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Model);
-                assert!(error.to_string().contains("text 1 has no token"), "{name}: {error}");
-            }
+            let encoded = encoder.encode(&["", "köpri", " \n\t ", "Mugallym mekdebe irden gelýär."]).unwrap();
+            assert_eq!((encoded.vectors.rows(), encoded.without.as_slice()), (2, [0, 2].as_slice()), "{name}");
+            let alone = encoder.encode(&["köpri"]).unwrap();
+            assert!(worst(encoded.vectors.row(0), alone.vectors.row(0)) <= 1e-6, "{name}");
+            let none = encoder.encode(&["", " "]).unwrap();
+            assert_eq!((none.vectors.rows(), none.without.as_slice()), (0, [0, 1].as_slice()), "{name}");
         }
+        // A tokenizer of the BERT family drops what is no letter of any script.
+        let encoded = open(&folder("bert-cls-dense")).encode(&["\u{fffd}", "\u{f0b7}", "Mugallym"]).unwrap();
+        assert_eq!(encoded.with().last(), Some(&2));
+        assert!(encoded.without.contains(&0), "{:?}", encoded.without);
     }
 
     #[test]
@@ -451,8 +473,8 @@ mod tests {
     fn truncated_dimensions_are_unit_vectors_of_the_first_numbers() {
         let short = copy("bert-cls-dense");
         std::fs::write(short.path().join("config_sentence_transformers.json"), r#"{"truncate_dim": 2}"#).unwrap();
-        let vectors = open(short.path()).encode(&["köpri"]).unwrap();
-        let whole = open(&folder("bert-cls-dense")).encode(&["köpri"]).unwrap();
+        let vectors = open(short.path()).encode(&["köpri"]).unwrap().vectors;
+        let whole = open(&folder("bert-cls-dense")).encode(&["köpri"]).unwrap().vectors;
         let first = Vectors::normalised(2, whole.row(0)[..2].to_vec()).unwrap();
         assert!(worst(vectors.data(), first.data()) <= 1e-6);
     }

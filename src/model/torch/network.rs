@@ -205,10 +205,10 @@ mod tests {
             let options = Options { lang, dtype, ..Options::default() };
             let mut encoder = TorchEncoder::open(&folder(name), &options).unwrap();
             let texts: Vec<&str> = entries.iter().map(|entry| entry.text.as_str()).collect();
-            let vectors = encoder.encode(&texts).unwrap();
+            let vectors = encoder.encode(&texts).unwrap().vectors;
             for (entry, vector) in entries.iter().zip(vectors.iter()) {
                 from_golden = from_golden.max(worst(&entry.vector, vector));
-                alone = alone.max(worst(encoder.encode(&[&entry.text]).unwrap().row(0), vector));
+                alone = alone.max(worst(encoder.encode(&[&entry.text]).unwrap().vectors.row(0), vector));
             }
         }
         (from_golden, alone)
@@ -271,12 +271,12 @@ mod tests {
             |lang: Option<&str>| Options { lang: lang.map(str::to_owned), dtype: Dtype::F32, ..Options::default() };
         let texts = ["köpri gurlar", "мост построен", "mugallym"];
         let alone = |lang: &str, text: &str| {
-            TorchEncoder::open(&folder("m2m100-tiny"), &options(Some(lang))).unwrap().encode(&[text]).unwrap()
+            TorchEncoder::open(&folder("m2m100-tiny"), &options(Some(lang))).unwrap().encode(&[text]).unwrap().vectors
         };
         let tagged: Vec<(Language, &str)> =
             [Language::TURKMEN, Language::RUSSIAN, Language::TURKMEN].into_iter().zip(texts).collect();
         let mut encoder = TorchEncoder::open(&folder("m2m100-tiny"), &options(None)).unwrap();
-        let vectors = encoder.encode_tagged(&tagged).unwrap();
+        let vectors = encoder.encode_tagged(&tagged).unwrap().vectors;
         for (row, (lang, text)) in ["tuk_Latn", "rus_Cyrl", "tuk_Latn"].into_iter().zip(texts).enumerate() {
             assert!(worst(vectors.row(row), alone(lang, text).row(0)) <= 1e-6, "{text}");
         }

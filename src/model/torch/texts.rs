@@ -120,6 +120,11 @@ impl TextReader {
         Ok(())
     }
 
+    /// Whether texts of this language can be read.
+    pub(super) fn has(&self, language: &str) -> bool {
+        !matches!(self.speech, Speech::Each { .. }) || languages::name(&self.tokenizer, language).is_ok()
+    }
+
     /// How many texts were cut since this was last asked.
     pub(super) fn take_truncated(&self) -> u64 {
         self.truncated.swap(0, Ordering::Relaxed)
@@ -151,9 +156,9 @@ impl TextReader {
         Ok(encoding.len() - usize::from(ends_special))
     }
 
-    /// The ids of the text with this index, after the prompt. A text without a token of its own is an error: its vector
-    /// would be that of the special tokens, the same for all such texts.
-    pub(super) fn read(&self, index: usize, text: &str) -> Result<Vec<i64>> {
+    /// The ids of the text with this index, after the prompt. `None` for a text without a token of its own that counts:
+    /// its vector would be that of the special tokens, the same for all such texts.
+    pub(super) fn read(&self, index: usize, text: &str) -> Result<Option<Vec<i64>>> {
         let (ids, own) = if self.prompt.is_empty() {
             self.tokenize(text)?
         } else {
@@ -162,14 +167,8 @@ impl TextReader {
         // Some tokenizers make a token of white space. Behind a prompt, tokens may merge: when there are no more than
         // the prompt's, the text is looked at alone.
         let none = own <= self.prompt_tokens && (self.prompt_tokens == 0 || self.tokenize(text)?.1 == 0);
-        if none || text.trim().is_empty() {
-            return Err(Error::new(ErrorKind::Model, format!("text {index} has no token: {text:?}")));
-        }
-        if ids.len() <= self.skipped {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("text {index} has no token behind the prompt's {} that counts: {text:?}", self.skipped),
-            ));
+        if none || text.trim().is_empty() || ids.len() <= self.skipped {
+            return Ok(None);
         }
         if let Some(unknown) = ids.iter().find(|&&id| id >= self.vocab_size) {
             return Err(Error::new(
@@ -181,6 +180,6 @@ impl TextReader {
                 ),
             ));
         }
-        Ok(ids)
+        Ok(Some(ids))
     }
 }

@@ -473,18 +473,20 @@ fn changes(encoder: &mut dyn Encoder, languages: Languages, spoiled: Vec<Spoiled
             ]
         })
         .collect();
-    let vectors = encoder.encode_tagged(&texts)?;
-    let cosine = |a: usize, b: usize| -> f64 {
-        vectors.row(a).iter().zip(vectors.row(b)).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    let encoded = encoder.encode_tagged(&texts)?;
+    let rows: Vec<Option<&[f32]>> = encoded.by_text().collect();
+    let cosine = |a: usize, b: usize| -> Option<f64> {
+        let (a, b) = (rows.get(a).copied().flatten()?, rows.get(b).copied().flatten()?);
+        Some(a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum())
     };
-    let changes: Vec<Change> = (0..spoiled.len())
-        .map(|place| {
-            let (whole, after) = (cosine(4 * place, 4 * place + 1), cosine(4 * place + 2, 4 * place + 3));
-            // A cosine of about nothing has no shares.
-            Change { cosine: after - whole, share: (after / whole.max(0.02)).clamp(0.0, 1.5) }
-        })
-        .collect();
-    Ok(spoiled.into_iter().zip(changes).collect())
+    // One of which a side has no vector (its words are gone) says nothing of figures.
+    let change = |place: usize| -> Option<Change> {
+        let (whole, after) = (cosine(4 * place, 4 * place + 1)?, cosine(4 * place + 2, 4 * place + 3)?);
+        // A cosine of about nothing has no shares.
+        Some(Change { cosine: after - whole, share: (after / whole.max(0.02)).clamp(0.0, 1.5) })
+    };
+    let changes: Vec<Option<Change>> = (0..spoiled.len()).map(change).collect();
+    Ok(spoiled.into_iter().zip(changes).filter_map(|(spoiled, change)| Some((spoiled, change?))).collect())
 }
 
 #[cfg(test)]

@@ -53,11 +53,17 @@ impl Download<'_> {
             .open(&partial)
             .context(ErrorKind::Store, doing)?;
         // Two programs that fetch the same file would write over each other.
-        if fs4::FileExt::try_lock(&out).is_err() {
-            return Err(Error::new(
-                ErrorKind::Store,
-                format!("{} is being fetched by another program: wait for it", partial.display()),
-            ));
+        match out.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(Error::new(
+                    ErrorKind::Store,
+                    format!("{} is being fetched by another program: wait for it", partial.display()),
+                ));
+            }
+            Err(fs::TryLockError::Error(error)) => {
+                return Err(Error::with_source(ErrorKind::Store, format!("locking {}", partial.display()), error));
+            }
         }
         let mut done = out.seek(SeekFrom::End(0)).context(ErrorKind::Store, doing)?;
         if done > size {

@@ -58,7 +58,13 @@ const FROM_SCRATCH: &str = "from scratch";
 
 impl Pools {
     pub(super) fn list(look: &Look<'_>, model: &ModelId) -> Result<Self> {
-        let (sources, targets) = (look.store.pool(look.languages.source)?, look.store.pool(look.languages.target)?);
+        let without = look.store.texts_without(&model.0)?;
+        let pool = |language| -> Result<Vec<TextId>> {
+            let mut texts = look.store.pool(language)?;
+            texts.retain(|text| !without.contains(text));
+            Ok(texts)
+        };
+        let (sources, targets) = (pool(look.languages.source)?, pool(look.languages.target)?);
         let mut hasher = blake3::Hasher::new();
         for pool in [&sources, &targets] {
             hasher.update(&(pool.len() as u64).to_le_bytes());
