@@ -15,16 +15,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, combined, table};
 use crate::algo::dawid_skene::{self, Label};
 use crate::error::Result;
 use crate::record::annotation::VERDICTS;
 use crate::record::{Adjudication, Annotation, Origin, Pair, PairId};
-use crate::store::Store;
+use crate::store::table::Table;
+use crate::store::{Store, Writer};
 use crate::text::normalise::normalise;
 
 /// Raised when the same answers come to something else.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Adjudicate;
 
 /// The one unit.
 pub const UNIT: &str = "answers";
@@ -59,40 +64,75 @@ impl Default for Params {
     }
 }
 
-/// All answers, as one unit.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    // A correction needs the pair that it corrects.
-    let mut parts = vec![look.store.annotations_fingerprint()?];
-    for (stage, unit) in look.store.pair_units()? {
-        if stage != Stage::Adjudicate.name() {
-            parts.extend(look.store.unit_output(&stage, &unit)?);
-        }
+impl Stage for Adjudicate {
+    fn name(&self) -> &'static str {
+        "adjudicate"
     }
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    Ok(Listing::All(vec![Unit::new(UNIT, combined(&parts))]))
-}
 
-/// Weighs all answers.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params) -> Result<Work> {
-    let answers = Answers::read(look.store)?;
-    let mut adjudications = answers.weigh(params);
-    let pairs = corrections(look.store, &answers, &mut adjudications)?;
-    let adjudications: Vec<Adjudication> = adjudications.into_values().collect();
-    Ok(Box::new(move || {
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "pool"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["align", "mine"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Annotation, Table::Pair, Table::Verdict, Table::Document]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Adjudication, Table::Pair]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "adjudicate": table(settings.get::<Params>()?)? }))
+    }
+
+    /// All answers, as one unit.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        // A correction needs the texts of the pair that it corrects; verdict and place come with it and are not used.
+        let mut outputs = Vec::new();
+        for (stage, unit) in store.pair_units(&scope)? {
+            if stage != "adjudicate" {
+                outputs.extend(store.unit_output(&scope, &stage, &unit)?);
+            }
+        }
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let inputs = Inputs::new()
+            .table(Table::Annotation, &store.annotations_fingerprint()?)
+            .tables(&[Table::Pair, Table::Verdict, Table::Document], &combined(&outputs));
+        Ok(Listing::All(vec![Unit::new(UNIT, inputs)]))
+    }
+
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        let answers = Answers::read_in(&store, &scope)?;
+        progress.check()?;
+        let mut adjudications = answers.weigh(ctx.settings()?);
+        let pairs = corrections(&store, &answers, &mut adjudications)?;
+        let adjudications: Vec<Adjudication> = adjudications.into_values().collect();
         let decided = adjudications.iter().filter(|one| one.verdict.is_some()).count() as f64;
         let undecided = adjudications.iter().filter(|one| one.verdict.is_none() && one.people() > 1).count() as f64;
         let (corrected, content) = (pairs.len() as f64, serde_json::json!((&pairs, &adjudications)));
-        Ok(Output::of(Records::Adjudications { unit: UNIT.into(), pairs, adjudications }, &content)?
+        let commit = Commit::of(&content, move |writer, _| {
+            writer.put_pairs(&scope, "adjudicate", UNIT, &pairs)?;
+            writer.set_adjudications(&scope, &adjudications)
+        })?;
+        Ok(commit
             .count("pairs decided", decided)
             .count("pairs in dispute", undecided)
             .count("pairs corrected", corrected))
-    }))
+    }
+
+    fn retract(&self, writer: &Writer<'_>, scope: &str, unit: &str) -> Result<()> {
+        writer.put_pairs(scope, "adjudicate", unit, &[])
+    }
 }
 
 /// The newest word of each person on each pair.
@@ -130,6 +170,20 @@ impl Answers {
         let mut answers = Self::default();
         let mut known = HashMap::new();
         store.for_each_annotation(|annotation| {
+            answers.add(annotation, &mut known);
+            Ok(())
+        })?;
+        Ok(answers)
+    }
+
+    /// Reads the annotations of a scope.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn read_in(store: &Store, scope: &str) -> Result<Self> {
+        let mut answers = Self::default();
+        let mut known = HashMap::new();
+        store.for_each_annotation_in(scope, |annotation| {
             answers.add(annotation, &mut known);
             Ok(())
         })?;

@@ -15,16 +15,21 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, table};
 use crate::algo::minhash::{Lsh, grams, jaccard};
 use crate::error::Result;
 use crate::record::PairId;
 use crate::store::Store;
+use crate::store::table::Table;
 use crate::store::verdicts::Duplicate;
 use crate::text::{normalise, numbers};
 
 /// Raised when the same pairs give other duplicates.
 pub const VERSION: u32 = 2;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Dedup;
 
 /// Characters of an n-gram.
 const GRAM: usize = 4;
@@ -44,38 +49,61 @@ impl Default for Params {
     }
 }
 
-/// The one pool.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    let input = look.store.stage_output(Stage::Filter.name())?;
-    Ok(Listing::All(vec![Unit::new("pool", input)]))
-}
-
-/// Finds the duplicates; the store is asked for the texts of candidates, so nothing is left for other threads.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, unit: &Unit) -> Result<Work> {
-    let (mut pool, mut duplicates) = exact(look.store.duplicate_candidates()?);
-    let same = duplicates.len() as f64;
-    if params.near > 0.0 {
-        let near = near(look.store, &pool, params.near)?;
-        let gone: HashSet<PairId> = near.iter().map(|duplicate| duplicate.pair).collect();
-        pool.retain(|pair| !gone.contains(pair));
-        duplicates.extend(near);
+impl Stage for Dedup {
+    fn name(&self) -> &'static str {
+        "dedup"
     }
-    let (kept, nearly) = (pool.len() as f64, duplicates.len() as f64 - same);
-    // Verdicts and duplicates together are what files are made of.
-    let fingerprint = super::fingerprint(&(&unit.input, &duplicates))?;
-    Ok(Box::new(move || {
-        Ok(Output {
-            records: Records::Duplicates(duplicates),
-            fingerprint,
-            counts: vec![("pairs kept", kept), ("duplicates", same), ("near duplicates", nearly)],
-        })
-    }))
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "pool"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["filter"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Verdict, Table::Pair]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Verdict]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "dedup": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The one pool.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        // The filter's output holds its input, and with it the pairs' scores and texts.
+        let inputs = Inputs::new().tables(&[Table::Verdict, Table::Pair], &ctx.stage_output("filter")?);
+        Ok(Listing::All(vec![Unit::new("pool", inputs)]))
+    }
+
+    /// Finds the duplicates; the store is asked for the texts of candidates.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope, params) = (ctx.store()?, ctx.scope_name(), ctx.settings::<Params>()?);
+        let (mut pool, mut duplicates) = exact(store.duplicate_candidates(&scope)?);
+        let same = duplicates.len() as f64;
+        if params.near > 0.0 {
+            let near = near(&store, &pool, params.near, progress)?;
+            let gone: HashSet<PairId> = near.iter().map(|duplicate| duplicate.pair).collect();
+            pool.retain(|pair| !gone.contains(pair));
+            duplicates.extend(near);
+        }
+        let (kept, nearly) = (pool.len() as f64, duplicates.len() as f64 - same);
+        // Verdicts and duplicates together are what files are made of.
+        let output = super::fingerprint(&(&unit.input, &duplicates))?;
+        Ok(Commit::new(output, move |writer, _| writer.set_duplicates(&scope, &duplicates))
+            .count("pairs kept", kept)
+            .count("duplicates", same)
+            .count("near duplicates", nearly))
+    }
 }
 
 /// Parts pairs, given best first with the hash of their folded texts, into those that stay and exact duplicates.
@@ -95,9 +123,10 @@ fn exact(pairs: Vec<(PairId, i64)>) -> (Vec<PairId>, Vec<Duplicate>) {
 }
 
 /// The near duplicates among pairs, given best first.
-fn near(store: &Store, pool: &[PairId], threshold: f64) -> Result<Vec<Duplicate>> {
+fn near(store: &Store, pool: &[PairId], threshold: f64, progress: &Progress<'_>) -> Result<Vec<Duplicate>> {
     let mut lsh = Lsh::new(threshold);
     for pair in pool {
+        progress.check()?;
         let (source, target) = store.pair_texts(*pair)?;
         lsh.add(&Sides::read(&source, &target).grams);
     }
@@ -105,6 +134,7 @@ fn near(store: &Store, pool: &[PairId], threshold: f64) -> Result<Vec<Duplicate>
     let mut dropped = vec![false; pool.len()];
     let mut own: Option<(u32, Sides)> = None;
     for (later, earlier) in lsh.candidates() {
+        progress.check()?;
         if dropped[later as usize] || dropped[earlier as usize] {
             continue;
         }

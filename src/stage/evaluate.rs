@@ -5,15 +5,20 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, table};
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::files;
 use crate::metric::{PairScores, pair_scores};
 use crate::store::pairs::Selection;
+use crate::store::table::Table;
 use crate::text::normalise::normalise;
 
 /// Raised when the same pairs give other figures.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Evaluate;
 
 /// What to compare with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,60 +65,85 @@ struct GoldRow {
     target_text: String,
 }
 
-/// The gold files as one unit, if there are any.
-///
-/// # Errors
-/// Kind `Store`; kind `Input` when a gold file cannot be read.
-pub fn units(look: &Look<'_>, params: &Params, folder: &Path) -> Result<Listing> {
-    let mut hasher = blake3::Hasher::new();
-    let paths: Vec<_> = [&params.pairs, &params.documents].into_iter().flatten().collect();
-    if paths.is_empty() {
-        return Ok(Listing::All(Vec::new()));
+impl Stage for Evaluate {
+    fn name(&self) -> &'static str {
+        "evaluate"
     }
-    for path in paths {
-        hasher.update(&files::read(&folder.join(path))?);
-    }
-    let kept = look.store.stage_output(Stage::Dedup.name())?;
-    let matched = look.store.stage_output(Stage::Match.name())?;
-    let input = combined(&[&kept, &matched, hasher.finalize().to_hex().as_str()]);
-    Ok(Listing::All(vec![Unit::new("gold", input)]))
-}
 
-/// Compares.
-///
-/// # Errors
-/// Kind `Store`; kind `Input` naming the line of a gold file that cannot be read.
-pub fn prepare(look: &Look<'_>, params: &Params, folder: &Path, unit: &Unit) -> Result<Work> {
-    let mut found_figures = Vec::new();
-    if let Some(path) = &params.pairs {
-        let gold = read(&folder.join(path))?;
-        let mut found = Vec::new();
-        look.store.for_each_pair(Selection::Kept, |judged| {
-            found.push((normalise(&judged.pair.source.text), normalise(&judged.pair.target.text)));
-            Ok(())
-        })?;
-        let gold: Vec<_> = gold.iter().map(|row| (normalise(&row.source_text), normalise(&row.target_text))).collect();
-        found_figures.extend(compare(&found, &gold));
+    fn version(&self) -> u32 {
+        VERSION
     }
-    if let Some(path) = &params.documents {
-        let gold: HashSet<_> =
-            read(&folder.join(path))?.into_iter().map(|row| (row.source_url, row.target_url)).collect();
-        let mut found = HashSet::new();
-        for pair in look.store.document_pairs()? {
-            if let (Some(source), Some(target)) = (look.store.location(pair.source)?, look.store.location(pair.target)?)
-            {
-                found.insert((source, target));
-            }
+
+    fn unit_noun(&self) -> &'static str {
+        "gold file"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["match", "dedup"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Pair, Table::Verdict, Table::Document, Table::DocumentPair]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "evaluate": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The gold files as one unit, if there are any.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let params = ctx.settings::<Params>()?;
+        let mut hasher = blake3::Hasher::new();
+        let paths: Vec<_> = [&params.pairs, &params.documents].into_iter().flatten().collect();
+        if paths.is_empty() {
+            return Ok(Listing::All(Vec::new()));
         }
-        let PairScores { found, gold, right } = pair_scores(&found, &gold);
-        found_figures.extend([
-            (figures::DOCUMENTS_FOUND, found as f64),
-            (figures::DOCUMENTS_GOLD, gold as f64),
-            (figures::DOCUMENTS_RIGHT, right as f64),
-        ]);
+        for path in paths {
+            hasher.update(&files::read(&ctx.settings_folder().join(path))?);
+        }
+        let inputs = Inputs::new()
+            .tables(&[Table::Pair, Table::Verdict], &ctx.stage_output("dedup")?)
+            // A document's location is part of its id.
+            .tables(&[Table::DocumentPair, Table::Document], &ctx.stage_output("match")?)
+            .value("gold", hasher.finalize().to_hex().as_str());
+        Ok(Listing::All(vec![Unit::new("gold", inputs)]))
     }
-    let fingerprint = unit.input.clone();
-    Ok(Box::new(move || Ok(Output { records: Records::Figures(found_figures), fingerprint, counts: Vec::new() })))
+
+    /// Compares.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope, params) = (ctx.store()?, ctx.scope_name(), ctx.settings::<Params>()?);
+        let folder = ctx.settings_folder();
+        let mut found_figures = Vec::new();
+        if let Some(path) = &params.pairs {
+            let gold = read(&folder.join(path))?;
+            let mut found = Vec::new();
+            store.for_each_pair(&scope, Selection::Kept, |judged| {
+                found.push((normalise(&judged.pair.source.text), normalise(&judged.pair.target.text)));
+                progress.check()
+            })?;
+            let gold: Vec<_> =
+                gold.iter().map(|row| (normalise(&row.source_text), normalise(&row.target_text))).collect();
+            found_figures.extend(compare(&found, &gold));
+        }
+        if let Some(path) = &params.documents {
+            let gold: HashSet<_> =
+                read(&folder.join(path))?.into_iter().map(|row| (row.source_url, row.target_url)).collect();
+            let mut found = HashSet::new();
+            for pair in store.document_pairs(&scope)? {
+                progress.check()?;
+                if let (Some(source), Some(target)) = (store.location(pair.source)?, store.location(pair.target)?) {
+                    found.insert((source, target));
+                }
+            }
+            let PairScores { found, gold, right } = pair_scores(&found, &gold);
+            found_figures.extend([
+                (figures::DOCUMENTS_FOUND, found as f64),
+                (figures::DOCUMENTS_GOLD, gold as f64),
+                (figures::DOCUMENTS_RIGHT, right as f64),
+            ]);
+        }
+        Ok(Commit::nothing(&unit.input).figures(found_figures))
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<GoldRow>> {

@@ -1,20 +1,25 @@
 //! Export: kept pairs to files in the workspace's `export/` folder. A file is written anew, whole, when any verdict
 //! behind it changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ask::Asker;
 use super::formats::{Format, PairWriter, TaskWriter};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, ask, combined};
-use crate::error::{Error, Result};
-use crate::files;
+use super::{Commit, Ctx, Inputs, Listing, Look, Progress, Settings, Stage, Unit, ask};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::Staged;
 use crate::record::Task;
 use crate::store::pairs::{JudgedPair, Selection};
+use crate::store::table::Table;
 
 /// Raised when the same pairs give another file.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Export;
 
 /// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,35 +104,81 @@ pub struct Params {
     pub files: Vec<File>,
 }
 
-/// Every file.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, questions: &ask::Params) -> Result<Listing> {
-    let kept = look.store.stage_output(Stage::Dedup.name())?;
-    let asked = look.store.stage_output(Stage::Ask.name())?;
-    let mut units = Vec::new();
-    for file in &params.files {
-        let lost = !path_of(look, file)?.exists();
-        let of = if file.pairs == Which::Asked { &asked } else { &kept };
-        let made_by = (file.format == Format::LabelStudio).then_some((questions.interface, &questions.config));
-        let input = combined(&[of, &super::fingerprint(&(file, made_by))?]);
-        units.push(Unit { lost, ..Unit::new(&file.path, input) });
+impl Stage for Export {
+    fn name(&self) -> &'static str {
+        "export"
     }
-    Ok(Listing::All(units))
-}
 
-/// Writes a file.
-///
-/// # Errors
-/// Kind `Store`; kind `Config` for a name outside `export/`.
-pub fn prepare(look: &Look<'_>, params: &Params, questions: Questions<'_>, unit: &Unit) -> Result<Work> {
-    let file =
-        params.files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
-    let path = path_of(look, file)?;
-    let rows = write(look, file, questions, &path)?;
-    let fingerprint = format!("{rows} rows of {}", unit.input);
-    Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts: vec![("rows", rows as f64)] })))
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "file"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["calibrate", "dedup", "annotate"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Pair, Table::Verdict, Table::PairFeatures, Table::Document, Table::Artefact, Table::Neighbours, Table::Sentence, Table::Task, Table::Annotation]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({  "export": null  }))
+    }
+
+    /// Every file.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let questions = ctx.settings::<ask::Params>()?;
+        let mut units = Vec::new();
+        for file in &ctx.settings::<Params>()?.files {
+            let lost = !path_of(ctx, file)?.exists();
+            let mut inputs = Inputs::new().value("file", &super::fingerprint(file)?);
+            let pairs = [Table::Pair, Table::Verdict, Table::Document];
+            let asked = [Table::Task, Table::Annotation];
+            let bodies = [Table::PairFeatures, Table::Artefact, Table::Neighbours, Table::Sentence];
+            if file.format == Format::LabelStudio {
+                inputs = inputs.value("interface", &super::fingerprint(&(questions.interface, &questions.config))?);
+                if let Some(path) = &questions.config {
+                    inputs = inputs.value("config", &ctx.file_hash(&ctx.settings_folder().join(path))?);
+                }
+            }
+            inputs = if file.pairs == Which::Asked {
+                // Questions keep their texts; which are open depends on the answers.
+                let open = super::combined(&[
+                    &ctx.stage_output("annotate")?,
+                    &ctx.store()?.annotations_fingerprint()?,
+                    &questions.annotators.to_string(),
+                ]);
+                inputs.tables(&asked, &open).tables(&pairs, &ctx.stage_output("dedup")?).tables(&bodies, "")
+            } else if file.format == Format::LabelStudio {
+                // A task's name is that of a question that was asked, so which were is no part of it.
+                ask::bodies(ctx, questions, inputs)?.tables(&asked, "")
+            } else {
+                inputs.tables(&pairs, &ctx.stage_output("dedup")?).tables(&asked, "").tables(&bodies, "")
+            };
+            units.push(Unit { lost, ..Unit::new(&file.path, inputs) });
+        }
+        Ok(Listing::All(units))
+    }
+
+    /// Writes a file.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let files = &ctx.settings::<Params>()?.files;
+        let file =
+            files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
+        let store = ctx.store()?;
+        let questions = (ctx.settings::<ask::Params>()?, ctx.settings_folder());
+        let mut rows = 0;
+        let staged = Staged::file(&path_of(ctx, file)?, |out| {
+            rows = stream(&ctx.look(&store)?, file, questions, out, progress).map_err(Failure::into_error)?;
+            Ok(())
+        })?;
+        let commit = Commit::nothing(format!("{rows} rows of {}", unit.input)).file(staged);
+        Ok(commit.count("rows", rows as f64))
+    }
 }
 
 /// How many pairs a file holds, from its unit's output.
@@ -135,35 +186,21 @@ pub fn rows_of(output: &str) -> Option<u64> {
     output.split_once(" rows of ")?.0.parse().ok()
 }
 
-fn path_of(look: &Look<'_>, file: &File) -> Result<PathBuf> {
-    let name = std::path::Path::new(&file.path);
+/// The folder of a language pair's files: with several pairs, each has one of its own.
+pub fn folder(workspace: &Path, languages: super::Languages, pairs: usize) -> PathBuf {
+    let export = workspace.join("export");
+    if pairs > 1 { export.join(languages.name()) } else { export }
+}
+
+fn path_of(ctx: &Ctx<'_>, file: &File) -> Result<PathBuf> {
+    let name = Path::new(&file.path);
     if !name.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
         return Err(Error::config(format!(
             "export.files names {:?}: a plain name inside the workspace's export folder is wanted",
             file.path
         )));
     }
-    Ok(look.store.folder().join("export").join(name))
-}
-
-/// Writes the pairs of a file's selection; answers how many.
-fn write(look: &Look<'_>, file: &File, questions: Questions<'_>, path: &std::path::Path) -> Result<u64> {
-    let mut rows = 0;
-    let mut failed = None;
-    files::write_atomically(path, |out| {
-        let written = stream(look, file, questions, out);
-        match written {
-            Ok(count) => rows = count,
-            Err(Failure::Io(error)) => return Err(error),
-            Err(Failure::Ours(error)) => {
-                failed = Some(error);
-                return Err(std::io::Error::other("reading pairs"));
-            }
-        }
-        Ok(())
-    })
-    .map_err(|error| failed.take().unwrap_or(error))?;
-    Ok(rows)
+    Ok(folder(ctx.folder(), ctx.pair()?, ctx.pair_count()).join(name))
 }
 
 /// What tasks are made by: the settings of `[annotate]`, and the folder that its paths are relative to.
@@ -174,23 +211,39 @@ enum Failure {
     Ours(Error),
 }
 
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Io(error) => Error::with_source(ErrorKind::Store, "writing pairs", error),
+            Self::Ours(error) => error,
+        }
+    }
+}
+
 fn stream(
     look: &Look<'_>,
     file: &File,
     questions: Questions<'_>,
     out: &mut dyn std::io::Write,
+    progress: &Progress<'_>,
 ) -> Result<u64, Failure> {
     match file.format {
-        Format::LabelStudio => write_tasks(look, file, questions, out),
-        _ => write_pairs(look, file, out),
+        Format::LabelStudio => write_tasks(look, file, questions, out, progress),
+        _ => write_pairs(look, file, out, progress),
     }
 }
 
 /// Streams pairs of the store into a format.
-fn write_pairs(look: &Look<'_>, file: &File, out: &mut dyn std::io::Write) -> Result<u64, Failure> {
+fn write_pairs(
+    look: &Look<'_>,
+    file: &File,
+    out: &mut dyn std::io::Write,
+    progress: &Progress<'_>,
+) -> Result<u64, Failure> {
     let mut writer = PairWriter::begin(out, file.format, look.languages).map_err(Failure::Io)?;
     let mut io_error = None;
     each_pair(look, file, &mut |judged| {
+        progress.check()?;
         io_error = writer.write(&judged).err();
         Ok(io_error.is_none())
     })
@@ -208,12 +261,14 @@ fn write_tasks(
     file: &File,
     (params, folder): Questions<'_>,
     out: &mut dyn std::io::Write,
+    progress: &Progress<'_>,
 ) -> Result<u64, Failure> {
     let labelling = params.labelling(folder).map_err(Failure::Ours)?.1;
     let mut writer = TaskWriter::begin(out).map_err(Failure::Io)?;
     let limit = file.limit.unwrap_or(u64::MAX);
     let (mut io_error, mut count) = (None, 0);
     let mut put = |task: Task| -> Result<bool> {
+        progress.check()?;
         labelling.check(&task.body).map_err(|why| {
             Error::config(format!("the task of {} does not fit the labelling configuration: {why}", task.pair))
         })?;
@@ -223,7 +278,7 @@ fn write_tasks(
     };
     let walked = if file.pairs == Which::Asked {
         let mut more = limit > 0;
-        look.store.for_each_open_task(params.interface, params.annotators, |task| {
+        look.store.for_each_open_task(&look.scope(), params.interface, params.annotators, |task| {
             more = more && put(task)?;
             Ok(())
         })
@@ -254,9 +309,9 @@ fn each_pair(look: &Look<'_>, file: &File, each: &mut dyn FnMut(JudgedPair) -> R
         Ok(())
     };
     if file.pairs == Which::Uncertain {
-        look.store.for_each_uncertain_pair(limit, &mut put)
+        look.store.for_each_uncertain_pair(&look.scope(), limit, &mut put)
     } else {
-        look.store.for_each_pair(file.pairs.selection(), &mut put)
+        look.store.for_each_pair(&look.scope(), file.pairs.selection(), &mut put)
     }
 }
 
@@ -271,8 +326,6 @@ pub fn write_to(
     folder: &std::path::Path,
     out: &mut dyn std::io::Write,
 ) -> Result<u64> {
-    stream(look, file, (params, folder), out).map_err(|failure| match failure {
-        Failure::Io(error) => Error::with_source(crate::error::ErrorKind::Store, "writing pairs", error),
-        Failure::Ours(error) => error,
-    })
+    let stop = crate::engine::Stop::default();
+    stream(look, file, (params, folder), out, &Progress::new(&stop)).map_err(Failure::into_error)
 }

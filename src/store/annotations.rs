@@ -67,6 +67,21 @@ impl Store {
         self.walk(doing, &sql, [], from_row, each)
     }
 
+    /// Walks over the annotations of a scope: all but those on pairs of another scope. An answer on a pair that is gone
+    /// belongs to every scope.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_annotation_in(&self, scope: &str, each: impl FnMut(Annotation) -> Result<()>) -> Result<()> {
+        let doing = "walking over annotations";
+        let sql = format!(
+            "SELECT {COLUMNS} FROM annotation
+             WHERE NOT EXISTS (SELECT 1 FROM pair WHERE pair.id = annotation.pair AND pair.scope <> ?1)
+             ORDER BY pair, updated_at, external_id"
+        );
+        self.walk(doing, &sql, [scope], from_row, each)
+    }
+
     /// Hash of all annotations: changes when any of them does.
     ///
     /// # Errors
@@ -102,7 +117,7 @@ impl Store {
     pub fn adjudication(&self, pair: PairId) -> Result<Option<Adjudication>> {
         self.row(
             "reading an adjudication",
-            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE pair = ?1"),
+            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE pair = ?1 ORDER BY scope LIMIT 1"),
             [pair.0],
             adjudication,
         )
@@ -112,11 +127,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn adjudications(&self) -> Result<Vec<Adjudication>> {
+    pub fn adjudications(&self, scope: &str) -> Result<Vec<Adjudication>> {
         self.rows(
             "reading adjudications",
-            &format!("SELECT {ADJUDICATION} FROM adjudication ORDER BY pair"),
-            [],
+            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE scope = ?1 ORDER BY pair"),
+            [scope],
             adjudication,
         )
     }
@@ -282,12 +297,13 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn set_adjudications(&self, adjudications: &[Adjudication]) -> Result<()> {
-        self.execute("clearing adjudications", "DELETE FROM adjudication", [])?;
+    pub fn set_adjudications(&self, scope: &str, adjudications: &[Adjudication]) -> Result<()> {
+        self.execute("clearing adjudications", "DELETE FROM adjudication WHERE scope = ?1", [scope])?;
         for one in adjudications {
             self.execute(
                 "writing an adjudication",
-                &format!("INSERT INTO adjudication ({ADJUDICATION}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+                &format!("INSERT INTO adjudication ({ADJUDICATION}, scope)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
                 params![
                     one.pair.0,
                     one.verdict,
@@ -297,7 +313,8 @@ impl Writer<'_> {
                     one.votes[1],
                     one.votes[2],
                     one.gold,
-                    one.corrected.map(|id| id.0)
+                    one.corrected.map(|id| id.0),
+                    scope
                 ],
             )?;
         }

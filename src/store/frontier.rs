@@ -16,6 +16,19 @@ const SITEMAP_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 *
 /// Runs that may die while they ask for a URL, until it is given up for the round.
 pub const FATAL_ATTEMPTS: u32 = 5;
 
+/// An article whose page is archived: all of its row that extraction reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedArticle {
+    /// Its URL.
+    pub url: String,
+    /// Its site.
+    pub site: String,
+    /// Hash of the page's bytes.
+    pub body_hash: String,
+    /// What the server said that they are; the character encoding may be in it.
+    pub content_type: Option<String>,
+}
+
 impl Store {
     /// The open crawl round, if the last one was interrupted: its id and start.
     ///
@@ -148,13 +161,20 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn archived_articles(&self, with_gone: bool) -> Result<Vec<(String, String, String)>> {
+    pub fn archived_articles(&self, with_gone: bool) -> Result<Vec<ArchivedArticle>> {
         self.rows(
             "listing archived articles",
-            "SELECT url, site, body_hash FROM url WHERE role = 'article' AND body_hash IS NOT NULL
+            "SELECT url, site, body_hash, content_type FROM url WHERE role = 'article' AND body_hash IS NOT NULL
                AND (state IN ('fetched', 'failed', 'waiting') OR (?1 AND state IN ('gone', 'forbidden'))) ORDER BY url",
             [with_gone],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| {
+                Ok(ArchivedArticle {
+                    url: row.get(0)?,
+                    site: row.get(1)?,
+                    body_hash: row.get(2)?,
+                    content_type: row.get(3)?,
+                })
+            },
         )
     }
 

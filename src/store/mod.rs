@@ -6,13 +6,15 @@
 //!   lock              held by the one run that may write
 //!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
 //!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
-//!   graphs/*.hnsw     search graphs from the night before; a cache, which may be deleted
+//!   graphs/*.hnsw     search graphs of the run before, by scope; a cache, which may be deleted
+//!   jobs/             heartbeats and checkpoints of long units that are not done
+//!   hashes.json       hashes of model files and books by size and time of change; a cache, which may be deleted
 //!   export/           what the export stage wrote
 //!   report/           one HTML page a run, and `latest.html`
 //! ```
 //!
-//! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a `&Store`
-//! and so cannot write. Files are written and synced before the row that names them is committed.
+//! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a
+//! connection that only reads. Files are written and synced before the row that names them is committed.
 
 pub mod annotations;
 pub mod blocks;
@@ -27,6 +29,7 @@ pub mod placements;
 pub mod rows;
 pub mod sentences;
 pub mod summary;
+pub mod table;
 pub mod tasks;
 pub mod units;
 pub mod vectors;
@@ -80,6 +83,11 @@ impl Store {
     /// Where vectors lie.
     pub fn vectors_folder(&self) -> PathBuf {
         self.folder.join("vectors")
+    }
+
+    /// Where long units keep heartbeats and checkpoints.
+    pub fn jobs_folder(&self) -> PathBuf {
+        self.folder.join("jobs")
     }
 
     /// Where search graphs are kept from night to night.

@@ -106,11 +106,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn pairs_of(&self, stage: &str, unit: &str) -> Result<Vec<Pair>> {
+    pub fn pairs_of(&self, scope: &str, stage: &str, unit: &str) -> Result<Vec<Pair>> {
         self.rows(
             "reading a unit's pairs",
-            &format!("SELECT {COLUMNS} FROM pair WHERE stage = ?1 AND unit = ?2 ORDER BY id"),
-            [stage, unit],
+            &format!("SELECT {COLUMNS} FROM pair WHERE scope = ?1 AND stage = ?2 AND unit = ?3 ORDER BY id"),
+            [scope, stage, unit],
             from_row,
         )
     }
@@ -121,12 +121,14 @@ impl Store {
     /// Kind `Store`.
     pub fn aligned_sentences(
         &self,
+        scope: &str,
         score: f32,
     ) -> Result<Vec<(Vec<crate::record::SentenceId>, Vec<crate::record::SentenceId>)>> {
         self.rows(
             "listing aligned sentences",
-            "SELECT source_sentences, target_sentences FROM pair WHERE origin = 'aligned' AND score >= ?1 ORDER BY id",
-            [score],
+            "SELECT source_sentences, target_sentences FROM pair
+             WHERE scope = ?1 AND origin = 'aligned' AND score >= ?2 ORDER BY id",
+            params![scope, score],
             |row| Ok((json(row, 0)?, json(row, 1)?)),
         )
     }
@@ -136,14 +138,14 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn sure_pairs(&self, score: f32, limit: u32) -> Result<Vec<Pair>> {
+    pub fn sure_pairs(&self, scope: &str, score: f32, limit: u32) -> Result<Vec<Pair>> {
         self.rows(
             "listing sure pairs",
             &format!(
-                "SELECT {COLUMNS} FROM pair WHERE similarity IS NOT NULL AND margin IS NOT NULL AND score >= ?1
-                 ORDER BY id LIMIT ?2"
+                "SELECT {COLUMNS} FROM pair WHERE scope = ?1 AND similarity IS NOT NULL AND margin IS NOT NULL AND score >= ?2
+                 ORDER BY id LIMIT ?3"
             ),
-            params![score, limit],
+            params![scope, score, limit],
             from_row,
         )
     }
@@ -152,11 +154,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn listed_texts(&self, direction: Direction, key: &str) -> Result<Vec<TextId>> {
+    pub fn listed_texts(&self, scope: &str, direction: Direction, key: &str) -> Result<Vec<TextId>> {
         self.rows(
             "listing neighbour lists",
-            "SELECT text_id FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
-            [direction.name(), key],
+            "SELECT text_id FROM neighbours WHERE scope = ?1 AND direction = ?2 AND key = ?3 ORDER BY text_id",
+            [scope, direction.name(), key],
             |row| Ok(TextId(row.get(0)?)),
         )
     }
@@ -165,11 +167,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn stale_lists(&self, direction: Direction, key: &str) -> Result<Vec<TextId>> {
+    pub fn stale_lists(&self, scope: &str, direction: Direction, key: &str) -> Result<Vec<TextId>> {
         self.rows(
             "listing stale neighbour lists",
-            "SELECT text_id FROM neighbours WHERE direction = ?1 AND key <> ?2 ORDER BY text_id",
-            [direction.name(), key],
+            "SELECT text_id FROM neighbours WHERE scope = ?1 AND direction = ?2 AND key <> ?3 ORDER BY text_id",
+            [scope, direction.name(), key],
             |row| Ok(TextId(row.get(0)?)),
         )
     }
@@ -178,10 +180,13 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn pair_units(&self) -> Result<Vec<(String, String)>> {
-        self.rows("listing units with pairs", "SELECT DISTINCT stage, unit FROM pair ORDER BY stage, unit", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+    pub fn pair_units(&self, scope: &str) -> Result<Vec<(String, String)>> {
+        self.rows(
+            "listing units with pairs",
+            "SELECT DISTINCT stage, unit FROM pair WHERE scope = ?1 ORDER BY stage, unit",
+            [scope],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
     }
 
     /// One pair with its verdict.
@@ -192,33 +197,52 @@ impl Store {
         self.row("reading a pair", &format!("{} WHERE pair.id = ?1", judged_sql("LEFT")), [id.0], judged_from_row)
     }
 
-    /// Walks over judged pairs, best first (score, then id), without holding them all.
+    /// The language pair that a pair belongs to.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn pair_scope(&self, id: PairId) -> Result<Option<String>> {
+        self.row("looking up a pair's scope", "SELECT scope FROM pair WHERE id = ?1", [id.0], |row| row.get(0))
+    }
+
+    /// Walks over a scope's judged pairs, best first (score, then id), without holding them all.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_pair(&self, selection: Selection, each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
+    pub fn for_each_pair(
+        &self,
+        scope: &str,
+        selection: Selection,
+        each: impl FnMut(JudgedPair) -> Result<()>,
+    ) -> Result<()> {
         let doing = "walking over pairs";
         let condition = match selection {
-            Selection::Kept => "WHERE reason IS NULL",
-            Selection::Dropped => "WHERE reason IS NOT NULL",
+            Selection::Kept => "AND reason IS NULL",
+            Selection::Dropped => "AND reason IS NOT NULL",
             Selection::All => "",
         };
-        let sql = format!("{} {condition} ORDER BY score DESC, pair.id", judged_sql("INNER"));
-        self.walk(doing, &sql, [], judged_from_row, each)
+        let sql = format!("{} WHERE pair.scope = ?1 {condition} ORDER BY score DESC, pair.id", judged_sql("INNER"));
+        self.walk(doing, &sql, [scope], judged_from_row, each)
     }
 
     /// Walks over the pairs whose score is nearest to one half, among those kept or dropped for their score.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_uncertain_pair(&self, limit: u64, each: impl FnMut(JudgedPair) -> Result<()>) -> Result<()> {
+    pub fn for_each_uncertain_pair(
+        &self,
+        scope: &str,
+        limit: u64,
+        each: impl FnMut(JudgedPair) -> Result<()>,
+    ) -> Result<()> {
         let doing = "walking over uncertain pairs";
         let sql = format!(
-            "{} WHERE reason IS NULL OR reason = 'score' ORDER BY abs(score - 0.5), pair.id LIMIT ?1",
+            "{} WHERE pair.scope = ?1 AND (reason IS NULL OR reason = 'score')
+             ORDER BY abs(score - 0.5), pair.id LIMIT ?2",
             judged_sql("INNER")
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.walk(doing, &sql, [limit], judged_from_row, each)
+        self.walk(doing, &sql, params![scope, limit], judged_from_row, each)
     }
 
     /// Pairs for people to look at: `limit` of them from `offset`, ordered by score.
@@ -286,11 +310,17 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn neighbour_list(&self, direction: Direction, key: &str, text: TextId) -> Result<Option<Vec<(TextId, f32)>>> {
+    pub fn neighbour_list(
+        &self,
+        scope: &str,
+        direction: Direction,
+        key: &str,
+        text: TextId,
+    ) -> Result<Option<Vec<(TextId, f32)>>> {
         self.row(
             "reading a neighbour list",
-            "SELECT list FROM neighbours WHERE direction = ?1 AND text_id = ?2 AND key = ?3",
-            params![direction.name(), text.0, key],
+            "SELECT list FROM neighbours WHERE scope = ?1 AND direction = ?2 AND text_id = ?3 AND key = ?4",
+            params![scope, direction.name(), text.0, key],
             |row| Ok(unpack(&row.get::<_, Vec<u8>>(0)?).collect()),
         )
     }
@@ -299,7 +329,7 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn neighbour_lists(&self, direction: Direction, key: &str) -> Result<NeighbourLists> {
+    pub fn neighbour_lists(&self, scope: &str, direction: Direction, key: &str) -> Result<NeighbourLists> {
         let mut lists = NeighbourLists::default();
         let blob = |row: &rusqlite::Row<'_>, column: usize, to: &mut Vec<u8>| -> rusqlite::Result<()> {
             to.extend(row.get_ref(column)?.as_blob().map_err(|error| super::conversion(column, error))?);
@@ -307,8 +337,8 @@ impl Store {
         };
         self.walk(
             "reading neighbour lists",
-            "SELECT text_id, list, spare FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
-            [direction.name(), key],
+            "SELECT text_id, list, spare FROM neighbours WHERE scope = ?1 AND direction = ?2 AND key = ?3 ORDER BY text_id",
+            [scope, direction.name(), key],
             |row| {
                 lists.texts.push(TextId(row.get(0)?));
                 blob(row, 1, &mut lists.bytes)?;
@@ -376,25 +406,25 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`; kind `Bug` when another unit has made a pair of the same id.
-    pub fn put_pairs(&self, stage: &str, unit: &str, pairs: &[Pair]) -> Result<()> {
+    pub fn put_pairs(&self, scope: &str, stage: &str, unit: &str, pairs: &[Pair]) -> Result<()> {
         let ids: Vec<i64> = pairs.iter().map(|pair| pair.id.0).collect();
         self.execute(
             "replacing a unit's pairs",
-            "DELETE FROM pair WHERE stage = ?1 AND unit = ?2 AND id NOT IN (SELECT value FROM json_each(?3))",
-            params![stage, unit, to_json(&ids)?],
+            "DELETE FROM pair WHERE scope = ?1 AND stage = ?2 AND unit = ?3 AND id NOT IN (SELECT value FROM json_each(?4))",
+            params![scope, stage, unit, to_json(&ids)?],
         )?;
         for pair in pairs {
             let written = self.execute(
                 "writing a pair",
                 "INSERT INTO pair (id, stage, unit, origin, source_document, target_document, source_sentences,
-                   target_sentences, source_text, target_text, similarity, margin, score, parent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                   target_sentences, source_text, target_text, similarity, margin, score, parent, scope)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                  ON CONFLICT (id) DO UPDATE SET source_document = excluded.source_document,
                    target_document = excluded.target_document, source_sentences = excluded.source_sentences,
                    target_sentences = excluded.target_sentences, source_text = excluded.source_text,
                    target_text = excluded.target_text, similarity = excluded.similarity, margin = excluded.margin,
                    score = excluded.score, parent = excluded.parent
-                 WHERE stage = excluded.stage AND unit = excluded.unit",
+                 WHERE scope = excluded.scope AND stage = excluded.stage AND unit = excluded.unit",
                 params![
                     pair.id.0,
                     stage,
@@ -409,7 +439,8 @@ impl Writer<'_> {
                     pair.similarity,
                     pair.margin,
                     pair.score,
-                    pair.parent.map(|id| id.0)
+                    pair.parent.map(|id| id.0),
+                    scope
                 ],
             )?;
             if written == 0 {
@@ -426,15 +457,22 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn put_neighbours(&self, direction: Direction, key: &str, k: usize, lists: &[NeighbourList]) -> Result<()> {
+    pub fn put_neighbours(
+        &self,
+        scope: &str,
+        direction: Direction,
+        key: &str,
+        k: usize,
+        lists: &[NeighbourList],
+    ) -> Result<()> {
         for (text, list) in lists {
             let (list, spare) = list.split_at(k.min(list.len()));
             self.execute(
                 "writing neighbours",
-                "INSERT INTO neighbours (direction, text_id, key, list, spare) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list,
+                "INSERT INTO neighbours (scope, direction, text_id, key, list, spare) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (scope, direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list,
                    spare = excluded.spare",
-                params![direction.name(), text.0, key, pack(list), pack(spare)],
+                params![scope, direction.name(), text.0, key, pack(list), pack(spare)],
             )?;
         }
         Ok(())
@@ -444,12 +482,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn delete_neighbours(&self, direction: Direction, texts: &[TextId]) -> Result<()> {
+    pub fn delete_neighbours(&self, scope: &str, direction: Direction, texts: &[TextId]) -> Result<()> {
         for text in texts {
             self.execute(
                 "deleting neighbours",
-                "DELETE FROM neighbours WHERE direction = ?1 AND text_id = ?2",
-                params![direction.name(), text.0],
+                "DELETE FROM neighbours WHERE scope = ?1 AND direction = ?2 AND text_id = ?3",
+                params![scope, direction.name(), text.0],
             )?;
         }
         Ok(())

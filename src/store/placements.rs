@@ -85,7 +85,7 @@ impl Store {
             .rows("listing placements", "SELECT task FROM placement WHERE project = ?1", [project], |row| row.get(0))?
             .into_iter()
             .collect();
-        let mut tasks = self.open_tasks(interface, people)?;
+        let mut tasks = self.open_tasks(None, interface, people)?;
         tasks.retain(|task| !placed.contains(&task.0));
         Ok(tasks)
     }
@@ -280,7 +280,7 @@ mod tests {
             })
             .collect();
         let writer = store.writer().unwrap();
-        writer.put_pairs("import", "file", &pairs).unwrap();
+        writer.put_pairs("ru-tk", "import", "file", &pairs).unwrap();
         writer.put_tasks(&tasks, Timestamp::UNIX_EPOCH).unwrap();
         writer.commit().unwrap();
         (folder, store)

@@ -37,14 +37,15 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn open_tasks(&self, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
+    pub fn open_tasks(&self, scope: Option<&str>, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE interface = ?1 AND EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE interface = ?1 AND EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair AND (?3 IS NULL OR scope = ?3))
+                 AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
-            params![interface.name(), people],
+            params![interface.name(), people, scope],
             |row| Ok(TaskId(row.get(0)?)),
         )
     }
@@ -101,13 +102,15 @@ impl Store {
     /// Kind `Store`, or what `each` answers.
     pub fn for_each_open_task(
         &self,
+        scope: &str,
         interface: Interface,
         people: u32,
         each: impl FnMut(Task) -> Result<()>,
     ) -> Result<()> {
         let doing = "walking over questions";
-        let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2 ORDER BY id");
-        self.walk(doing, &sql, params![interface.name(), people], from_row, each)
+        let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2
+               AND NOT EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair AND scope <> ?3) ORDER BY id");
+        self.walk(doing, &sql, params![interface.name(), people, scope], from_row, each)
     }
 }
 
@@ -135,7 +138,7 @@ impl Store {
         let (annotations, unknown) = self.annotation_counts()?;
         Ok(PeopleCounts {
             asked: self.number("counting questions", "SELECT count(*) FROM task", [])?,
-            waiting: self.open_tasks(interface, people)?.len() as u64,
+            waiting: self.open_tasks(None, interface, people)?.len() as u64,
             annotations,
             unknown,
             corrected: self.number("counting corrections", "SELECT count(*) FROM pair WHERE parent IS NOT NULL", [])?,
@@ -168,16 +171,17 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
-    pub fn for_each_askable(&self, each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
+    pub fn for_each_askable(&self, scope: &str, each: impl FnMut(Askable) -> Result<()>) -> Result<()> {
         let doing = "walking over pairs to ask about";
         let sql = "SELECT pair.id, pair.origin || ' ' || coalesce(document.site, pair.unit), score, similarity, margin,
                      reason IS NOT NULL AND reason NOT IN ('score', 'probability'), features
                    FROM pair JOIN judgement ON judgement.pair = pair.id
                    LEFT JOIN pair_features ON pair_features.pair = pair.id
                    LEFT JOIN document ON document.id = pair.source_document
-                   WHERE reason IS NULL OR reason NOT IN ('annotator', 'duplicate', 'near-duplicate', 'identical')
+                   WHERE pair.scope = ?1
+                     AND (reason IS NULL OR reason NOT IN ('annotator', 'duplicate', 'near-duplicate', 'identical'))
                    ORDER BY pair.id";
-        self.walk(doing, sql, [], askable, each)
+        self.walk(doing, sql, [scope], askable, each)
     }
 }
 

@@ -36,12 +36,12 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn duplicate_candidates(&self) -> Result<Vec<(PairId, i64)>> {
+    pub fn duplicate_candidates(&self, scope: &str) -> Result<Vec<(PairId, i64)>> {
         self.rows(
             "listing candidates for duplicates",
             "SELECT pair.id, fold FROM verdict JOIN pair ON pair.id = verdict.pair
-             WHERE reason IS NULL ORDER BY score DESC, pair.id",
-            [],
+             WHERE pair.scope = ?1 AND reason IS NULL ORDER BY score DESC, pair.id",
+            [scope],
             |row| Ok((PairId(row.get(0)?), row.get(1)?)),
         )
     }
@@ -50,11 +50,12 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn features_of(&self, stage: &str, unit: &str) -> Result<HashMap<PairId, (i64, Features)>> {
+    pub fn features_of(&self, scope: &str, stage: &str, unit: &str) -> Result<HashMap<PairId, (i64, Features)>> {
         let rows = self.rows(
             "reading a unit's features",
-            "SELECT pair, key, features FROM pair_features JOIN pair ON pair.id = pair WHERE stage = ?1 AND unit = ?2",
-            [stage, unit],
+            "SELECT pair, key, features FROM pair_features JOIN pair ON pair.id = pair
+             WHERE scope = ?1 AND stage = ?2 AND unit = ?3",
+            [scope, stage, unit],
             |row| Ok((PairId(row.get(0)?), (row.get(1)?, json(row, 2)?))),
         )?;
         Ok(rows.into_iter().collect())
@@ -154,11 +155,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn set_duplicates(&self, duplicates: &[Duplicate]) -> Result<()> {
+    pub fn set_duplicates(&self, scope: &str, duplicates: &[Duplicate]) -> Result<()> {
         self.execute(
             "clearing duplicates",
-            "UPDATE verdict SET duplicate_of = NULL, jaccard = NULL WHERE duplicate_of IS NOT NULL",
-            [],
+            "UPDATE verdict SET duplicate_of = NULL, jaccard = NULL WHERE duplicate_of IS NOT NULL
+               AND pair IN (SELECT id FROM pair WHERE scope = ?1)",
+            [scope],
         )?;
         for duplicate in duplicates {
             self.execute(

@@ -78,7 +78,7 @@ pub(super) fn choose(
     wanted: usize,
 ) -> Result<Lists> {
     let most = wanted.saturating_mul(4);
-    let words = look.store.adjudications()?;
+    let words = look.store.adjudications(&look.scope())?;
     let asked = look.store.asked(params.interface)?;
     let known: HashSet<PairId> =
         words.iter().map(|word| word.pair).chain(asked.iter().map(|(_, pair, _)| *pair)).collect();
@@ -86,7 +86,7 @@ pub(super) fn choose(
     let mut random = Lowest::new(most);
     let mut strata: BTreeMap<(String, u8), Lowest<i64>> = BTreeMap::new();
     let mut disputed = Lowest::new(most);
-    look.store.for_each_askable(|pair: Askable| {
+    look.store.for_each_askable(&look.scope(), |pair: Askable| {
         if known.contains(&pair.id) {
             return Ok(());
         }

@@ -16,9 +16,8 @@ pub mod worker;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Params, identify};
-use super::{Output, Records, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Unit};
 use crate::error::{Error, Result};
-use crate::files;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration, FontRepair};
 
@@ -67,36 +66,31 @@ impl Limits {
 }
 
 /// Every book, with the hash of its bytes, of what is said of it, and of the version of its recogniser if there is one.
-pub(super) fn units(shelves: &Shelves, params: &Params, recogniser: Option<&str>) -> Result<Vec<Unit>> {
+pub(super) fn units(ctx: &Ctx<'_>, shelves: &Shelves, params: &Params, recogniser: Option<&str>) -> Result<Vec<Unit>> {
     let limits = super::fingerprint(&params.limits)?;
-    let units = shelves.books.iter().map(|(location, book)| {
-        let mut hasher = blake3::Hasher::new();
-        match files::map(&book.path) {
-            Ok(map) => hasher.update(&map),
-            // A missing file is the unit's failure, not the run's.
-            Err(_) => hasher.update(b"missing"),
-        };
-        let said = format!("{:?}", Some(book.language));
-        let hash = hasher.finalize().to_hex();
-        let mut parts = vec![hash.as_str(), &book.twin_key, &said];
-        parts.extend(recogniser);
-        Unit { limits: Some(limits.clone()), ..Unit::new(location, combined(&parts)) }
-    });
-    Ok(units.collect())
+    let unit = |(location, book): (&String, &Book)| {
+        // A missing file is the unit's failure, not the run's.
+        let hash = if book.path.is_file() { ctx.file_hash(&book.path)? } else { "missing".to_owned() };
+        let inputs = Inputs::new()
+            .value("file", &hash)
+            .value("edition of", &book.twin_key)
+            .value("shelf", &book.shelf)
+            .value("language", book.language.code())
+            .value("recogniser", recogniser.unwrap_or(""));
+        Ok(Unit { limits: Some(limits.clone()), ..Unit::new(location, inputs) })
+    };
+    shelves.books.iter().map(unit).collect()
 }
 
-/// The work of reading a book.
-pub(super) fn prepare(location: &str, book: &Book, params: &Params, reader: &Reader) -> Work {
-    let (location, book, params, reader) = (location.to_owned(), book.clone(), params.clone(), reader.clone());
-    Box::new(move || {
-        if !book.path.is_file() {
-            return Err(Error::input(format!("{} names {}, which is not there", book.named_by, book.path.display())));
-        }
-        let read = reader
-            .read(&job(&book, &params))
-            .map_err(|error| error.while_doing(format!("reading the book {}", book.path.display())))?;
-        output(&location, &book, read, &params)
-    })
+/// Reads a book.
+pub(super) fn read(location: &str, book: &Book, params: &Params, reader: &Reader) -> Result<Commit> {
+    if !book.path.is_file() {
+        return Err(Error::input(format!("{} names {}, which is not there", book.named_by, book.path.display())));
+    }
+    let read = reader
+        .read(&job(book, params))
+        .map_err(|error| error.while_doing(format!("reading the book {}", book.path.display())))?;
+    commit(location, book, read, params)
 }
 
 impl Job {
@@ -128,7 +122,7 @@ fn job(book: &Book, params: &Params) -> Job {
 }
 
 /// The document of a book, unless there is too little text for one; its pages in any case.
-fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Result<Output> {
+fn commit(location: &str, book: &Book, read: ReadBook, params: &Params) -> Result<Commit> {
     let mut builder = TextBuilder::default();
     for block in &read.blocks {
         builder.push(block.kind, &block.text, Some(block.page));
@@ -168,12 +162,11 @@ fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Resul
     let enough = document.text.chars().count() >= params.min_chars;
     let fingerprint = if enough { crate::store::documents::fingerprint(&document)? } else { "too short".to_owned() };
     counts.push((if enough { "documents" } else { "too short" }, 1.0));
-    let records = Records::Book {
-        location: location.to_owned(),
-        shelf: book.shelf.clone(),
-        pages: read.pages,
-        repairs: read.repairs,
-        document: enough.then_some(document),
-    };
-    Ok(Output { records, fingerprint, counts })
+    let (location, shelf) = (location.to_owned(), book.shelf.clone());
+    let (pages, repairs) = (read.pages, read.repairs);
+    let commit = Commit::new(fingerprint, move |writer, _| {
+        writer.put_book(&location, &shelf, &pages, &repairs)?;
+        if enough { writer.put_document(&document) } else { writer.delete_document(&location) }
+    });
+    Ok(commit.counts(counts))
 }

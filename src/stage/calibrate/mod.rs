@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use spoil::Damage;
 
 use super::filter::measure;
-use super::{Languages, Listing, Look, Output, Records, Session, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, extract, table};
 use crate::algo::isotonic::Isotonic;
 use crate::algo::regression::{Regression, probability};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -28,12 +28,17 @@ use crate::metric::reliability::{Reliability, reliability};
 use crate::model::{Encoder, ModelId};
 use crate::record::{Features, Language, Pair, PairId, Sentence};
 use crate::store::Store;
+use crate::store::table::Table;
 use crate::text::names;
 
 /// Raised when the same pairs give another calibration.
 pub const VERSION: u32 = 2;
 
-/// The name under which the calibration is kept.
+/// The stage.
+#[derive(Debug)]
+pub struct Calibrate;
+
+/// Its unit, and the name under which the calibration is kept, followed by the scope.
 pub const ARTEFACT: &str = "calibration";
 
 /// What the probability is computed from, in the order of the weights.
@@ -165,13 +170,30 @@ fn thresholds(told: &[(f64, bool)]) -> Vec<Threshold> {
         .collect()
 }
 
-/// The calibration in the store; `None`: none was made, for want of examples.
+/// The name under which a language pair's calibration is kept.
+pub fn artefact(languages: Languages) -> String {
+    format!("{ARTEFACT}/{languages}")
+}
+
+/// The calibration of a language pair in the store; `None`: none was made, for want of examples.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn stored(store: &Store) -> Result<Option<Calibration>> {
-    let Some(data) = store.artefact(ARTEFACT)? else { return Ok(None) };
-    serde_json::from_slice(&data).context(ErrorKind::Store, || "reading the calibration".into())
+pub fn stored(store: &Store, languages: Languages) -> Result<Option<Calibration>> {
+    let Some(data) = store.artefact(&artefact(languages))? else { return Ok(None) };
+    serde_json::from_slice(&data).context(ErrorKind::Store, || format!("reading the calibration of {languages}"))
+}
+
+/// The calibration of a language pair for similarities and margins of an encoder; `None`: none was made for this one.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn stored_for(store: &Store, languages: Languages, model: Option<&ModelId>) -> Result<Option<Calibration>> {
+    let fits = |found: &Calibration| {
+        model.is_some_and(|model| model.0 == found.model)
+            && (found.source, found.target) == (languages.source, languages.target)
+    };
+    Ok(stored(store, languages)?.filter(fits))
 }
 
 fn figures(similarity: f64, margin: f64, features: &Features) -> Vec<f64> {
@@ -182,35 +204,79 @@ fn figures(similarity: f64, margin: f64, features: &Features) -> Vec<f64> {
     vec![similarity, margin.clamp(0.0, 4.0), f64::from(features.length_ratio).ln(), numbers, missing]
 }
 
-/// The one calibration.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
-    let (aligned, mined) =
-        (look.store.stage_output(Stage::Align.name())?, look.store.stage_output(Stage::Mine.name())?);
-    let words = look.store.adjudications()?;
-    let input = combined(&[&aligned, &mined, &super::fingerprint(&words)?, &model.0]);
-    Ok(Listing::All(vec![Unit::new(ARTEFACT, input)]))
-}
+impl Stage for Calibrate {
+    fn name(&self) -> &'static str {
+        "calibrate"
+    }
 
-/// Gathers examples and encodes the spoiled ones; fitting runs on any thread.
-///
-/// # Errors
-/// Kind `Store` or `Model`.
-pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], session: &mut Session) -> Result<Work> {
-    let encoder = session.encoder.as_deref_mut().ok_or_else(|| Error::bug("calibration without an encoder"))?;
-    let examples = Examples::gather(look, params, candidates, encoder)?;
-    let (model, params, languages) = (encoder.id().0.clone(), params.clone(), look.languages);
-    Ok(Box::new(move || {
-        let fitted = examples.fit(&params, model, languages);
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "curve"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "align", "mine", "adjudicate"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Pair, Table::Verdict, Table::Document, Table::Adjudication, Table::Sentence, Table::Artefact]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Artefact]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ 
+            "calibrate": table(settings.get::<Params>()?)?,
+            "candidates": table(&settings.get::<extract::Params>()?.languages)?,
+         }))
+    }
+
+    /// The one calibration.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let Some(model) = ctx.model()? else { return Ok(Listing::Idle) };
+        let words = ctx.store()?.adjudications(&ctx.scope_name())?;
+        let inputs = Inputs::new()
+            .output("align", &ctx.stage_output("align")?)
+            .output("mine", &ctx.stage_output("mine")?)
+            .table(Table::Adjudication, &super::fingerprint(&words)?)
+            // Corrected pairs are among those that were judged.
+            .output("adjudicate", &ctx.stage_output("adjudicate")?)
+            // A pair is read with its verdict and places, which are not used here.
+            .tables(&[Table::Verdict, Table::Document], "")
+            .output("segment", &ctx.stage_output("segment")?)
+            .model(&model);
+        Ok(Listing::All(vec![Unit::new(ARTEFACT, inputs)]))
+    }
+
+    /// Gathers examples, encodes the spoiled ones, and fits.
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let model = ctx.model()?.ok_or_else(|| Error::bug("calibration without an encoder"))?;
+        let (store, params) = (ctx.store()?, ctx.settings::<Params>()?);
+        let look = ctx.look(&store)?;
+        let candidates = &ctx.settings::<extract::Params>()?.languages;
+        let encoder = ctx.encoder()?;
+        let examples = Examples::gather(&look, params, candidates, &mut **encoder.lock(), progress)?;
+        let fitted = examples.fit(params, model.0, look.languages);
         let data = serde_json::to_vec(&fitted).context(ErrorKind::Bug, || "writing the calibration".into())?;
-        let content = blake3::hash(&data).to_hex().to_string();
-        Ok(Output::of(Records::Artefact { name: ARTEFACT.into(), data }, &content)?
+        let (content, name) = (blake3::hash(&data).to_hex().to_string(), artefact(look.languages));
+        Ok(Commit::of(&content, move |writer, _| writer.put_artefact(&name, &data))?
             .count("sure pairs", examples.sure as f64)
             .count("annotated pairs", examples.annotated as f64)
             .count("spoiled pairs", examples.spoiled.values().sum::<usize>() as f64))
-    }))
+    }
 }
 
 /// Labelled figures, in an order that does not depend on how they were found.
@@ -231,12 +297,19 @@ struct Spoiled {
 }
 
 impl Examples {
-    fn gather(look: &Look<'_>, params: &Params, candidates: &[Language], encoder: &mut dyn Encoder) -> Result<Self> {
+    fn gather(
+        look: &Look<'_>,
+        params: &Params,
+        candidates: &[Language],
+        encoder: &mut dyn Encoder,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
         let measured = |source: &str, target: &str| measure::features(source, target, look.languages, candidates);
         let mut examples = Self::default();
-        let words = look.store.adjudications()?;
+        let words = look.store.adjudications(&look.scope())?;
         let annotated: HashSet<PairId> = words.iter().map(|word| word.pair).collect();
         for word in words {
+            progress.check()?;
             let Some(judged) = look.store.judged_pair(word.pair)? else { continue };
             let partly = params.partly_is_right && word.verdict.as_deref() == Some("partly");
             let right = if partly { Some(true) } else { word.is_right() };
@@ -248,7 +321,7 @@ impl Examples {
             examples.all.push((figures(f64::from(similarity), f64::from(margin), &features), right));
             examples.annotated += 1;
         }
-        let mut sure = look.store.sure_pairs(params.sure_score, params.sure_pairs)?;
+        let mut sure = look.store.sure_pairs(&look.scope(), params.sure_score, params.sure_pairs)?;
         sure.retain(|pair| !annotated.contains(&pair.id));
         let (mut whole, mut chosen) = (Vec::new(), Vec::new());
         for (place, pair) in sure.into_iter().enumerate() {
@@ -257,6 +330,7 @@ impl Examples {
             if so_far(place + 1) > so_far(place) { chosen.push(pair) } else { whole.push(pair) }
         }
         for pair in &whole {
+            progress.check()?;
             let (Some(similarity), Some(margin)) = (pair.similarity, pair.margin) else { continue };
             let features = measured(&pair.source.text, &pair.target.text);
             examples.all.push((figures(f64::from(similarity), f64::from(margin), &features), true));

@@ -28,16 +28,21 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::split::{Part, Splitter};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined, filter};
+use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, filter, neighbours, table};
 use crate::algo::minhash::{grams, jaccard};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Staged};
 use crate::record::{Adjudication, Interface, Origin, Pair, PairId};
 use crate::store::pairs::{Direction, JudgedPair, Selection};
+use crate::store::table::Table;
 use crate::text::normalise::fold;
 
 /// Raised when the same answers make other data.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Dataset;
 
 /// The one unit.
 pub const UNIT: &str = "dataset";
@@ -158,50 +163,84 @@ pub struct Preference {
     pub votes_against: u32,
 }
 
-/// The dataset, if one is written.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
-    if !params.write {
-        return Ok(Listing::All(Vec::new()));
+impl Stage for Dataset {
+    fn name(&self) -> &'static str {
+        "dataset"
     }
-    let parts = [
-        look.store.stage_output(Stage::Adjudicate.name())?,
-        look.store.stage_output(Stage::Dedup.name())?,
-        look.store.stage_output(Stage::Match.name())?,
-        look.store.annotations_fingerprint()?,
-    ];
-    let input = combined(&parts.each_ref().map(String::as_str));
-    let output = look.store.unit_output(Stage::Dataset.name(), UNIT)?;
-    let lost = match output.as_deref() {
-        Some(EMPTY) | None => false,
-        Some(version) => !folder(look).join(version).join("README.md").is_file(),
-    };
-    Ok(Listing::All(vec![Unit { lost, ..Unit::new(UNIT, input) }]))
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "dataset"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["match", "neighbours", "adjudicate", "dedup"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Adjudication, Table::Pair, Table::Verdict, Table::Document, Table::DocumentPair, Table::Annotation, Table::Task, Table::Neighbours, Table::Sentence]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "dataset": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The dataset, if one is written.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let params = ctx.settings::<Params>()?;
+        if !params.write {
+            return Ok(Listing::All(Vec::new()));
+        }
+        // Hard negatives come from neighbour lists, and say where their text stands.
+        let (lists, sentences) = match params.hard_negatives {
+            0 => (String::new(), String::new()),
+            _ => (neighbours::lists(ctx)?, ctx.stage_output("segment")?),
+        };
+        let inputs = Inputs::new()
+            .output("adjudicate", &ctx.stage_output("adjudicate")?)
+            // A document's site and location hang on its pairs.
+            .tables(&[Table::Pair, Table::Verdict, Table::Document], &ctx.stage_output("dedup")?)
+            .output("match", &ctx.stage_output("match")?)
+            // Answers to a choice between two, and the questions' texts: a question does not change once it is asked.
+            .tables(&[Table::Annotation, Table::Task], &ctx.store()?.annotations_fingerprint()?)
+            .table(Table::Neighbours, &lists)
+            .table(Table::Sentence, &sentences);
+        let output = ctx.unit_output("dataset", UNIT)?;
+        let lost = match output.as_deref() {
+            Some(EMPTY) | None => false,
+            Some(version) => !folder_of(ctx)?.join(version).join("README.md").is_file(),
+        };
+        Ok(Listing::All(vec![Unit { lost, ..Unit::new(UNIT, inputs) }]))
+    }
+
+    /// Gathers and writes.
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, params) = (ctx.store()?, ctx.settings::<Params>()?);
+        let look = ctx.look(&store)?;
+        let gathered = gather(&look, params, progress)?;
+        if gathered.examples.is_empty() && gathered.preferences.is_empty() {
+            return Ok(Commit::nothing(EMPTY));
+        }
+        let written = write(&look, params, &gathered, &folder_of(ctx)?, progress)?;
+        let commit = Commit::nothing(written.version).count("examples", written.examples as f64);
+        Ok(written.files.into_iter().fold(commit, Commit::file))
+    }
 }
 
 /// The output of a unit that had nothing to write.
 const EMPTY: &str = "no answers";
 
-/// Where datasets lie.
-pub fn folder(look: &Look<'_>) -> PathBuf {
-    look.store.folder().join("dataset")
+/// Where a language pair's datasets lie: with several pairs, each has a folder of its own.
+pub fn folder(workspace: &Path, languages: Languages, pairs: usize) -> PathBuf {
+    let dataset = workspace.join("dataset");
+    if pairs > 1 { dataset.join(languages.name()) } else { dataset }
 }
 
-/// Gathers and writes.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params) -> Result<Work> {
-    let gathered = gather(look, params)?;
-    let (mut counts, mut fingerprint) = (Vec::new(), EMPTY.to_owned());
-    if !gathered.examples.is_empty() || !gathered.preferences.is_empty() {
-        let (version, totals) = write(look, params, &gathered)?;
-        counts.push(("examples", totals.iter().map(|(_, count)| count).sum::<u64>() as f64));
-        fingerprint = version;
-    }
-    Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts })))
+fn folder_of(ctx: &Ctx<'_>) -> Result<PathBuf> {
+    Ok(folder(ctx.folder(), ctx.pair()?, ctx.pair_count()))
 }
 
 /// Everything but what nobody judged.
@@ -215,15 +254,15 @@ struct Gathered {
     gone: u64,
 }
 
-fn gather(look: &Look<'_>, params: &Params) -> Result<Gathered> {
+fn gather(look: &Look<'_>, params: &Params, progress: &Progress<'_>) -> Result<Gathered> {
     let store = look.store;
     let mut splitter = Splitter::new(params.seed, params.dev, params.test);
-    for pair in store.document_pairs()? {
+    for pair in store.document_pairs(&look.scope())? {
         splitter.join_documents(pair.source, pair.target);
     }
     let mut words: Vec<(Adjudication, JudgedPair)> = Vec::new();
     let mut gone = 0;
-    for word in store.adjudications()? {
+    for word in store.adjudications(&look.scope())? {
         match store.judged_pair(word.pair)? {
             Some(judged) => words.push((word, judged)),
             None => gone += 1,
@@ -232,6 +271,7 @@ fn gather(look: &Look<'_>, params: &Params) -> Result<Gathered> {
     words.iter().for_each(|(_, judged)| splitter.join(&judged.pair));
     let mut examples = BTreeMap::new();
     for (word, judged) in &words {
+        progress.check()?;
         let Some(example) = example(look, word, judged)? else { continue };
         examples.insert(example.id, (splitter.part_of(&judged.pair), example));
     }
@@ -298,7 +338,7 @@ fn hard_negatives(
 ) -> Result<Vec<(Part, Example)>> {
     let pair = &judged.pair;
     let [only] = pair.source.sentences.as_slice() else { return Ok(Vec::new()) };
-    let Some((key, _)) = look.store.stage_key(Stage::Neighbours.name())? else { return Ok(Vec::new()) };
+    let Some((key, _)) = look.store.stage_key(&look.scope(), "neighbours")? else { return Ok(Vec::new()) };
     let Some(source) = look.store.sentence(*only)? else { return Ok(Vec::new()) };
     let part = splitter.part_of(pair);
     let known: Vec<Vec<u64>> = right
@@ -309,7 +349,7 @@ fn hard_negatives(
         .map(|text| grams(&[&fold(text)], 4))
         .collect();
     let mut negatives = Vec::new();
-    for (text, _) in look.store.neighbour_list(Direction::Forward, &key, source.text_id)?.unwrap_or_default() {
+    for (text, _) in look.store.neighbour_list(&look.scope(), Direction::Forward, &key, source.text_id)?.unwrap_or_default() {
         if negatives.len() == params.hard_negatives {
             break;
         }
@@ -345,7 +385,7 @@ fn hard_negatives(
 /// Choices between two candidates, where more people chose one than the other. Texts come from the questions.
 fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
     let mut votes: BTreeMap<PairId, BTreeMap<String, PairId>> = BTreeMap::new();
-    look.store.for_each_annotation(|annotation| {
+    look.store.for_each_annotation_in(&look.scope(), |annotation| {
         let of = votes.entry(annotation.pair).or_default();
         match annotation.preferred {
             Some(preferred) => {
@@ -382,48 +422,59 @@ fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
     Ok(all)
 }
 
-/// Writes a version; answers its name and how many examples each part has.
-fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<(String, Vec<(Part, u64)>)> {
-    let root = folder(look);
-    files::create_folder(&root)?;
-    let mut told = card::Told { gone: gathered.gone, ..card::Told::default() };
-    let scratch = tempfile::tempdir_in(&root).context(ErrorKind::Store, || format!("writing in {}", root.display()))?;
-    let mut hasher = blake3::Hasher::new();
-    for part in Part::ALL {
-        let path = scratch.path().join(part.file());
-        let bytes = write_part(look, params, gathered, part, &path, &mut told)?;
-        hasher.update(bytes.as_bytes());
-    }
-    let lines: Vec<String> = gathered
-        .preferences
-        .iter()
-        .map(|preference| serde_json::to_string(preference).context(ErrorKind::Bug, || "writing a preference".into()))
-        .collect::<Result<_>>()?;
-    told.preferences = lines.len() as u64;
-    let lines: String = lines.into_iter().map(|line| line + "\n").collect();
-    hasher.update(lines.as_bytes());
-    put(&scratch.path().join("preferences.jsonl"), &lines)?;
-    // The card tells the settings, so they are part of what a version is.
-    let settings = serde_json::to_string(params).context(ErrorKind::Bug, || "hashing the settings".into())?;
-    hasher.update(settings.as_bytes());
-    let version = hasher.finalize().to_hex()[..12].to_owned();
-    told.version.clone_from(&version);
-    put(&scratch.path().join("README.md"), &card::markdown(&told, params, look.languages))?;
-    put(&scratch.path().join("dataset.json"), &card::json(&told, params, look.languages)?)?;
+/// A version that is written and waits to be published.
+struct Written {
+    version: String,
+    examples: u64,
+    /// Its folder, unless it is there already, and the file that names it.
+    files: Vec<Staged>,
+}
 
+/// Writes a version below `root`.
+fn write(
+    look: &Look<'_>,
+    params: &Params,
+    gathered: &Gathered,
+    root: &Path,
+    progress: &Progress<'_>,
+) -> Result<Written> {
+    let mut told = card::Told { gone: gathered.gone, ..card::Told::default() };
+    let mut version = String::new();
+    let staged = Staged::folder(&root.join("new"), |scratch| {
+        let mut hasher = blake3::Hasher::new();
+        for part in Part::ALL {
+            let bytes = write_part(look, params, gathered, part, &scratch.join(part.file()), &mut told, progress)?;
+            hasher.update(bytes.as_bytes());
+        }
+        let line = |preference| serde_json::to_string(preference);
+        let lines: Vec<String> = gathered
+            .preferences
+            .iter()
+            .map(|preference| line(preference).context(ErrorKind::Bug, || "writing a preference".into()))
+            .collect::<Result<_>>()?;
+        told.preferences = lines.len() as u64;
+        let lines: String = lines.into_iter().map(|line| line + "\n").collect();
+        hasher.update(lines.as_bytes());
+        put(&scratch.join("preferences.jsonl"), &lines)?;
+        // The card tells the settings, so they are part of what a version is.
+        let settings = serde_json::to_string(params).context(ErrorKind::Bug, || "hashing the settings".into())?;
+        hasher.update(settings.as_bytes());
+        version = hasher.finalize().to_hex()[..12].to_owned();
+        told.version.clone_from(&version);
+        put(&scratch.join("README.md"), &card::markdown(&told, params, look.languages))?;
+        put(&scratch.join("dataset.json"), &card::json(&told, params, look.languages)?)
+    })?;
     let target = root.join(&version);
+    let examples = told.totals().iter().map(|(_, count)| count).sum();
+    let mut files = Vec::new();
+    // The same answers make the same version: one that is whole stays as it is.
     if !target.join("README.md").is_file() {
-        files::write_folder_atomically(&target, |folder| {
-            for file in files::list(scratch.path())? {
-                let name = file.file_name().ok_or_else(|| Error::bug("a file without a name"))?;
-                std::fs::copy(&file, folder.join(name))
-                    .context(ErrorKind::Store, || format!("writing {}", folder.join(name).display()))?;
-            }
-            Ok(())
-        })?;
+        files.push(staged.named(&target));
     }
-    files::write_atomically(&root.join("LATEST"), |out| writeln!(out, "{version}"))?;
-    Ok((version, told.totals()))
+    files.push(Staged::file(&root.join("LATEST"), |out| {
+        writeln!(out, "{version}").context(ErrorKind::Store, || "naming the newest dataset".into())
+    })?);
+    Ok(Written { version, examples, files })
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
@@ -438,6 +489,7 @@ fn write_part(
     part: Part,
     path: &Path,
     told: &mut card::Told,
+    progress: &Progress<'_>,
 ) -> Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     let mut failed = None;
@@ -452,7 +504,8 @@ fn write_part(
             line(example)?;
         }
         if params.silver && part == Part::Train {
-            let walked = look.store.for_each_pair(Selection::Kept, |judged| {
+            let walked = look.store.for_each_pair(&look.scope(), Selection::Kept, |judged| {
+                progress.check()?;
                 if let Some(example) = silver(look, gathered, &judged)? {
                     line(&example).context(ErrorKind::Store, || "writing an example".into())?;
                 }

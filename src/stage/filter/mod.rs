@@ -21,14 +21,19 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, calibrate, combined};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, calibrate, extract, table};
 use crate::error::{Error, Result};
-use crate::record::{Adjudication, Features, Language, Pair, PairId};
+use crate::record::{Adjudication, Features, Pair, PairId};
+use crate::store::table::Table;
 use crate::text::normalise;
 pub use rules::{Check, Rules};
 
 /// Raised when the same pairs get other verdicts.
 pub const VERSION: u32 = 3;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Filter;
 
 /// The rules' limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,52 +108,90 @@ impl Default for Params {
     }
 }
 
-/// Everything that made pairs: one unit for each of its units.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
-    // Where no verdict depends on it, another calibration changes nothing.
-    let calibrated =
-        if params.asks_for_probabilities() { look.store.stage_output(Stage::Calibrate.name())? } else { String::new() };
-    let mut words: HashMap<PairId, Adjudication> =
-        look.store.adjudications()?.into_iter().map(|word| (word.pair, word)).collect();
-    let mut by_unit: HashMap<(String, String), Vec<PairId>> = HashMap::new();
-    for (pair, owner) in look.store.owners(words.keys().copied())? {
-        by_unit.entry(owner).or_default().push(pair);
+impl Stage for Filter {
+    fn name(&self) -> &'static str {
+        "filter"
     }
-    let mut units = Vec::new();
-    for (stage, unit) in look.store.pair_units()? {
-        let Some(output) = look.store.unit_output(&stage, &unit)? else { continue };
-        let mut judged = by_unit.remove(&(stage.clone(), unit.clone())).unwrap_or_default();
-        judged.sort();
-        let words: Vec<_> = judged.iter().filter_map(|pair| words.remove(pair)).collect();
-        let input = combined(&[&output, &super::fingerprint(&words)?, &calibrated]);
-        units.push(Unit::new(format!("{stage}/{unit}"), input));
-    }
-    Ok(Listing::All(units))
-}
 
-/// Reads a unit's pairs and what people's answers come to; the rules run on any thread.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
-    let (stage, name) =
-        unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
-    let pairs = look.store.pairs_of(stage, name)?;
-    let known = look.store.features_of(stage, name)?;
-    let mut words = HashMap::new();
-    for pair in &pairs {
-        words.extend(look.store.adjudication(pair.id)?.map(|word| (pair.id, word)));
+    fn version(&self) -> u32 {
+        VERSION
     }
-    let input = unit.input.clone();
-    let calibration = if params.asks_for_probabilities() { calibrate::stored(look.store)? } else { None };
-    let rules =
-        Rules { params: params.clone(), languages: look.languages, candidates: candidates.to_vec(), calibration };
-    Ok(Box::new(move || {
+
+    fn unit_noun(&self) -> &'static str {
+        "group"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["align", "mine", "adjudicate", "calibrate"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Pair, Table::Adjudication, Table::Artefact]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Verdict, Table::PairFeatures]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ 
+            "filter": table(settings.get::<Params>()?)?,
+            "candidates": table(&settings.get::<extract::Params>()?.languages)?,
+         }))
+    }
+
+    /// Everything that made pairs: one unit for each of its units.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        // Where no verdict depends on it, another calibration changes nothing.
+        let calibrated = if ctx.settings::<Params>()?.asks_for_probabilities() {
+            // A calibration counts for its own encoder alone.
+            let model = ctx.model()?.map(|model| model.0).unwrap_or_default();
+            format!("{} {model}", ctx.stage_output("calibrate")?)
+        } else {
+            String::new()
+        };
+        let mut words: HashMap<PairId, Adjudication> =
+            store.adjudications(&scope)?.into_iter().map(|word| (word.pair, word)).collect();
+        let mut by_unit: HashMap<(String, String), Vec<PairId>> = HashMap::new();
+        for (pair, owner) in store.owners(words.keys().copied())? {
+            by_unit.entry(owner).or_default().push(pair);
+        }
+        let mut units = Vec::new();
+        for (stage, unit) in store.pair_units(&scope)? {
+            let Some(output) = store.unit_output(&scope, &stage, &unit)? else { continue };
+            let mut judged = by_unit.remove(&(stage.clone(), unit.clone())).unwrap_or_default();
+            judged.sort();
+            let words: Vec<_> = judged.iter().filter_map(|pair| words.remove(pair)).collect();
+            let inputs = Inputs::new()
+                .table(Table::Pair, &output)
+                .table(Table::Adjudication, &super::fingerprint(&words)?)
+                .table(Table::Artefact, &calibrated);
+            units.push(Unit::new(format!("{stage}/{unit}"), inputs));
+        }
+        Ok(Listing::All(units))
+    }
+
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (stage, name) =
+            unit.name.split_once('/').ok_or_else(|| Error::bug(format!("{:?} names no unit", unit.name)))?;
+        let (store, scope, params) = (ctx.store()?, ctx.scope_name(), ctx.settings::<Params>()?);
+        let pairs = store.pairs_of(&scope, stage, name)?;
+        let known = store.features_of(&scope, stage, name)?;
+        let mut words = HashMap::new();
+        for pair in &pairs {
+            words.extend(store.adjudication(pair.id)?.map(|word| (pair.id, word)));
+        }
+        let calibration = if params.asks_for_probabilities() {
+            calibrate::stored_for(&store, ctx.pair()?, ctx.model()?.as_ref())?
+        } else {
+            None
+        };
+        let candidates = ctx.settings::<extract::Params>()?.languages.clone();
+        let rules = Rules { params: params.clone(), languages: ctx.pair()?, candidates, calibration };
         let (mut measured, mut verdicts) = (Vec::new(), Vec::new());
         for pair in &pairs {
+            progress.check()?;
             let features = features(&rules, &known, pair, &mut measured);
             verdicts.push((
                 pair.id,
@@ -159,11 +202,13 @@ pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: 
         let kept = verdicts.iter().filter(|(.., drop)| drop.is_none()).count() as f64;
         let new = measured.len() as f64;
         // Scores decide among duplicates, so a change of them must reach the next stage even if no verdict changes.
-        let content = serde_json::json!((&input, &verdicts));
-        Ok(Output::of(Records::Verdicts { features: measured, verdicts }, &content)?
-            .count("pairs that pass", kept)
-            .count("pairs measured", new))
-    }))
+        let content = serde_json::json!((&unit.input, &verdicts));
+        let commit = Commit::of(&content, move |writer, _| {
+            measured.iter().try_for_each(|(pair, key, features)| writer.put_features(*pair, *key, features))?;
+            verdicts.iter().try_for_each(|(pair, fold, drop)| writer.put_verdict(*pair, *fold, drop.as_ref()))
+        })?;
+        Ok(commit.count("pairs that pass", kept).count("pairs measured", new))
+    }
 }
 
 /// What is known of a pair, or what is measured now and then noted in `measured`.
@@ -190,7 +235,7 @@ pub fn fold(source: &str, target: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{DropReason, Origin, Side};
+    use crate::record::{DropReason, Language, Origin, Side};
     use crate::stage::Languages;
 
     fn pair(source: &str, target: &str, score: f32) -> Pair {
