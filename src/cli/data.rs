@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{Common, DONE, say};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
+use crate::record::Scope;
 use crate::stage::export::{self, File, Which};
 use crate::stage::formats::Format;
 use crate::stage::{Look, annotate, fingerprint, pairs_in};
@@ -31,6 +32,9 @@ pub(super) struct ExportArgs {
     /// The most pairs to write.
     #[arg(long)]
     limit: Option<u64>,
+    /// The language pair, such as `ru-tk`, of a pipeline with several.
+    #[arg(long, value_name = "PAIR")]
+    pair: Option<String>,
 }
 
 /// `Format` for clap.
@@ -65,6 +69,9 @@ pub(super) struct ImportArgs {
     format: FormatName,
     /// The file.
     file: PathBuf,
+    /// The language pair that imported pairs belong to, such as `ru-tk`, of a pipeline with several.
+    #[arg(long, value_name = "PAIR")]
+    pair: Option<String>,
 }
 
 impl From<FormatName> for Format {
@@ -93,7 +100,9 @@ impl From<WhichName> for Which {
 pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
-    let look = Look { store: &store, languages: pipeline.languages(), key: "" };
+    let scope = pipeline.scope_named(arguments.pair.as_deref())?;
+    let settings = pipeline.settings(scope);
+    let look = Look { store: &store, languages: scope, key: "" };
     let format = Format::from(arguments.format);
     let pairs = match (arguments.pairs, format) {
         (Some(pairs), _) => pairs.into(),
@@ -103,7 +112,7 @@ pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     let file = File { format, path: String::new(), pairs, limit: arguments.limit };
     file.check().map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let written = export::write_to(&look, &file, &pipeline.annotate, &pipeline.folder, &mut out).and_then(|rows| {
+    let written = export::write_to(&look, &file, &settings.annotate, &pipeline.folder, &mut out).and_then(|rows| {
         std::io::Write::flush(&mut out)
             .map_err(|error| Error::with_source(ErrorKind::Store, "writing pairs", error))?;
         Ok(rows)
@@ -121,12 +130,14 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let mut store = Store::open(&pipeline.workspace_folder(), Access::Write)?;
     let path = &arguments.file;
+    let scope = || pipeline.scope_named(arguments.pair.as_deref());
     match Format::from(arguments.format) {
         Format::LabelStudio => annotations(&mut store, path),
-        Format::Tsv => pairs(&mut store, path, &pipeline.name, pairs_in::read_tsv(path)?),
-        Format::Jsonl => pairs(&mut store, path, &pipeline.name, pairs_in::read_jsonl(path)?),
+        Format::Tsv => pairs(&mut store, path, (&pipeline.name, scope()?), pairs_in::read_tsv(path)?),
+        Format::Jsonl => pairs(&mut store, path, (&pipeline.name, scope()?), pairs_in::read_jsonl(path)?),
         Format::Tmx => {
-            let memory = crate::extract::tmx::read(&files::read(path)?, pipeline.source, pipeline.target)
+            let scope = scope()?;
+            let memory = crate::extract::tmx::read(&files::read(path)?, scope.source, scope.target)
                 .map_err(|error| error.while_doing(format!("reading {}", path.display())))?;
             memory.problems.iter().for_each(|problem| say(&format!("left out: {problem}")));
             let read = memory
@@ -134,7 +145,7 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
                 .iter()
                 .map(|(source, target)| pairs_in::imported(&pairs_in::unit_name(path), source, target))
                 .collect::<Result<_>>()?;
-            pairs(&mut store, path, &pipeline.name, read)
+            pairs(&mut store, path, (&pipeline.name, scope), read)
         }
     }
 }
@@ -147,8 +158,13 @@ fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
 }
 
 /// Takes pairs in, as the work of a unit named after the file: importing it again replaces them.
-fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, mut pairs: Vec<crate::record::Pair>) -> Result<u8> {
-    let unit = pairs_in::unit_name(path);
+fn pairs(
+    store: &mut Store,
+    path: &std::path::Path,
+    (pipeline, scope): (&str, Scope),
+    mut pairs: Vec<crate::record::Pair>,
+) -> Result<u8> {
+    let (unit, scope) = (pairs_in::unit_name(path), scope.name());
     // A file may hold a pair twice.
     let mut seen = std::collections::HashSet::new();
     pairs.retain(|pair| seen.insert(pair.id));
@@ -156,8 +172,8 @@ fn pairs(store: &mut Store, path: &std::path::Path, pipeline: &str, mut pairs: V
     let output = fingerprint(&serde_json::json!(pairs))?;
     let writer = store.writer()?;
     let run = writer.begin_run(now, pipeline, &serde_json::json!({ "import": unit }))?;
-    writer.put_pairs("import", &unit, &pairs)?;
-    writer.unit_done("import", &unit, "", &output, &output, run, now)?;
+    writer.put_pairs(&scope, "import", &unit, &pairs)?;
+    writer.unit_done(&scope, "import", &unit, "", &output, &output, run, now)?;
     writer.finish_run(run, now, "done")?;
     writer.commit()?;
     say(&format!("{} pairs imported from {}", pairs.len(), path.display()));

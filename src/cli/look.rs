@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Common, DONE, print, say, to_json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::plan;
+use crate::engine::job;
 use crate::pipeline::run::RunReport;
 use crate::record::{DocumentId, PageId, PairId, SentenceId};
 use crate::report::format::printable;
@@ -59,7 +59,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
         }
         other => other?,
     };
-    let plans = plan::plan(&pipeline, &store)?;
+    let plans = pipeline.plan(&store)?;
     if arguments.common.json {
         print(&to_json(&plans)?)?;
         return Ok(DONE);
@@ -69,7 +69,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
         let _ = writeln!(
             text,
             "{:<12}{:>10}{:>10}{:>8}   {}",
-            plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_word
+            plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_noun
         );
         for reason in plan.because {
             let _ = writeln!(text, "{:<12}stale because {reason}", "");
@@ -93,13 +93,14 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let people = store.people_counts(pipeline.annotate.interface, pipeline.annotate.annotators)?;
     let alarms: Vec<_> =
         drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();
+    let jobs = job::jobs(&store.jobs_folder())?;
     if arguments.common.json {
         let volumes: serde_json::Map<_, _> =
             volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
         let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
             "runs": runs, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
-            "alarms": alarms, "books": books, "people": people,
+            "alarms": alarms, "books": books, "people": people, "jobs": jobs,
         }))?)?;
         return Ok(DONE);
     }
@@ -133,6 +134,12 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
             if failed > 0 { format!(", {failed} failed") } else { String::new() }
         );
     }
+    // Without a process that writes, what was begun waits for the next run.
+    let running = !jobs.is_empty() && Store::is_being_written(store.folder())?;
+    for one in &jobs {
+        let state = if running { "running" } else { "interrupted; the next run goes on with it" };
+        let _ = writeln!(text, "job: {}: {state}{}", job_name(&one.about), how_far(one.heartbeat.as_ref()));
+    }
     for book in books.iter().filter(|book| book.left_out() + book.repaired > 0) {
         let _ = writeln!(text, "\n{}\n  {}", book.location, pages_in_words(book));
     }
@@ -144,11 +151,25 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     }
     for unit in &failed_units {
         let again = if unit.given_up { ", not tried again until the file, the limits or kopri change" } else { "" };
-        let (stage, name, tries) = (&unit.stage, &unit.unit, unit.attempts);
+        let scope = if unit.scope.is_empty() || pipeline.scopes().len() == 1 { "" } else { &unit.scope };
+        let stage = format!("{} {scope}", unit.stage).trim_end().to_owned();
+        let (name, tries) = (&unit.unit, unit.attempts);
         let _ = writeln!(text, "\nfailed: {stage} of {name} ({tries} tries{again})\n  {}", unit.message);
     }
     print(&text)?;
     Ok(DONE)
+}
+
+fn job_name(about: &job::About) -> String {
+    let scope = if about.scope.is_empty() { String::new() } else { format!(" {}", about.scope) };
+    format!("{}{scope} of {}", about.stage, about.unit)
+}
+
+fn how_far(heartbeat: Option<&job::Heartbeat>) -> String {
+    heartbeat.map_or_else(String::new, |beat| {
+        let total = beat.total.map_or_else(String::new, |total| format!(" of {total}"));
+        format!(", {}{total} done at {}", beat.done, beat.updated_at.strftime("%Y-%m-%d %H:%M:%S"))
+    })
 }
 
 pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
@@ -222,7 +243,7 @@ fn show_document(store: &Store, id: DocumentId) -> Result<String> {
         // Of the profile and the generic extractor.
         document.agreement.map_or_else(|| "not known: no profile".into(), |agreement| format!("{agreement:.2}")),
     );
-    for pair in store.document_pairs()?.iter().filter(|pair| pair.source == id || pair.target == id) {
+    for pair in store.pairs_with(id)? {
         let other = if pair.source == id { pair.target } else { pair.source };
         let _ = writeln!(text, "twin           {other} {} (score {:.2})", optional(store.location(other)?), pair.score);
         for evidence in &pair.evidence {
@@ -337,6 +358,8 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<u8> {
         crawl: None,
         stages: Vec::new(),
         alarms: drift::standing(&store, &pipeline.site)?,
+        notes: Vec::new(),
+        violations: Vec::new(),
     };
     let mut summary = collect::summary(&pipeline, &store, &past)?;
     if arguments.common.json {

@@ -94,6 +94,18 @@ impl Unit {
     pub fn new(name: impl Into<String>, inputs: Inputs) -> Self {
         Self { name: name.into(), input: inputs.fingerprint(), lost: false, limits: None, covers: inputs.covers }
     }
+
+    /// The same, run again if its output file is missing.
+    #[must_use]
+    pub fn lost(self, lost: bool) -> Self {
+        Self { lost, ..self }
+    }
+
+    /// The same, whose permanent failures stand until these limits change.
+    #[must_use]
+    pub fn limited(self, limits: impl Into<String>) -> Self {
+        Self { limits: Some(limits.into()), ..self }
+    }
 }
 
 /// The units of a stage.

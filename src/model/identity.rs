@@ -7,7 +7,7 @@ use super::ModelId;
 use super::sentence_transformers::{ModelFolder, Opening, StaticFolder};
 use super::torch::Options;
 use super::torch::compute::Compute;
-use super::torch::config::NetworkConfig;
+use super::torch::network::NetworkConfig;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files::{self, FileHashes};
 

@@ -1,12 +1,12 @@
 //! Fills a [`Summary`] from the store and from what the run says of itself.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metric::pairs::wilson;
 use crate::pipeline::Pipeline;
-use crate::pipeline::run::{RunReport, StageTally};
-use crate::record::DropReason;
-use crate::stage::evaluate::figures;
-use crate::stage::{Stage, agreement, calibrate, crawl, dataset, export};
+use crate::pipeline::run::{RunReport, StageReport, StageTally};
+use crate::record::{DropReason, Scope};
+use crate::stage::evaluate::{self, figures};
+use crate::stage::{agreement, calibrate, crawl, dataset, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
 use crate::store::pairs::{JudgedPair, SampleOf};
@@ -30,8 +30,15 @@ const SAMPLES: u32 = 12;
 /// # Errors
 /// Kind `Store`.
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
-    let evaluation = evaluation(store)?;
-    let gate = gate_failure(pipeline, &evaluation);
+    let scopes = pipeline.scopes();
+    let first = *scopes.first().ok_or_else(|| Error::bug("a pipeline without languages"))?;
+    let (mut evaluation, mut gate) = (Vec::new(), None);
+    for scope in &scopes {
+        let own = measured(store, *scope)?;
+        gate = gate.or_else(|| gate_failure(&pipeline.settings(*scope).evaluate, &own, &label(pipeline, *scope)));
+        let labelled = |metric: Metric| Metric { name: label(pipeline, *scope) + &metric.name, ..metric };
+        evaluation.extend(own.into_iter().map(labelled));
+    }
     let outcome = match (&gate, report.failed() + report.given_up()) {
         (Some(_), _) => Outcome::GateFailed,
         (None, 0) if !report.alarms.is_empty() => Outcome::Alarmed,
@@ -45,17 +52,22 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         started: report.started_at,
         finished: Some(report.finished_at),
         outcome,
-        source_language: pipeline.source,
-        target_language: pipeline.target,
+        source_language: first.source,
+        target_language: first.target,
         stages: stages(report),
-        waterfall: waterfall(pipeline, store)?,
-        histograms: histograms(pipeline, store)?,
+        waterfall: waterfall(pipeline.settings(first), store)?,
+        histograms: histograms(pipeline.settings(first), store)?,
         samples: samples(store)?,
         sites: sites(store)?,
         books: store.book_counts()?,
-        notes: report.stages.iter().flat_map(|(_, tally)| tally.notes.clone()).collect(),
-        index: index(pipeline, store)?,
-        calibration: calibration(store)?,
+        notes: report
+            .notes
+            .iter()
+            .chain(report.stages.iter().flat_map(|report| &report.tally.notes))
+            .cloned()
+            .collect(),
+        index: index(pipeline, store, &scopes)?,
+        calibration: calibration(store, &scopes)?,
         evaluation,
         agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
@@ -92,8 +104,8 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
             crawl.notes.iter().map(|note| format!("; {note}")).collect::<String>()
         ),
     });
-    let rest = report.stages.iter().map(|(stage, tally)| StageRow {
-        name: stage.name().into(),
+    let rest = report.stages.iter().map(|StageReport { label, tally, .. }| StageRow {
+        name: label.clone(),
         done: tally.done,
         failed: tally.failed + tally.given_up,
         skipped_unchanged: tally.unchanged,
@@ -230,30 +242,47 @@ fn sites(store: &Store) -> Result<Vec<SiteRow>> {
 }
 
 /// The newest measurement of the index, which may be of an earlier run.
-fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
-    let figure = |name: &str| store.latest_figure(Stage::Neighbours.name(), name);
-    let Some(seconds) = figure("seconds")? else { return Ok(None) };
+fn index(pipeline: &Pipeline, store: &Store, scopes: &[Scope]) -> Result<Option<IndexReport>> {
+    for scope in scopes {
+        if let Some(seconds) = store.latest_figure(&scope.name(), "neighbours", "seconds")? {
+            return index_of(pipeline.settings(*scope).neighbours.k, store, &scope.name(), seconds).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn index_of(k: usize, store: &Store, scope: &str, seconds: f64) -> Result<IndexReport> {
+    let figure = |name: &str| store.latest_figure(scope, "neighbours", name);
     let sample = figure("recall sample")?.unwrap_or(0.0);
     let graph = figure("searched in a graph")?.unwrap_or(0.0) > 0.0;
     let measured = graph && sample > 0.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let nodes = |what: &str| -> Result<u64> { Ok(figure(&format!("graph nodes {what}"))?.unwrap_or(0.0) as u64) };
     let grown = GraphReport { kept: nodes("kept")?, inserted: nodes("inserted")?, gone: nodes("gone")? };
-    Ok(Some(IndexReport {
+    Ok(IndexReport {
         kind: if graph { "hnsw".into() } else { "exact".into() },
         recall_at_k: if measured { figure("recall sum")?.map(|sum| sum / sample) } else { None },
-        k: pipeline.neighbours.k,
+        k,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         sample: sample as usize,
         seconds,
         graph: graph.then_some(grown),
-    }))
+    })
 }
 
-fn calibration(store: &Store) -> Result<Option<CalibrationReport>> {
-    let Some(found) = calibrate::stored(store)? else { return Ok(None) };
-    Ok(Some(CalibrationReport {
-        fitted: store.unit_finished_at(Stage::Calibrate.name(), calibrate::ARTEFACT)?,
+/// The calibration of the first language pair that has one.
+fn calibration(store: &Store, scopes: &[Scope]) -> Result<Option<CalibrationReport>> {
+    for scope in scopes {
+        if let Some(found) = calibrate::stored(store, *scope)? {
+            return calibration_of(store, *scope, found).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn calibration_of(store: &Store, scope: Scope, found: calibrate::Calibration) -> Result<CalibrationReport> {
+    Ok(CalibrationReport {
+        fitted: store.unit_finished_at(&scope.name(), "calibrate", calibrate::ARTEFACT)?,
         method: match found.method {
             calibrate::Method::Logistic => "logistic".into(),
             calibrate::Method::Isotonic => "isotonic".into(),
@@ -265,17 +294,22 @@ fn calibration(store: &Store) -> Result<Option<CalibrationReport>> {
         auc: found.auc,
         model: found.model,
         reliability: found.reliability,
-    }))
+    })
 }
 
 /// Names of the strict figures, which the gates look at.
 const STRICT_PRECISION: &str = "precision against gold, strict";
 const STRICT_RECALL: &str = "recall against gold, strict";
 
-fn evaluation(store: &Store) -> Result<Vec<Metric>> {
+/// A prefix that tells the language pairs apart; empty where there is one.
+fn label(pipeline: &Pipeline, scope: Scope) -> String {
+    if pipeline.scopes().len() > 1 { format!("{scope}: ") } else { String::new() }
+}
+
+fn measured(store: &Store, scope: Scope) -> Result<Vec<Metric>> {
     let figure = |name: &str| -> Result<Option<usize>> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        Ok(store.latest_figure(Stage::Evaluate.name(), name)?.map(|value| value as usize))
+        Ok(store.latest_figure(&scope.name(), "evaluate", name)?.map(|value| value as usize))
     };
     let rows = [
         (STRICT_PRECISION, figures::RIGHT, figures::FOUND, "the same sentences on both sides"),
@@ -302,12 +336,12 @@ fn evaluation(store: &Store) -> Result<Vec<Metric>> {
 }
 
 /// The gate that is not met, in words.
-fn gate_failure(pipeline: &Pipeline, evaluation: &[Metric]) -> Option<String> {
-    let gates = [(STRICT_PRECISION, pipeline.evaluate.min_precision), (STRICT_RECALL, pipeline.evaluate.min_recall)];
+fn gate_failure(params: &evaluate::Params, evaluation: &[Metric], label: &str) -> Option<String> {
+    let gates = [(STRICT_PRECISION, params.min_precision), (STRICT_RECALL, params.min_recall)];
     gates.into_iter().find_map(|(name, floor)| {
         let floor = floor?;
         let value = evaluation.iter().find(|metric| metric.name == name)?.value;
-        (value < floor).then(|| format!("{name} is {value:.3}, its floor is {floor}"))
+        (value < floor).then(|| format!("{label}{name} is {value:.3}, its floor is {floor}"))
     })
 }
 
@@ -335,22 +369,23 @@ fn failures(store: &Store, gate: Option<String>, run: i64) -> Result<Vec<Failure
 
 /// Files that are there, with the rows they hold: an export's fingerprint says how many.
 fn exports(pipeline: &Pipeline, store: &Store) -> Result<Vec<(String, u64)>> {
-    let folder = store.folder().join("export");
-    let mut exports = Vec::new();
-    for file in &pipeline.export.files {
-        let output = store.unit_output(Stage::Export.name(), &file.path)?;
-        if let Some(rows) = output.as_deref().and_then(export::rows_of) {
-            exports.push((folder.join(&file.path).display().to_string(), rows));
+    let (scopes, mut exports) = (pipeline.scopes(), Vec::new());
+    for scope in &scopes {
+        let folder = export::folder(store.folder(), *scope, scopes.len());
+        for file in &pipeline.settings(*scope).export.files {
+            let output = store.unit_output(&scope.name(), "export", &file.path)?;
+            if let Some(rows) = output.as_deref().and_then(export::rows_of) {
+                exports.push((folder.join(&file.path).display().to_string(), rows));
+            }
         }
-    }
-    // The dataset is a folder; its rows are its examples.
-    let version = store
-        .unit_output(Stage::Dataset.name(), dataset::UNIT)?
-        .map(|version| store.folder().join("dataset").join(version));
-    if let Some(path) = version.filter(|path| path.is_dir()) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let examples = store.latest_figure(Stage::Dataset.name(), "examples")?.unwrap_or(0.0) as u64;
-        exports.push((path.display().to_string(), examples));
+        // The dataset is a folder; its rows are its examples.
+        let folder = dataset::folder(store.folder(), *scope, scopes.len());
+        let version = store.unit_output(&scope.name(), "dataset", dataset::UNIT)?.map(|version| folder.join(version));
+        if let Some(path) = version.filter(|path| path.is_dir()) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let examples = store.latest_figure(&scope.name(), "dataset", "examples")?.unwrap_or(0.0) as u64;
+            exports.push((path.display().to_string(), examples));
+        }
     }
     Ok(exports)
 }

@@ -125,7 +125,7 @@ impl Stage for Export {
         &[Table::Pair, Table::Verdict, Table::PairFeatures, Table::Document, Table::Artefact, Table::Neighbours, Table::Sentence, Table::Task, Table::Annotation]
     }
 
-    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+    fn params(&self, _settings: &Settings) -> Result<serde_json::Value> {
         Ok(serde_json::json!({  "export": null  }))
     }
 
@@ -159,7 +159,7 @@ impl Stage for Export {
             } else {
                 inputs.tables(&pairs, &ctx.stage_output("dedup")?).tables(&asked, "").tables(&bodies, "")
             };
-            units.push(Unit { lost, ..Unit::new(&file.path, inputs) });
+            units.push(Unit::new(&file.path, inputs).lost(lost));
         }
         Ok(Listing::All(units))
     }

@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_reader(folder: &Path, log: Option<TableLog>) -> Result<Self> {
-        let store = Self::open(folder, Access::Read)?;
+        let mut store = Self::open(folder, Access::Read)?;
         let doing = || format!("preparing a reader of {}", folder.display());
         store.connection.pragma_update(None, "cache_size", -16_000).context(ErrorKind::Store, doing)?;
         if let Some(log) = log {

@@ -458,6 +458,7 @@ mod tests {
         // A failure after a success keeps the output: later stages keep what they made of it.
         let before = store.stage_output("", "extract").unwrap();
         let writer = store.writer().unwrap();
+        let error = Error::new(ErrorKind::Input, "page 3 is torn");
         writer.unit_failed("", "extract", "a", "k2", "i2", &error, None, run, at).unwrap();
         writer.commit().unwrap();
         assert_eq!(store.unit_output("", "extract", "a").unwrap().as_deref(), Some("o"));

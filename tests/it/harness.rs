@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kopri::error::Result;
-use kopri::pipeline::event::Silent;
+use kopri::engine::event::Silent;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 
 /// A temporary site of a few articles, its pipeline and workspaces.

@@ -77,7 +77,7 @@ pub(super) fn units(ctx: &Ctx<'_>, shelves: &Shelves, params: &Params, recognise
             .value("shelf", &book.shelf)
             .value("language", book.language.code())
             .value("recogniser", recogniser.unwrap_or(""));
-        Ok(Unit { limits: Some(limits.clone()), ..Unit::new(location, inputs) })
+        Ok(Unit::new(location, inputs).limited(&limits))
     };
     shelves.books.iter().map(unit).collect()
 }

@@ -213,7 +213,7 @@ impl Stage for Dataset {
             Some(EMPTY) | None => false,
             Some(version) => !folder_of(ctx)?.join(version).join("README.md").is_file(),
         };
-        Ok(Listing::All(vec![Unit { lost, ..Unit::new(UNIT, inputs) }]))
+        Ok(Listing::All(vec![Unit::new(UNIT, inputs).lost(lost)]))
     }
 
     /// Gathers and writes.
