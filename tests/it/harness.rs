@@ -118,6 +118,13 @@ impl House {
         Pipeline::parse(&text_of(workspace), "house.toml", self.folder.path().to_path_buf(), &sets).unwrap()
     }
 
+    /// The pipeline with other languages.
+    pub(crate) fn pipeline_of(&self, workspace: &str, languages: &str, sets: &[&str]) -> Pipeline {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let text = text_of(workspace).replace("source = \"ru\"", languages).replace("target = \"tk\"", "");
+        Pipeline::parse(&text, "house.toml", self.folder.path().to_path_buf(), &sets).unwrap()
+    }
+
     /// The same pipeline as a file, for the binary.
     pub(crate) fn write_pipeline(&self, workspace: &str) -> PathBuf {
         let file = self.path("house.toml");

@@ -9,6 +9,7 @@ mod architecture;
 mod books;
 mod crawl;
 mod demo;
+mod engine;
 mod harness;
 mod incremental;
 mod killed;
