@@ -10,6 +10,7 @@ mod books;
 mod crawl;
 mod demo;
 mod engine;
+mod example_stage;
 mod harness;
 mod incremental;
 mod killed;
