@@ -433,10 +433,21 @@ fn answer_all(pipeline: &Pipeline) {
         let verdict = if number % 2 == 0 { "yes" } else { "no" };
         let fix = (number % 5 == 1).then(|| "Bu sözlem adam tarapyndan düzedildi.".to_owned());
         let annotation = kopri::record::Annotation {
+            pair,
+            task: None,
+            annotator: "person".into(),
+            external_id: format!("a{number}"),
+            remote: None,
             skipped: false,
             verdict: Some(verdict.into()),
+            problems: Vec::new(),
+            sts: None,
+            preferred: None,
+            source_fix: None,
             target_fix: fix,
-            ..kopri::record::Annotation::blank(pair, "person", &format!("a{number}"))
+            lead_time: None,
+            updated_at: Some(jiff::Timestamp::now()),
+            ground_truth: false,
         };
         writer.put_annotation(&annotation).unwrap();
     }
@@ -470,7 +481,8 @@ fn a_workspace_of_another_pipeline_is_refused_until_it_is_taken_over() {
     let house = House::new(2);
     house.run("w");
     let before = house.dump("w");
-    let renamed = Pipeline { name: "castle".into(), ..house.pipeline("w", &[]) };
+    let mut renamed = house.pipeline("w", &[]);
+    renamed.name = "castle".into();
     let error = kopri::pipeline::run(&renamed, RunOptions::default(), &mut Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.to_string().contains("\"house\"") && error.to_string().contains("--take-over"), "{error}");
