@@ -12,20 +12,30 @@ CREATE TABLE run (
     version     TEXT NOT NULL
 ) STRICT;
 
--- What each stage was last run with: `kopri plan` tells the difference in words.
-CREATE TABLE stage (
-    name    TEXT PRIMARY KEY,
-    key     TEXT NOT NULL,                  -- hash of all that can change its results
-    parts   TEXT NOT NULL                   -- JSON of what was hashed
+-- Whose workspace this is: one row. A pipeline of another name is refused.
+CREATE TABLE workspace (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    pipeline TEXT NOT NULL
 ) STRICT;
+
+-- What each stage was last run with: `kopri plan` tells the difference in words. A scope is a language pair, such as
+-- 'ru-tk'; '' is the workspace, for stages that run once for all pairs.
+CREATE TABLE stage (
+    scope   TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    key     TEXT NOT NULL,                  -- hash of all that can change its results
+    parts   TEXT NOT NULL,                  -- JSON of what was hashed
+    PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
 
 -- The ledger. A unit is done for a stage key and an input; its records were written in the same transaction.
 CREATE TABLE unit (
+    scope       TEXT NOT NULL,              -- '' for stages that run once for all language pairs
     stage       TEXT NOT NULL,
     unit        TEXT NOT NULL,
     key         TEXT NOT NULL,
     input       TEXT NOT NULL,              -- fingerprint of what it read
-    output      TEXT NOT NULL,              -- fingerprint of what it wrote; '' when it failed
+    output      TEXT NOT NULL,              -- fingerprint of what it wrote when it last succeeded; '': it never has
     state       TEXT NOT NULL CHECK (state IN ('done', 'failed')),
     attempts    INTEGER NOT NULL,
     error_kind  TEXT,
@@ -35,17 +45,18 @@ CREATE TABLE unit (
     -- A failed unit whose reason lies in what it reads: the limits under which it was tried. While key, input and limits are
     -- the same, it is not tried again. NULL: the next run tries again.
     given_up    TEXT,
-    PRIMARY KEY (stage, unit)
+    PRIMARY KEY (scope, stage, unit)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX unit_failed ON unit (stage) WHERE state = 'failed';    -- status lists failures
+CREATE INDEX unit_failed ON unit (scope, stage) WHERE state = 'failed';    -- status lists failures
 
 -- Counts and figures that a run leaves behind for its summary.
 CREATE TABLE figure (
     run   INTEGER NOT NULL REFERENCES run (id),
+    scope TEXT NOT NULL,
     stage TEXT NOT NULL,
     name  TEXT NOT NULL,
     value REAL NOT NULL,
-    PRIMARY KEY (run, stage, name)
+    PRIMARY KEY (run, scope, stage, name)
 ) STRICT, WITHOUT ROWID;
 
 -- Hosts: what robots.txt said, and when we may ask again. Survives a restart.
@@ -150,15 +161,6 @@ CREATE TABLE document (
 ) STRICT;
 CREATE INDEX document_site ON document (site, language);
 
--- Files of books as they were when they were last read through: a listing reads no file again that looks the same.
-CREATE TABLE file_hash (
-    path     TEXT PRIMARY KEY,              -- absolute
-    size     INTEGER NOT NULL,              -- bytes
-    modified INTEGER NOT NULL,              -- nanoseconds since 1970, in UTC
-    inode    INTEGER NOT NULL,              -- 0 where the system has none
-    hash     TEXT NOT NULL                  -- BLAKE3 of the bytes, in hexadecimal digits
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE sentence (
     id                  INTEGER PRIMARY KEY,
     document            INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
@@ -205,23 +207,27 @@ CREATE TABLE no_vector (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE document_pair (
+    scope    TEXT NOT NULL,                 -- the language pair
     source   INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
     target   INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
     site     TEXT NOT NULL,
     score    REAL NOT NULL,
     evidence TEXT NOT NULL,                 -- JSON [Evidence]
-    PRIMARY KEY (source, target)
+    PRIMARY KEY (scope, source, target)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX document_pair_source ON document_pair (source);    -- what goes with a document
 CREATE INDEX document_pair_target ON document_pair (target);
+CREATE INDEX document_pair_site ON document_pair (scope, site);
 
 -- k nearest neighbours of each text in the other language: (text id, cosine) pairs, best first.
 CREATE TABLE neighbours (
+    scope     TEXT NOT NULL,                -- the language pair
     direction TEXT NOT NULL CHECK (direction IN ('forward', 'backward')),
     text_id   INTEGER NOT NULL,
     key       TEXT NOT NULL,                -- stage key under which the list was made
     list      BLOB NOT NULL,
     spare     BLOB NOT NULL DEFAULT x'',    -- the next nearest: when a neighbour vanishes, one of them takes its place
-    PRIMARY KEY (direction, text_id)
+    PRIMARY KEY (scope, direction, text_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Counts writing transactions that changed what files and reports hold. A stamp is its value at such a change, so that

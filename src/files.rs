@@ -170,6 +170,163 @@ fn replace<T>(target: &Path, write: impl FnOnce(&mut fs::File) -> Result<T>) -> 
     Ok(answer)
 }
 
+/// A file or folder that is written, under a temporary name beside its own, and not yet published. Dropped, it is deleted.
+#[derive(Debug)]
+pub struct Staged {
+    temporary: PathBuf,
+    target: PathBuf,
+    published: bool,
+}
+
+impl Staged {
+    /// Writes a file beside `path`, and syncs it.
+    ///
+    /// # Errors
+    /// Kind `Store`, with the path; and what `write` reports.
+    pub fn file(path: &Path, write: impl FnOnce(&mut dyn std::io::Write) -> Result<()>) -> Result<Self> {
+        let doing = || format!("writing {}", path.display());
+        let folder = parent_of(path);
+        create_folder(&folder)?;
+        let file = tempfile::Builder::new().prefix(".kopri-").tempfile_in(&folder).context(ErrorKind::Store, doing)?;
+        let mut buffered = std::io::BufWriter::with_capacity(1 << 16, file);
+        write(&mut buffered)?;
+        buffered.flush().context(ErrorKind::Store, doing)?;
+        let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).context(ErrorKind::Store, doing)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).context(ErrorKind::Store, doing)?;
+        }
+        file.as_file().sync_all().context(ErrorKind::Store, doing)?;
+        let (_, temporary) = file.keep().map_err(|error| error.error).context(ErrorKind::Store, doing)?;
+        Ok(Self { temporary, target: path.to_path_buf(), published: false })
+    }
+
+    /// Writes a folder beside `path`.
+    ///
+    /// # Errors
+    /// Kind `Store`, with the path; and what `write` reports.
+    pub fn folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let doing = || format!("writing the folder {}", path.display());
+        let parent = parent_of(path);
+        create_folder(&parent)?;
+        let beside = tempfile::Builder::new().prefix(".kopri-").tempdir_in(&parent).context(ErrorKind::Store, doing)?;
+        write(beside.path())?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(beside.path(), fs::Permissions::from_mode(0o755)).context(ErrorKind::Store, doing)?;
+        }
+        Ok(Self { temporary: beside.keep(), target: path.to_path_buf(), published: false })
+    }
+
+    /// The same under another name in the same folder: for a folder named after what is in it.
+    #[must_use]
+    pub fn named(mut self, path: &Path) -> Self {
+        self.target = path.to_path_buf();
+        self
+    }
+
+    /// Where it lies until it is published.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Where it will lie.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Gives it its name: a file takes the place of an older one, a folder that of one that is there.
+    ///
+    /// # Errors
+    /// Kind `Store`, with the path.
+    pub fn publish(mut self) -> Result<()> {
+        let doing = || format!("writing {}", self.target.display());
+        if self.temporary.is_dir() && self.target.is_dir() {
+            fs::remove_dir_all(&self.target).context(ErrorKind::Store, doing)?;
+        }
+        fs::rename(&self.temporary, &self.target).context(ErrorKind::Store, doing)?;
+        // The rename itself must survive a power cut too.
+        fs::File::open(parent_of(&self.target)).and_then(|folder| folder.sync_all()).context(ErrorKind::Store, doing)?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.published {
+            // A leftover costs space and is read by nobody.
+            let _ = if self.temporary.is_dir() {
+                fs::remove_dir_all(&self.temporary)
+            } else {
+                fs::remove_file(&self.temporary)
+            };
+        }
+    }
+}
+
+fn parent_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Hashes of files, kept by path, size and time of change, so that gigabytes are not read again to know that they are
+/// the same. A file written twice within the clock's grain with the same size is taken for unchanged.
+#[derive(Debug, Default)]
+pub struct FileHashes {
+    path: Option<PathBuf>,
+    known: std::collections::BTreeMap<String, (u64, u128, String)>,
+    changed: bool,
+}
+
+impl FileHashes {
+    /// Hashes kept in a file; none when it is not there or cannot be read, since it is a cache.
+    pub fn open(path: &Path) -> Self {
+        let known = fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        Self { path: Some(path.to_path_buf()), known, changed: false }
+    }
+
+    /// The hash of a file's bytes: 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// Kind `Input`, with the path.
+    pub fn of(&mut self, path: &Path) -> Result<String> {
+        let doing = || format!("reading {}", path.display());
+        // Links of a model cache lead to the files' bytes.
+        let real = fs::canonicalize(path).context(ErrorKind::Input, doing)?;
+        let data = fs::metadata(&real).context(ErrorKind::Input, doing)?;
+        let changed = data.modified().context(ErrorKind::Input, doing)?;
+        let at = changed.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let name = real.display().to_string();
+        if let Some((_, _, hash)) = self.known.get(&name).filter(|(size, time, _)| (*size, *time) == (data.len(), at)) {
+            return Ok(hash.clone());
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut file = open(&real)?;
+        std::io::copy(&mut file, &mut hasher).context(ErrorKind::Input, doing)?;
+        let hash = hasher.finalize().to_hex()[..32].to_owned();
+        self.known.insert(name, (data.len(), at, hash.clone()));
+        self.changed = true;
+        Ok(hash)
+    }
+
+    /// Keeps what was learned.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn save(&mut self) -> Result<()> {
+        let Some(path) = self.path.as_ref().filter(|_| self.changed) else { return Ok(()) };
+        let text = serde_json::to_vec(&self.known).context(ErrorKind::Bug, || "writing hashes".into())?;
+        write_atomically(path, |out| out.write_all(&text))?;
+        self.changed = false;
+        Ok(())
+    }
+}
+
 /// Writes a folder through a temporary neighbour, renamed when `write` is done: a reader sees the whole folder or none.
 /// An empty folder of that name gives way.
 ///
@@ -267,6 +424,48 @@ mod tests {
         write_atomically(&path, |out| out.write_all(b"second")).unwrap();
         assert_eq!(read_text(&path).unwrap(), "second");
         assert_eq!(list(path.parent().unwrap()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_staged_appears_when_it_is_published_and_goes_when_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let write = |text: &'static str| {
+            Staged::file(&path, |out| out.write_all(text.as_bytes()).context(ErrorKind::Store, || "writing".into()))
+        };
+        let staged = write("one").unwrap();
+        assert!(!path.exists() && staged.temporary().exists());
+        staged.publish().unwrap();
+        drop(write("two").unwrap());
+        assert_eq!(read_text(&path).unwrap(), "one");
+        assert_eq!(list(folder.path()).unwrap(), [path.clone()], "nothing is left beside it");
+        let of = |text: &'static str| {
+            let fill = |folder: &Path| write_atomically(&folder.join("f"), |out| out.write_all(text.as_bytes()));
+            Staged::folder(&folder.path().join("x"), fill).unwrap().named(&folder.path().join("y"))
+        };
+        of("1").publish().unwrap();
+        of("2").publish().unwrap();
+        assert_eq!(read_text(&folder.path().join("y/f")).unwrap(), "2");
+        assert_eq!(list_folders(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_hash_is_kept_until_size_or_time_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, cache) = (folder.path().join("a"), folder.path().join("hashes.json"));
+        fs::write(&path, "one").unwrap();
+        let mut hashes = FileHashes::open(&cache);
+        let first = hashes.of(&path).unwrap();
+        assert_eq!(first, blake3::hash(b"one").to_hex()[..32]);
+        hashes.save().unwrap();
+        // The same size and time: known from the file, not read again.
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "two").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        assert_eq!(FileHashes::open(&cache).of(&path).unwrap(), first);
+        fs::write(&path, "three").unwrap();
+        assert_eq!(FileHashes::open(&cache).of(&path).unwrap(), blake3::hash(b"three").to_hex()[..32]);
+        assert!(FileHashes::open(&cache).of(&folder.path().join("none")).is_err());
     }
 
     #[test]

@@ -11,12 +11,12 @@
 //!                               └◀───────────────────────────────────────────┘
 //! ```
 //!
-//! Records flow and stages are functions: a stage lists its pending units and turns one unit into records; only the
+//! Records flow and stages are functions: a stage lists its units and turns one unit into a commit; only the
 //! driver writes, a unit's records and its `done` in one transaction. So a run may be killed at any instant, and the
 //! next one goes on where it stopped.
 //!
 //! Layers, each importing only from those before it (a test holds it): [`error`], [`files`], [`record`] · [`text`],
-//! [`algo`], [`metric`] · [`index`], [`model`], [`net`], [`extract`], [`store`] · [`stage`] · [`pipeline`] ·
+//! [`algo`], [`metric`] · [`index`], [`model`], [`net`], [`extract`], [`store`] · [`engine`] · [`stage`] · [`pipeline`] ·
 //! [`report`], [`cli`].
 
 pub mod error;
@@ -33,6 +33,8 @@ pub mod index;
 pub mod model;
 pub mod net;
 pub mod store;
+
+pub mod engine;
 
 pub mod stage;
 

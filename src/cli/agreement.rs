@@ -187,7 +187,8 @@ fn conflicts(out: &mut String, pipeline: &Pipeline, found: &Agreement) {
         }
         _ => writeln!(out, "\n{}, worst first", plural(all as u64, "conflict")),
     };
-    let (source, target) = (pipeline.source.code(), pipeline.target.code());
+    let Some(scope) = pipeline.scopes().first().copied() else { return };
+    let (source, target) = (scope.source.code(), scope.target.code());
     for conflict in &found.conflicts {
         let _ = writeln!(out, "\n{}  {}", conflict.pair, agreement::question(conflict.interface));
         texts(out, conflict, source, target);

@@ -32,6 +32,9 @@ pub(super) struct ExportArgs {
     /// The most pairs to write.
     #[arg(long)]
     limit: Option<u64>,
+    /// The language pair, such as `ru-tk`, of a pipeline with several.
+    #[arg(long, value_name = "PAIR")]
+    pair: Option<String>,
 }
 
 /// `Format` for clap.
@@ -67,6 +70,9 @@ pub(super) struct ImportArgs {
     /// The file.
     #[arg(required_unless_present_any = ["list", "remove"])]
     file: Option<PathBuf>,
+    /// The language pair that imported pairs belong to, such as `ru-tk`, of a pipeline with several.
+    #[arg(long, value_name = "PAIR")]
+    pair: Option<String>,
     /// The licence of the pairs, such as CC-BY-4.0, to be kept with them.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["list", "remove"])]
     licence: Option<String>,
@@ -104,7 +110,9 @@ impl From<WhichName> for Which {
 pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
-    let look = Look { store: &store, languages: pipeline.languages(), key: "" };
+    let scope = pipeline.scope_named(arguments.pair.as_deref())?;
+    let settings = pipeline.settings(scope);
+    let look = Look { store: &store, languages: scope, key: "" };
     let format = Format::from(arguments.format);
     let pairs = match (arguments.pairs, format) {
         (Some(pairs), _) => pairs.into(),
@@ -114,7 +122,7 @@ pub(super) fn export(arguments: &ExportArgs) -> Result<u8> {
     let file = File { format, path: String::new(), pairs, limit: arguments.limit };
     file.check().map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let written = export::write_to(&look, &file, &pipeline.annotate, &pipeline.folder, &mut out).and_then(|rows| {
+    let written = export::write_to(&look, &file, &settings.annotate, &pipeline.folder, &mut out).and_then(|rows| {
         std::io::Write::flush(&mut out)
             .map_err(|error| Error::with_source(ErrorKind::Store, "writing pairs", error))?;
         Ok(rows)
@@ -154,7 +162,8 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
         return annotations(&mut store, path);
     }
     let licence = arguments.licence.as_deref();
-    match pairs_in::import(&mut store, &pipeline.name, path, format, pipeline.languages(), licence)? {
+    let scope = pipeline.scope_named(arguments.pair.as_deref())?;
+    match pairs_in::import(&mut store, &pipeline.name, path, format, scope, licence)? {
         Imported::New(import, rows) => Ok(told(&import, &rows)),
         Imported::Unchanged(import) => {
             say(&format!("unchanged: {} was imported as {} on {}", import.path, import.id, day(&import)));

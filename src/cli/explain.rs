@@ -10,7 +10,7 @@ use crate::record::{Adjudication, Annotation, Origin, PairId};
 use crate::report::format::printable;
 use crate::stage::explain::{self, Explanation, List, Place};
 use crate::stage::filter::Rules;
-use crate::stage::{Look, calibrate};
+use crate::stage::{Look, calibrate, export};
 use crate::store::Store;
 use crate::store::open::Access;
 
@@ -31,15 +31,19 @@ pub(super) fn explain(arguments: &ExplainArgs) -> Result<u8> {
     let id: PairId = arguments.id.parse().map_err(|error: Error| Error::new(ErrorKind::Usage, error.to_string()))?;
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
-    let look = Look { store: &store, languages: pipeline.languages(), key: "" };
+    let unknown = || Error::new(ErrorKind::Usage, format!("the workspace has no pair {id}"));
+    let name = store.scope_of(id)?.ok_or_else(unknown)?;
+    let scope = pipeline.scope_named(Some(&name))?;
+    let settings = pipeline.settings(scope);
+    let look = Look { store: &store, languages: scope, key: "" };
     let rules = Rules {
-        params: pipeline.filter.clone(),
-        languages: pipeline.languages(),
+        params: settings.filter.clone(),
+        languages: scope,
         candidates: pipeline.extract.languages.clone(),
-        calibration: calibrate::stored(&store, &pipeline.languages().scope())?,
+        calibration: calibrate::stored(&store, scope)?,
     };
-    let known = explain::explain(&look, &rules, &pipeline.export.files, id)?
-        .ok_or_else(|| Error::new(ErrorKind::Usage, format!("the workspace has no pair {id}")))?;
+    let folder = export::folder(store.folder(), scope, pipeline.scopes().len());
+    let known = explain::explain(&look, &rules, (&folder, &settings.export.files), id)?.ok_or_else(unknown)?;
     print(&if arguments.common.json { to_json(&known)? } else { told(&known) })?;
     Ok(DONE)
 }

@@ -143,7 +143,6 @@ struct Desk<'p> {
     credentials: Option<Credentials>,
     project: Option<i64>,
     title: String,
-    scope: String,
     config: String,
     quiet: bool,
 }
@@ -166,7 +165,6 @@ impl<'p> Desk<'p> {
             credentials: Some(Credentials::from_environment()?),
             project: project.or(settings.project.and_then(|number| i64::try_from(number).ok())),
             title,
-            scope: pipeline.languages().scope(),
             config: pipeline.annotate.labelling(&pipeline.folder)?.0,
             quiet,
         })
@@ -179,7 +177,6 @@ impl<'p> Desk<'p> {
             server: &self.name,
             project: self.project,
             title: &self.title,
-            scope: &self.scope,
             interface: self.pipeline.annotate.interface,
             config: &self.config,
             answers: self.pipeline.annotate.annotators,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Common, DONE, print, say, to_json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::plan;
+use crate::engine::job;
 use crate::pipeline::run::RunReport;
 use crate::record::{DocumentId, PageId, PairId, SentenceId};
 use crate::report::format::printable;
@@ -59,7 +59,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
         }
         other => other?,
     };
-    let plans = plan::plan(&pipeline, &store)?;
+    let plans = pipeline.plan(&store)?;
     if arguments.common.json {
         print(&to_json(&plans)?)?;
         return Ok(DONE);
@@ -69,7 +69,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
         let _ = writeln!(
             text,
             "{:<12}{:>10}{:>10}{:>8}   {}",
-            plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_word
+            plan.stage, plan.done, plan.pending, plan.retracted, plan.unit_noun
         );
         for reason in plan.because {
             let _ = writeln!(text, "{:<12}stale because {reason}", "");
@@ -84,28 +84,40 @@ pub(super) fn plan(arguments: &PlanArgs) -> Result<u8> {
     Ok(DONE)
 }
 
+/// Why the quality gates of the pipeline's language pairs are not passed.
+fn gates(pipeline: &crate::pipeline::Pipeline, store: &Store) -> Result<Option<String>> {
+    let mut failures = Vec::new();
+    for scope in pipeline.scopes() {
+        failures.extend(evaluate::gate(store, &scope.name(), &pipeline.settings(scope).evaluate)?);
+    }
+    Ok((!failures.is_empty()).then(|| failures.join("; ")))
+}
+
 pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let pipeline = arguments.common.load()?;
     let store = Store::open(&pipeline.workspace_folder(), Access::Read)?;
     let running = is_being_written(store.folder())?;
     let (runs, volumes, units) = (store.runs(5)?, store.volumes()?, store.unit_counts()?);
-    let (failed_units, failed_urls, verdicts) =
-        (store.failed_units()?, store.failed_urls()?, store.verdict_counts(&pipeline.languages().scope())?);
+    let (failed_units, failed_urls) = (store.failed_units()?, store.failed_urls()?);
+    let mut kept = 0;
+    for scope in pipeline.scopes() {
+        kept += store.verdict_counts(&scope.name())?.get(&None).copied().unwrap_or(0);
+    }
     let books = store.book_counts()?;
-    let people = store.people_counts(
-        &pipeline.languages().scope(),
-        pipeline.annotate.interface,
-        pipeline.annotate.annotators,
-    )?;
+    let mut people = store.people_counts()?;
+    for scope in pipeline.scopes() {
+        let questions = &pipeline.settings(scope).annotate;
+        people.waiting += store.open_tasks(Some(&scope.name()), questions.interface, questions.annotators)?.len() as u64;
+    }
     let alarms: Vec<_> =
         drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();
+    let jobs = job::jobs(&store.jobs_folder())?;
     if arguments.common.json {
         let volumes: serde_json::Map<_, _> =
             volumes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
-        let kept = verdicts.get(&None);
         print(&to_json(&serde_json::json!({
-            "runs": runs, "running": running, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls, "pairs_kept": kept,
-            "alarms": alarms, "books": books, "people": people,
+            "runs": runs, "running": running, "volumes": volumes, "failed_units": failed_units, "failed_urls": failed_urls,
+            "pairs_kept": kept, "alarms": alarms, "books": books, "people": people, "jobs": jobs,
         }))?)?;
         return Ok(DONE);
     }
@@ -123,7 +135,7 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     for (name, count) in volumes {
         let _ = writeln!(text, "{name:<18}{count:>10}");
     }
-    let _ = writeln!(text, "{:<18}{:>10}", "pairs kept", verdicts.get(&None).copied().unwrap_or(0));
+    let _ = writeln!(text, "{:<18}{:>10}", "pairs kept", kept);
     if people.asked + people.annotations > 0 {
         text.push('\n');
         for (name, count) in [
@@ -144,6 +156,11 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
             if failed > 0 { format!(", {failed} failed") } else { String::new() }
         );
     }
+    // Without a process that writes, what was begun waits for the next run.
+    for one in &jobs {
+        let state = if running { "running" } else { "interrupted; the next run goes on with it" };
+        let _ = writeln!(text, "job: {}: {state}{}", job_name(&one.about), how_far(one.heartbeat.as_ref()));
+    }
     for book in books.iter().filter(|book| book.left_out() + book.repaired > 0) {
         let _ = writeln!(text, "\n{}\n  {}", book.location, pages_in_words(book));
     }
@@ -155,11 +172,25 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     }
     for unit in &failed_units {
         let again = if unit.given_up { ", not tried again until the file, the limits or kopri change" } else { "" };
-        let (stage, name, tries) = (&unit.stage, &unit.unit, unit.attempts);
+        let scope = if unit.scope.is_empty() || pipeline.scopes().len() == 1 { "" } else { &unit.scope };
+        let stage = format!("{} {scope}", unit.stage).trim_end().to_owned();
+        let (name, tries) = (&unit.unit, unit.attempts);
         let _ = writeln!(text, "\nfailed: {stage} of {name} ({tries} tries{again})\n  {}", unit.message);
     }
     print(&text)?;
     Ok(DONE)
+}
+
+fn job_name(about: &job::About) -> String {
+    let scope = if about.scope.is_empty() { String::new() } else { format!(" {}", about.scope) };
+    format!("{}{scope} of {}", about.stage, about.unit)
+}
+
+fn how_far(heartbeat: Option<&job::Heartbeat>) -> String {
+    heartbeat.map_or_else(String::new, |beat| {
+        let total = beat.total.map_or_else(String::new, |total| format!(" of {total}"));
+        format!(", {}{total} done at {}", beat.done, beat.updated_at.strftime("%Y-%m-%d %H:%M:%S"))
+    })
 }
 
 pub(super) fn show(arguments: &ShowArgs) -> Result<u8> {
@@ -233,7 +264,7 @@ fn show_document(store: &Store, id: DocumentId) -> Result<String> {
         // Of the profile and the generic extractor.
         document.agreement.map_or_else(|| "not known: no profile".into(), |agreement| format!("{agreement:.2}")),
     );
-    for pair in store.document_pairs()?.iter().filter(|pair| pair.source == id || pair.target == id) {
+    for pair in store.pairs_with(id)? {
         let other = if pair.source == id { pair.target } else { pair.source };
         let _ = writeln!(text, "twin           {other} {} (score {:.2})", optional(store.location(other)?), pair.score);
         for evidence in &pair.evidence {
@@ -348,8 +379,10 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<u8> {
         crawl: None,
         stages: Vec::new(),
         alarms: drift::standing(&store, &pipeline.site)?,
+        notes: Vec::new(),
         attention: Vec::new(),
-        gate: evaluate::gate(&store, &pipeline.evaluate)?,
+        gate: gates(&pipeline, &store)?,
+        violations: Vec::new(),
     };
     let mut summary = collect::summary(&pipeline, &store, &past)?;
     if arguments.common.json {

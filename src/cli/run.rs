@@ -1,8 +1,5 @@
 //! `run`, `crawl`, `stage`: work on a pipeline, with progress, a summary and a report.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use clap::Args;
 
 use super::{Common, DONE, displayed, labelstudio, print, say, signals};
@@ -14,7 +11,8 @@ use crate::report::format::plural;
 use crate::report::progress::{Progress, View};
 use crate::report::summary::Outcome;
 use crate::report::{Summary, collect, html, terminal};
-use crate::stage::Stage;
+use crate::engine::Stop;
+use crate::stage::registry;
 use crate::store::Store;
 use crate::store::open::Access;
 
@@ -26,20 +24,23 @@ pub(super) struct RunArgs {
     /// Do not crawl: work on the pages that are archived.
     #[arg(long)]
     no_crawl: bool,
+    /// Make a workspace of a pipeline of another name this one's: when a pipeline was renamed.
+    #[arg(long)]
+    take_over: bool,
 }
 
 /// Arguments of `stage`.
 #[derive(Debug, Args)]
 pub(super) struct StageArgs {
     /// Which stage.
-    #[arg(value_parser = Stage::ALL.map(Stage::name))]
+    #[arg(value_parser = registry().names())]
     stage: String,
     #[command(flatten)]
     common: Common,
 }
 
 pub(super) fn run(arguments: &RunArgs) -> Result<u8> {
-    let options = RunOptions { no_crawl: arguments.no_crawl, ..RunOptions::default() };
+    let options = RunOptions { no_crawl: arguments.no_crawl, take_over: arguments.take_over, ..RunOptions::default() };
     let (common, pipeline) = (&arguments.common, arguments.common.load()?);
     if !pipeline.annotate.label_studio.nightly {
         return work(common, &pipeline, options);
@@ -66,7 +67,7 @@ pub(super) fn crawl(common: &Common) -> Result<u8> {
 }
 
 pub(super) fn stage(arguments: &StageArgs) -> Result<u8> {
-    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == arguments.stage);
+    let stage = registry().find(&arguments.stage).map(|stage| stage.name());
     let stage =
         stage.ok_or_else(|| Error::new(ErrorKind::Usage, format!("there is no stage {:?}", arguments.stage)))?;
     work(
@@ -81,13 +82,13 @@ fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions) -> Result
     if let Some(units) = std::env::var_os("KOPRI_STOP_AFTER_UNITS") {
         options.stop_after = units.to_str().and_then(|units| units.parse().ok());
     }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    signals::listen(Arc::clone(&interrupted))?;
+    let stop = Stop::default();
+    signals::listen(stop.clone())?;
 
     let mut listener = Listener {
         progress: Progress::new(View::of_stderr(common.quiet)),
         json: common.json,
-        interrupted,
+        stop,
         crawl_total: None,
     };
     let report = crate::pipeline::run(pipeline, options, &mut listener)?;
@@ -156,7 +157,7 @@ pub(super) fn write_report(store: &Store, summary: &mut Summary) -> Result<Strin
 struct Listener {
     progress: Progress,
     json: bool,
-    interrupted: Arc<AtomicBool>,
+    stop: Stop,
     /// The crawl's total grows as links are found.
     crawl_total: Option<u64>,
 }
@@ -193,7 +194,7 @@ impl Observer for Listener {
         }
     }
 
-    fn must_stop(&mut self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
+    fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 }

@@ -1,26 +1,24 @@
 //! What asks the program to end: an interrupt, SIGTERM (a service manager, a cluster that takes its machine back) and SIGHUP
 //! (the terminal is gone).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::say;
+use crate::engine::Stop;
 use crate::error::{Error, ErrorKind, Result, exit};
 
-/// Sets `flag` at the first signal, and ends the process at the second; the store is safe whenever that is.
+/// Sets `stop` at the first signal, and ends the process at the second; the store is safe whenever that is.
 ///
 /// A SIGHUP that is ignored, as under `nohup`, stays ignored.
 ///
 /// # Errors
 /// Kind `Bug`: it was asked for twice, or the system refuses.
-pub(super) fn listen(flag: Arc<AtomicBool>) -> Result<()> {
+pub(super) fn listen(stop: Stop) -> Result<()> {
     let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::with_source(ErrorKind::Bug, "listening for interrupts", error)
     };
     #[cfg(unix)]
     let hangup_is_ignored = hangup::is_ignored().map_err(|error| wrong(error.into()))?;
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
+        if stop.swap() {
             end();
         }
         say("\nstopping after the unit in hand; interrupt again to stop at once");

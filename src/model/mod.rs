@@ -9,6 +9,7 @@ use crate::record::{Language, Vectors};
 
 pub mod adapter;
 pub mod cache;
+pub mod identity;
 pub mod inspect;
 pub mod lexical;
 pub mod sentence_transformers;

@@ -3,17 +3,18 @@
 //! Three layers make a configuration: the stages' own defaults, the file, and `--set key=value` of the command line.
 //! Secrets are no part of it: they come from the environment alone.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::record::Language;
+use crate::record::{Language, Scope};
 use crate::stage::books::{Reader, Shelf, Shelves};
 use crate::stage::site::Site;
 use crate::stage::{
-    Languages, adjudicate, align, ask, calibrate, crawl, dataset, dedup, embed, evaluate, export, extract, filter,
+    adjudicate, align, ask, calibrate, crawl, dataset, dedup, embed, evaluate, export, extract, filter,
     matching, mine, neighbours, segment,
 };
 use crate::text::confusables;
@@ -26,10 +27,15 @@ pub struct Pipeline {
     pub version: u32,
     /// A short name, for reports.
     pub name: String,
-    /// The source language.
-    pub source: Language,
-    /// The target language.
-    pub target: Language,
+    /// The source language, where there is one language pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Language>,
+    /// The target language, where there is one language pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Language>,
+    /// The language pairs, source first, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<[Language; 2]>,
     /// Where everything is kept, relative to this file.
     pub workspace: PathBuf,
     /// Folders served as web sites on loopback while the run goes on.
@@ -89,6 +95,12 @@ pub struct Pipeline {
     /// Answers to training data.
     #[serde(default)]
     pub dataset: dataset::Params,
+    /// Tables of single language pairs, by the pair's name (`ru-tk`) and the table's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scope: BTreeMap<String, toml::Table>,
+    /// The settings of the pairs that override any.
+    #[serde(skip)]
+    pub(super) scoped: Vec<(Scope, Pipeline)>,
     /// The folder of the file: other paths are relative to it.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -128,9 +140,9 @@ impl Pipeline {
     /// Kind `Config`.
     pub fn parse(text: &str, name: &str, folder: PathBuf, sets: &[String]) -> Result<Self> {
         let mut pipeline: Self = toml::from_str(text).map_err(|error| explain(&error, name))?;
+        let table = layered(text, name, sets)?;
         if !sets.is_empty() {
-            let table = layered(text, name, sets)?;
-            pipeline = Self::deserialize(toml::Value::Table(table)).map_err(|error| {
+            pipeline = Self::deserialize(toml::Value::Table(table.clone())).map_err(|error| {
                 let message = error.message().to_owned();
                 Error::config(format!("--set {}: {}{}", sets.join(" --set "), message, nearest_hint(&message)))
             })?;
@@ -143,7 +155,7 @@ impl Pipeline {
         if pipeline.extract.languages.is_empty() {
             pipeline.extract.languages = confusables::candidates(&pipeline.all_languages());
         }
-        Ok(pipeline)
+        pipeline.with_scopes(name, &table)
     }
 
     /// What types alone cannot say.
@@ -152,9 +164,7 @@ impl Pipeline {
         if self.version != 1 {
             return wrong(format!("version = {}: this kopri reads version 1", self.version));
         }
-        if self.source == self.target {
-            return wrong(format!("source and target are both {}", self.source));
-        }
+        self.check_pairs(name)?;
         if !self.extract.languages.is_empty() {
             let languages = self.all_languages();
             let lacking = languages.iter().find(|language| !self.extract.languages.contains(language));
@@ -181,6 +191,27 @@ impl Pipeline {
                 profile.compile().map_err(|error| error.while_doing(format!("{name}: site {}", site.name)))?;
             }
         }
+        self.check_tables(name)?;
+        if self.segment.boilerplate_pages == 1 {
+            return wrong(
+                "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
+            );
+        }
+        self.extract.limits.check().map_err(|error| error.while_doing(name.to_owned()))?;
+        self.check_files(name)?;
+        crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
+        let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));
+        if let Some(host) = on_the_web.filter(|_| self.crawl.contact.is_none()) {
+            return wrong(format!(
+                "crawl.contact is missing: before {host} is asked for anything, its owner must be able to reach you. Set it to a URL or mail address"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What types alone cannot say of the tables that a language pair may override.
+    pub(super) fn check_tables(&self, name: &str) -> Result<()> {
+        let wrong = |message: String| Err(Error::config(format!("{name}: {message}")));
         if !(0.0..=1.0).contains(&self.calibrate.spoiled) {
             return wrong(format!("calibrate.spoiled = {}: a share from 0 to 1 is wanted", self.calibrate.spoiled));
         }
@@ -200,12 +231,6 @@ impl Pipeline {
             let floor = neighbours.min_recall;
             return wrong(format!("neighbours.min-recall = {floor}: a share from 0 to 1 is wanted"));
         }
-        if self.segment.boilerplate_pages == 1 {
-            return wrong(
-                "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
-            );
-        }
-        self.extract.limits.check().map_err(|error| error.while_doing(name.to_owned()))?;
         if !(0.0..1.0).contains(&self.adjudicate.min_confidence) {
             let floor = self.adjudicate.min_confidence;
             return wrong(format!("adjudicate.min-confidence = {floor}: a share from 0 to below 1 is wanted"));
@@ -217,13 +242,11 @@ impl Pipeline {
             .map_err(|error| error.while_doing(name.to_owned()))?;
         self.dataset.check().map_err(|error| error.while_doing(name.to_owned()))?;
         self.annotate.check(&self.folder).map_err(|error| error.while_doing(name.to_owned()))?;
-        self.check_files(name)?;
-        crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;
-        let on_the_web = self.site.iter().flat_map(|site| &site.hosts).find(|host| !self.is_local(host));
-        if let Some(host) = on_the_web.filter(|_| self.crawl.contact.is_none()) {
-            return wrong(format!(
-                "crawl.contact is missing: before {host} is asked for anything, its owner must be able to reach you. Set it to a URL or mail address"
-            ));
+        for gold in [&self.evaluate.pairs, &self.evaluate.documents].into_iter().flatten() {
+            let gold = self.folder.join(gold);
+            if !gold.is_file() {
+                return wrong(format!("the gold file {} is not there", gold.display()));
+            }
         }
         Ok(())
     }
@@ -242,12 +265,6 @@ impl Pipeline {
         }
         // A manifest with a mistake in it would take books away; better nothing is done.
         Shelves::read(&self.shelf).map_err(|error| Error::config(format!("{name}: {error}")))?;
-        for gold in [&self.evaluate.pairs, &self.evaluate.documents].into_iter().flatten() {
-            let gold = self.folder.join(gold);
-            if !gold.is_file() {
-                return missing(format!("the gold file {} is not there", gold.display()));
-            }
-        }
         Ok(())
     }
 
@@ -270,12 +287,10 @@ impl Pipeline {
 
     /// Every language of the pipeline, each once.
     pub fn all_languages(&self) -> Vec<Language> {
-        vec![self.source, self.target]
-    }
-
-    /// The two languages.
-    pub fn languages(&self) -> Languages {
-        Languages { source: self.source, target: self.target }
+        let mut languages: Vec<Language> = self.scopes().into_iter().flat_map(Scope::both).collect();
+        languages.sort();
+        languages.dedup();
+        languages
     }
 
     /// Every value with the layer that set it: dotted key, value, `default`, `file` or `--set`.
@@ -368,7 +383,7 @@ fn explain(error: &toml::de::Error, name: &str) -> Error {
 }
 
 /// serde lists what it expected between backticks, after what it found.
-fn nearest_hint(message: &str) -> String {
+pub(super) fn nearest_hint(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let Some((found, expected)) = names.split_first().filter(|_| message.contains("unknown")) else {
         return String::new();

@@ -1,13 +1,11 @@
-//! A pipeline: its file, its plan and its run.
+//! A pipeline: its file, and a run of it: the crawl, then the engine with the stages' settings from the file.
 
 pub mod config;
-mod dispatch;
-pub mod event;
-pub mod key;
 mod languages;
-pub mod plan;
 pub mod run;
+mod scopes;
+mod settings;
 
+pub use crate::engine::{Event, Observer};
 pub use config::Pipeline;
-pub use event::{Event, Observer};
 pub use run::{RunOptions, RunReport, run};

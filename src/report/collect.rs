@@ -1,12 +1,12 @@
 //! Fills a [`Summary`] from the store and from what the run says of itself.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metric::pairs::wilson;
 use crate::pipeline::Pipeline;
-use crate::pipeline::run::{RunReport, StageTally};
-use crate::record::DropReason;
+use crate::pipeline::run::{RunReport, StageReport, StageTally};
+use crate::record::{DropReason, Scope};
 use crate::stage::evaluate::{Figures, figures};
-use crate::stage::{Stage, agreement, calibrate, crawl, dataset, export};
+use crate::stage::{agreement, calibrate, crawl, dataset, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
 use crate::store::text_pairs::{JudgedPair, SampleOf};
@@ -31,6 +31,13 @@ const SAMPLES: u32 = 12;
 /// Kind `Store`.
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
     let gate = report.gate.clone();
+    let scopes = pipeline.scopes();
+    let first = *scopes.first().ok_or_else(|| Error::bug("a pipeline without languages"))?;
+    let mut evaluation = Vec::new();
+    for scope in &scopes {
+        let labelled = |metric: Metric| Metric { name: label(pipeline, *scope) + &metric.name, ..metric };
+        evaluation.extend(measured(store, *scope, report)?.into_iter().map(labelled));
+    }
     let outcome = match (&gate, report.failed() + report.given_up()) {
         (Some(_), _) => Outcome::GateFailed,
         (None, 0) if !report.alarms.is_empty() => Outcome::Alarmed,
@@ -45,18 +52,23 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         started: report.started_at,
         finished: Some(report.finished_at),
         outcome,
-        source_language: pipeline.source,
-        target_language: pipeline.target,
+        source_language: first.source,
+        target_language: first.target,
         stages: stages(report),
         waterfall: waterfall(pipeline, store)?,
         histograms: histograms(pipeline, store)?,
         samples: samples(pipeline, store)?,
         sites: sites(store)?,
         books: store.book_counts()?,
-        notes: report.stages.iter().flat_map(|(_, tally)| tally.notes.clone()).collect(),
-        index: index(pipeline, store)?,
-        calibration: calibration(pipeline, store)?,
-        evaluation: evaluation(store, report)?,
+        notes: report
+            .notes
+            .iter()
+            .chain(report.stages.iter().flat_map(|report| &report.tally.notes))
+            .cloned()
+            .collect(),
+        index: index(pipeline, store, &scopes)?,
+        calibration: calibration(store, &scopes)?,
+        evaluation,
         agreement: agreement::agreement(store, CONFLICTS)?.map(agreement::Agreement::without_hosts),
         attention: report.attention.clone(),
         alarms: report.alarms.iter().map(|drift| alarm(pipeline, drift)).collect(),
@@ -93,8 +105,8 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
             crawl.notes.iter().map(|note| format!("; {note}")).collect::<String>()
         ),
     });
-    let rest = report.stages.iter().map(|(stage, tally)| StageRow {
-        name: stage.name().into(),
+    let rest = report.stages.iter().map(|StageReport { label, tally, .. }| StageRow {
+        name: label.clone(),
         done: tally.done,
         failed: tally.failed + tally.given_up,
         skipped_unchanged: tally.unchanged,
@@ -110,16 +122,27 @@ fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
     for (label, count) in store.volumes()? {
         rows.push(row(WaterfallStep::Volume, label, count, String::new()));
     }
-    for (origin, count) in store.candidate_counts(&pipeline.languages().scope())? {
-        rows.push(row(WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
-    }
-    let verdicts = store.verdict_counts(&pipeline.languages().scope())?;
-    for reason in DropReason::ALL {
-        if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
-            rows.push(row(WaterfallStep::Dropped, reason.name(), *count, rule(pipeline, reason)));
+    let scopes = pipeline.scopes();
+    for scope in &scopes {
+        for (origin, count) in store.candidate_counts(&scope.name())? {
+            let name = format!("{}{origin} pairs", label(pipeline, *scope));
+            rows.push(row(WaterfallStep::Candidates, &name, count, String::new()));
         }
     }
-    rows.push(row(WaterfallStep::Kept, "kept", verdicts.get(&None).copied().unwrap_or(0), String::new()));
+    let mut kept = Vec::new();
+    for scope in &scopes {
+        let (verdicts, name) = (store.verdict_counts(&scope.name())?, label(pipeline, *scope));
+        for reason in DropReason::ALL {
+            if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
+                let rule = rule(pipeline.settings(*scope), reason);
+                rows.push(row(WaterfallStep::Dropped, &format!("{name}{}", reason.name()), *count, rule));
+            }
+        }
+        kept.push((name, verdicts.get(&None).copied().unwrap_or(0)));
+    }
+    let each = kept.iter().map(|(name, count)| format!("{name}{count}")).collect::<Vec<_>>().join(", ");
+    let note = if kept.len() > 1 { each } else { String::new() };
+    rows.push(row(WaterfallStep::Kept, "kept", kept.iter().map(|(_, count)| count).sum(), note));
     Ok(rows)
 }
 
@@ -154,18 +177,22 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
 
 fn histograms(pipeline: &Pipeline, store: &Store) -> Result<Vec<Histogram>> {
     let mut histograms: Vec<Histogram> = Vec::new();
-    for (origin, bin, kept, dropped) in store.score_bins(&pipeline.languages().scope(), BINS)? {
-        let threshold = match origin.as_str() {
-            "aligned" => Some(f64::from(pipeline.filter.min_aligned_score)),
-            "mined" => Some(f64::from(pipeline.filter.min_mined_score)),
-            _ => None,
-        };
-        if histograms.last().is_none_or(|last| last.name != origin) {
-            histograms.push(Histogram::new(origin, 0.0, 1.0, BINS as usize, threshold));
-        }
-        if let Some(histogram) = histograms.last_mut() {
-            histogram.kept[bin as usize] = kept;
-            histogram.dropped[bin as usize] = dropped;
+    for scope in pipeline.scopes() {
+        let filter = &pipeline.settings(scope).filter;
+        for (origin, bin, kept, dropped) in store.score_bins(&scope.name(), BINS)? {
+            let threshold = match origin.as_str() {
+                "aligned" => Some(f64::from(filter.min_aligned_score)),
+                "mined" => Some(f64::from(filter.min_mined_score)),
+                _ => None,
+            };
+            let name = label(pipeline, scope) + &origin;
+            if histograms.last().is_none_or(|last| last.name != name) {
+                histograms.push(Histogram::new(name, 0.0, 1.0, BINS as usize, threshold));
+            }
+            if let Some(histogram) = histograms.last_mut() {
+                histogram.kept[bin as usize] = kept;
+                histogram.dropped[bin as usize] = dropped;
+            }
         }
     }
     Ok(histograms)
@@ -185,14 +212,15 @@ fn samples(pipeline: &Pipeline, store: &Store) -> Result<Vec<SampleGroup>> {
             "The best pairs that each rule dropped: if many are right, the rule is too strict.",
         ),
     ];
-    groups
-        .into_iter()
-        .map(|(which, title, explanation)| {
-            let pairs =
-                store.sample_pairs(&pipeline.languages().scope(), which, SAMPLES)?.into_iter().map(sample).collect();
-            Ok(SampleGroup { title: title.into(), explanation: explanation.into(), pairs })
-        })
-        .collect()
+    let mut sampled = Vec::new();
+    for scope in pipeline.scopes() {
+        for (which, title, explanation) in groups {
+            let pairs = store.sample_pairs(&scope.name(), which, SAMPLES)?.into_iter().map(sample).collect();
+            let title = label(pipeline, scope) + title;
+            sampled.push(SampleGroup { title, explanation: explanation.into(), pairs });
+        }
+    }
+    Ok(sampled)
 }
 
 fn sample(judged: JudgedPair) -> SamplePair {
@@ -232,30 +260,47 @@ fn sites(store: &Store) -> Result<Vec<SiteRow>> {
 }
 
 /// The newest measurement of the index, which may be of an earlier run.
-fn index(pipeline: &Pipeline, store: &Store) -> Result<Option<IndexReport>> {
-    let figure = |name: &str| store.latest_figure(Stage::Neighbours.name(), name);
-    let Some(seconds) = figure("seconds")? else { return Ok(None) };
+fn index(pipeline: &Pipeline, store: &Store, scopes: &[Scope]) -> Result<Option<IndexReport>> {
+    for scope in scopes {
+        if let Some(seconds) = store.latest_figure(&scope.name(), "neighbours", "seconds")? {
+            return index_of(pipeline.settings(*scope).neighbours.k, store, &scope.name(), seconds).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn index_of(k: usize, store: &Store, scope: &str, seconds: f64) -> Result<IndexReport> {
+    let figure = |name: &str| store.latest_figure(scope, "neighbours", name);
     let sample = figure("recall sample")?.unwrap_or(0.0);
     let graph = figure("searched in a graph")?.unwrap_or(0.0) > 0.0;
     let measured = graph && sample > 0.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let nodes = |what: &str| -> Result<u64> { Ok(figure(&format!("graph nodes {what}"))?.unwrap_or(0.0) as u64) };
     let grown = GraphReport { kept: nodes("kept")?, inserted: nodes("inserted")?, gone: nodes("gone")? };
-    Ok(Some(IndexReport {
+    Ok(IndexReport {
         kind: if graph { "hnsw".into() } else { "exact".into() },
         recall_at_k: if measured { figure("recall sum")?.map(|sum| sum / sample) } else { None },
-        k: pipeline.neighbours.k,
+        k,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         sample: sample as usize,
         seconds,
         graph: graph.then_some(grown),
-    }))
+    })
 }
 
-fn calibration(pipeline: &Pipeline, store: &Store) -> Result<Option<CalibrationReport>> {
-    let Some(found) = calibrate::stored(store, &pipeline.languages().scope())? else { return Ok(None) };
-    Ok(Some(CalibrationReport {
-        fitted: store.unit_finished_at(Stage::Calibrate.name(), calibrate::UNIT)?,
+/// The calibration of the first language pair that has one.
+fn calibration(store: &Store, scopes: &[Scope]) -> Result<Option<CalibrationReport>> {
+    for scope in scopes {
+        if let Some(found) = calibrate::stored(store, *scope)? {
+            return calibration_of(store, *scope, found).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn calibration_of(store: &Store, scope: Scope, found: calibrate::Calibration) -> Result<CalibrationReport> {
+    Ok(CalibrationReport {
+        fitted: store.unit_finished_at(&scope.name(), "calibrate", calibrate::ARTEFACT)?,
         method: match found.method {
             calibrate::Method::Logistic => "logistic".into(),
             calibrate::Method::Isotonic => "isotonic".into(),
@@ -267,14 +312,19 @@ fn calibration(pipeline: &Pipeline, store: &Store) -> Result<Option<CalibrationR
         auc: found.auc,
         model: found.model,
         reliability: found.reliability,
-    }))
+    })
 }
 
-/// The figures of the evaluation, if it is up to date. Those of an earlier run, whose reference and pairs are the same,
-/// say so.
-fn evaluation(store: &Store, report: &RunReport) -> Result<Vec<Metric>> {
-    let Some(counted) = Figures::current(store)? else { return Ok(Vec::new()) };
-    let checked = report.stages.iter().any(|(stage, _)| *stage == Stage::Evaluate);
+/// A prefix that tells the language pairs apart; empty where there is one.
+fn label(pipeline: &Pipeline, scope: Scope) -> String {
+    if pipeline.scopes().len() > 1 { format!("{scope}: ") } else { String::new() }
+}
+
+/// The figures of a language pair's evaluation, if it is up to date. Those of an earlier run, whose reference and pairs are
+/// the same, say so.
+fn measured(store: &Store, scope: Scope, report: &RunReport) -> Result<Vec<Metric>> {
+    let Some(counted) = Figures::current(store, &scope.name())? else { return Ok(Vec::new()) };
+    let checked = report.stage_of("evaluate", scope).is_some();
     let since = if counted.run == report.run || checked { String::new() } else { format!("; of run {}", counted.run) };
     let rows = [
         (
@@ -334,22 +384,23 @@ fn failures(store: &Store, gate: Option<String>, run: i64) -> Result<Vec<Failure
 
 /// Files that are there, with the rows they hold: an export's fingerprint says how many.
 fn exports(pipeline: &Pipeline, store: &Store) -> Result<Vec<(String, u64)>> {
-    let folder = store.folder().join("export");
-    let mut exports = Vec::new();
-    for file in &pipeline.export.files {
-        let output = store.unit_output(Stage::Export.name(), &file.path)?;
-        if let Some(rows) = output.as_deref().and_then(export::rows_of) {
-            exports.push((folder.join(&file.path).display().to_string(), rows));
+    let (scopes, mut exports) = (pipeline.scopes(), Vec::new());
+    for scope in &scopes {
+        let folder = export::folder(store.folder(), *scope, scopes.len());
+        for file in &pipeline.settings(*scope).export.files {
+            let output = store.unit_output(&scope.name(), "export", &file.path)?;
+            if let Some(rows) = output.as_deref().and_then(export::rows_of) {
+                exports.push((folder.join(&file.path).display().to_string(), rows));
+            }
         }
-    }
-    // The dataset is a folder; its rows are its examples.
-    let version = store
-        .unit_output(Stage::Dataset.name(), dataset::UNIT)?
-        .map(|version| store.folder().join("dataset").join(version));
-    if let Some(path) = version.filter(|path| path.is_dir()) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let examples = store.latest_figure(Stage::Dataset.name(), "examples")?.unwrap_or(0.0) as u64;
-        exports.push((path.display().to_string(), examples));
+        // The dataset is a folder; its rows are its examples.
+        let folder = dataset::folder(store.folder(), *scope, scopes.len());
+        let version = store.unit_output(&scope.name(), "dataset", dataset::UNIT)?.map(|version| folder.join(version));
+        if let Some(path) = version.filter(|path| path.is_dir()) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let examples = store.latest_figure(&scope.name(), "dataset", "examples")?.unwrap_or(0.0) as u64;
+            exports.push((path.display().to_string(), examples));
+        }
     }
     Ok(exports)
 }

@@ -15,16 +15,22 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Languages, Listing, Look, Output, Records, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Languages, Listing, Progress, Settings, Stage, Unit, table};
 use crate::algo::dawid_skene::{self, Label};
 use crate::error::Result;
 use crate::record::annotation::VERDICTS;
 use crate::record::{Adjudication, Annotation, Origin, Pair, PairId, Scores};
-use crate::store::Store;
+use crate::store::table::Table;
+use crate::store::{Store, Writer};
+use crate::text::dedup::text_pair;
 use crate::text::normalise::normalise;
 
 /// Raised when the same answers come to something else.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Adjudicate;
 
 /// The one unit.
 pub const UNIT: &str = "answers";
@@ -59,35 +65,69 @@ impl Default for Params {
     }
 }
 
-/// All answers, as one unit.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    // A correction needs the texts of the pair that it corrects, which may be written otherwise at another place.
-    let scope = look.languages.scope();
-    let parts = [look.store.annotations_fingerprint(&scope)?, look.store.corrected_fingerprint(&scope)?];
-    Ok(Listing::All(vec![Unit::new(UNIT, combined(&parts.each_ref().map(String::as_str)))]))
-}
+impl Stage for Adjudicate {
+    fn name(&self) -> &'static str {
+        "adjudicate"
+    }
 
-/// Weighs all answers.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params) -> Result<Work> {
-    let answers = Answers::read(look.store, Some(&look.languages.scope()))?;
-    let mut adjudications = answers.weigh(params);
-    let pairs = corrections(look, &answers, &mut adjudications)?;
-    let adjudications: Vec<Adjudication> = adjudications.into_values().collect();
-    Ok(Box::new(move || {
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "pool"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["align", "mine"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Annotation, Table::TextPair, Table::Occurrence]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Adjudication, Table::TextPair, Table::Occurrence, Table::Producer]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "adjudicate": table(settings.get::<Params>()?)? }))
+    }
+
+    /// All answers of a scope, as one unit.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        // A correction needs the texts of the pair that it corrects, which may be written otherwise at another place.
+        let inputs = Inputs::new()
+            .table(Table::Annotation, &store.annotations_fingerprint(&scope)?)
+            .tables(&[Table::TextPair, Table::Occurrence], &store.corrected_fingerprint(&scope)?);
+        Ok(Listing::All(vec![Unit::new(UNIT, inputs)]))
+    }
+
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        let answers = Answers::read(&store, Some(&scope))?;
+        progress.check()?;
+        let mut adjudications = answers.weigh(ctx.settings()?);
+        let pairs = corrections(&store, ctx.pair()?, &answers, &mut adjudications)?;
+        let adjudications: Vec<Adjudication> = adjudications.into_values().collect();
         let decided = adjudications.iter().filter(|one| one.verdict.is_some()).count() as f64;
         let undecided = adjudications.iter().filter(|one| one.verdict.is_none() && one.people() > 1).count() as f64;
         let (corrected, content) = (pairs.len() as f64, serde_json::json!((&pairs, &adjudications)));
-        Ok(Output::of(Records::Adjudications { unit: UNIT.into(), pairs, adjudications }, &content)?
+        let commit = Commit::of(&content, move |writer, _| {
+            writer.put_occurrences(&scope, "adjudicate", UNIT, &pairs)?;
+            writer.set_adjudications(&scope, &adjudications)
+        })?;
+        Ok(commit
             .count("pairs decided", decided)
             .count("pairs in dispute", undecided)
             .count("pairs corrected", corrected))
-    }))
+    }
+
+    fn retract(&self, writer: &Writer<'_>, scope: &str, unit: &str) -> Result<()> {
+        writer.put_occurrences(scope, "adjudicate", unit, &[])?;
+        writer.set_adjudications(scope, &[])
+    }
 }
 
 /// The newest word of each person on each pair.
@@ -224,7 +264,8 @@ type Texts = (String, String);
 /// Makes pairs of corrections, and says which they stand for. A corrected pair may be corrected itself, so this goes on
 /// until nothing more comes of it.
 fn corrections(
-    look: &Look<'_>,
+    store: &Store,
+    languages: Languages,
     answers: &Answers,
     adjudications: &mut BTreeMap<PairId, Adjudication>,
 ) -> Result<Vec<Pair>> {
@@ -241,14 +282,14 @@ fn corrections(
         for id in waiting {
             let parent = match made.get(&id) {
                 Some(pair) => Some(pair.clone()),
-                None => look.store.uncorrected_pair(id)?,
+                None => store.uncorrected_pair(id)?,
             };
             let Some(parent) = parent else {
                 still.push(id);
                 continue;
             };
             let Some((texts, people, gold)) = chosen(&parent, &answers.of[&id]) else { continue };
-            let pair = corrected(&parent, texts, look.languages);
+            let pair = corrected(&parent, texts, languages);
             if let Some(own) = adjudications.get_mut(&id) {
                 own.corrected = Some(pair.id);
                 // Only its writing changed: as it is written now, it is right.
@@ -309,7 +350,7 @@ fn chosen(parent: &Pair, answers: &[Answer]) -> Option<(Texts, u32, bool)> {
 /// The pair of a correction. It stands where its parent stands; no encoder has scored its texts.
 fn corrected(parent: &Pair, (source, target): Texts, languages: Languages) -> Pair {
     let mut pair = Pair {
-        id: languages.text_pair(&source, &target),
+        id: text_pair(languages, &source, &target),
         origin: Origin::Corrected,
         scores: Scores::default(),
         score: 1.0,

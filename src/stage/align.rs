@@ -4,16 +4,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Languages, Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, combined, table};
 use crate::algo::align::{self, Line, Side as Text};
 use crate::error::{Error, Result};
 use crate::model::ModelId;
 use crate::record::{Block, BlockKind, Document, DocumentId, Language, Origin, Pair, Scores, Sentence, Side, Vectors};
+use crate::store::Writer;
+use crate::store::table::Table;
+use crate::text::dedup::text_pair;
 use crate::text::labels::{self, Numbered};
 use crate::text::numbers;
 
 /// Raised when the same sentences give other pairs.
 pub const VERSION: u32 = 4;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Align;
 
 /// What changes aligned pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,18 +38,92 @@ impl Default for Params {
     }
 }
 
-/// Every pair of documents.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, model: &ModelId) -> Result<Listing> {
-    let mut units = Vec::new();
-    for pair in look.store.document_pairs()? {
-        let sentences = |document: DocumentId| look.store.unit_output(Stage::Segment.name(), &document.to_string());
-        let (Some(source), Some(target)) = (sentences(pair.source)?, sentences(pair.target)?) else { continue };
-        units.push(Unit::new(format!("{}-{}", pair.source, pair.target), combined(&[&source, &target, &model.0])));
+impl Stage for Align {
+    fn name(&self) -> &'static str {
+        "align"
     }
-    Ok(Listing::All(units))
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "document pair"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "embed", "match"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::DocumentPair, Table::Document, Table::Sentence, Table::Vector, Table::Shard]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::TextPair, Table::Occurrence, Table::Producer]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "align": table(settings.get::<Params>()?)? }))
+    }
+
+    /// Every pair of documents.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let Some(model) = ctx.model()? else { return Ok(Listing::Idle) };
+        let store = ctx.store()?;
+        let mut units = Vec::new();
+        for pair in store.document_pairs(&ctx.scope_name())? {
+            let sentences = |document: DocumentId| {
+                store.unit_output(crate::record::Scope::WORKSPACE, "segment", &document.to_string())
+            };
+            let (Some(source), Some(target)) = (sentences(pair.source)?, sentences(pair.target)?) else { continue };
+            let name = format!("{}-{}", pair.source, pair.target);
+            // Of a document its blocks' kinds and the text of its sentences count: the output of its segmentation holds
+            // both, since sentences cover every block that has any.
+            let inputs = Inputs::new()
+                .table(Table::DocumentPair, &name)
+                .tables(&[Table::Document, Table::Sentence], &combined(&[&source, &target]))
+                .model(&model);
+            units.push(Unit::new(name, inputs));
+        }
+        Ok(Listing::All(units))
+    }
+
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let model = ctx.model()?.ok_or_else(|| Error::bug("aligning without an encoder"))?;
+        let (source, target) = documents_of(&unit.name)?;
+        let (source, target) = {
+            let store = ctx.store()?;
+            let look = ctx.look(&store)?;
+            let source = half(&look, &model, source, look.languages.source)?;
+            (source, half(&look, &model, target, look.languages.target)?)
+        };
+        progress.check()?;
+        let params = ctx.settings::<Params>()?;
+        let beads = align::align(
+            Text::new(&source.lines, &source.vectors),
+            Text::new(&target.lines, &target.vectors),
+            &params.weights,
+            params.max_cells,
+        );
+        let left_out = source.without + target.without;
+        let alone = left_out + beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
+        let languages = ctx.pair()?;
+        let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target, languages)).collect();
+        let (count, content) = (pairs.len() as f64, serde_json::json!(pairs));
+        let (scope, name) = (ctx.scope_name(), unit.name.clone());
+        Ok(Commit::of(&content, move |writer, _| writer.put_occurrences(&scope, "align", &name, &pairs).map(drop))?
+            .count("aligned pairs", count)
+            .count("sentences left alone", alone as f64))
+    }
+
+    fn retract(&self, writer: &Writer<'_>, scope: &str, unit: &str) -> Result<()> {
+        writer.put_occurrences(scope, "align", unit, &[]).map(drop)
+    }
 }
 
 /// The two documents that a unit's name holds.
@@ -60,33 +141,6 @@ struct Half {
     vectors: Vectors,
     /// How many more sentences it has, which have no vector.
     without: usize,
-}
-
-/// Reads sentences and vectors; the alignment runs on any thread.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, unit: &Unit) -> Result<Work> {
-    let (source, target) = documents_of(&unit.name)?;
-    let source = half(look, model, source, look.languages.source)?;
-    let target = half(look, model, target, look.languages.target)?;
-    let left_out = source.without + target.without;
-    let (params, name, languages) = (params.clone(), unit.name.clone(), look.languages);
-    Ok(Box::new(move || {
-        let beads = align::align(
-            Text::new(&source.lines, &source.vectors),
-            Text::new(&target.lines, &target.vectors),
-            &params.weights,
-            params.max_cells,
-        );
-        let alone = left_out + beads.iter().filter(|bead| bead.source.is_empty() || bead.target.is_empty()).count();
-        let pairs: Vec<Pair> = beads.iter().filter_map(|bead| pair(bead, &source, &target, languages)).collect();
-        let count = pairs.len() as f64;
-        let content = serde_json::json!(pairs);
-        Ok(Output::of(Records::Pairs { stage: Stage::Align, unit: name, pairs }, &content)?
-            .count("aligned pairs", count)
-            .count("sentences left alone", alone as f64))
-    }))
 }
 
 /// A document's sentences in its own language: a quotation in another has no counterpart to align with. Those without a
@@ -168,7 +222,7 @@ fn pair(bead: &align::Bead, source: &Half, target: &Half, languages: Languages) 
     #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
     let score = bead.posterior as f32;
     Some(Pair {
-        id: languages.text_pair(&source.text, &target.text),
+        id: text_pair(languages, &source.text, &target.text),
         source,
         target,
         origin: Origin::Aligned,

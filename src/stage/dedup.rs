@@ -16,17 +16,23 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Unit, Work};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, table};
 use crate::algo::minhash::{Lsh, grams, jaccard};
 use crate::error::{Error, Result};
 use crate::record::PairId;
 use crate::record::id::IdMap;
+use crate::store::table::Table;
 use crate::store::verdicts::Duplicate;
 use crate::store::{Store, Writer};
 use crate::text::{normalise, numbers};
 
 /// Raised when the same pairs give other duplicates.
 pub const VERSION: u32 = 3;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Dedup;
+
 
 /// What counts as a duplicate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,30 +49,58 @@ impl Default for Params {
     }
 }
 
-/// The one pool of a scope.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    let input = look.store.verdict_stamp(&look.languages.scope())?;
-    Ok(Listing::All(vec![Unit::new("pool", input.to_string())]))
-}
+impl Stage for Dedup {
+    fn name(&self) -> &'static str {
+        "dedup"
+    }
 
-/// Finds the near duplicates.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, unit: &Unit) -> Result<Work> {
-    let scope = look.languages.scope();
-    let before = look.store.duplicates(&scope)?;
-    let pass = Pass { before, ..pass(look.store, &scope, params.near)? };
-    let (kept, near) = (pass.kept as f64, pass.duplicates.len() as f64);
-    let duplicates: Vec<&Duplicate> = pass.duplicates.values().collect();
-    let fingerprint = super::fingerprint(&(&unit.input, &duplicates))?;
-    Ok(Box::new(move || {
-        let counts = vec![("pairs kept", kept), ("near duplicates", near)];
-        Ok(Output { records: Records::Duplicates(Box::new(pass)), fingerprint, counts })
-    }))
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "pool"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["filter"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Verdict, Table::TextPair]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::NearDuplicate, Table::Signature, Table::Comparison]
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "dedup": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The one pool of a scope.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        // The stamp changes when any verdict or best occurrence does.
+        let stamp = ctx.store()?.verdict_stamp(&ctx.scope_name())?.to_string();
+        let inputs = Inputs::new().tables(&[Table::Verdict, Table::TextPair], &stamp);
+        Ok(Listing::All(vec![Unit::new("pool", inputs)]))
+    }
+
+    /// Finds the near duplicates.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope, params) = (ctx.store()?, ctx.scope_name(), ctx.settings::<Params>()?);
+        let before = store.duplicates(&scope)?;
+        let pass = Pass { before, ..pass(&store, &scope, params.near, progress)? };
+        let (kept, near) = (pass.kept as f64, pass.duplicates.len() as f64);
+        let duplicates: Vec<&Duplicate> = pass.duplicates.values().collect();
+        let output = super::fingerprint(&(&unit.input, &duplicates))?;
+        let commit = Commit::new(output, move |writer, _| pass.write(writer, &scope));
+        Ok(commit.counts([("pairs kept", kept), ("near duplicates", near)]))
+    }
 }
 
 /// Characters of an n-gram.
@@ -97,7 +131,7 @@ pub struct Pass {
 /// Signatures and comparisons that the store has are used again, so that only new text pairs are read; the rest is a
 /// sequential scan of 70 bytes a text pair, and a sort of its bands. Memory: 130 bytes a kept text pair at the default
 /// threshold, 60 a comparison.
-pub fn pass(store: &Store, scope: &str, threshold: f64) -> Result<Pass> {
+pub fn pass(store: &Store, scope: &str, threshold: f64, progress: &Progress<'_>) -> Result<Pass> {
     let order = store.near_candidates(scope)?;
     if threshold <= 0.0 {
         return Ok(Pass { kept: order.len(), ..Pass::default() });
@@ -115,6 +149,7 @@ pub fn pass(store: &Store, scope: &str, threshold: f64) -> Result<Pass> {
     })?;
     let mut pass = Pass { made, ..Pass::default() };
     for chunk in order.chunks(CHUNK) {
+        progress.check()?;
         let mut texts = Vec::new();
         for pair in chunk.iter().filter(|pair| !known.contains_key(pair)) {
             texts.push((*pair, read(store, *pair)?));
@@ -138,13 +173,20 @@ pub fn pass(store: &Store, scope: &str, threshold: f64) -> Result<Pass> {
     drop((known, bands));
     let candidates = lsh.candidates();
     drop(lsh);
-    pass.compare(store, &order, &candidates, threshold)?;
+    pass.compare(store, &order, &candidates, threshold, progress)?;
     Ok(pass)
 }
 
 impl Pass {
     /// Holds candidates, sorted by the later and worse one, against each other.
-    fn compare(&mut self, store: &Store, order: &[PairId], candidates: &[(u32, u32)], threshold: f64) -> Result<()> {
+    fn compare(
+        &mut self,
+        store: &Store,
+        order: &[PairId],
+        candidates: &[(u32, u32)],
+        threshold: f64,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
         let mut known: HashMap<(PairId, PairId), Option<f64>> = HashMap::new();
         store.for_each_comparison(|(pair, other, jaccard)| {
             known.insert((pair, other), jaccard);
@@ -155,7 +197,9 @@ impl Pass {
         let mut dropped = vec![false; order.len()];
         let mut own: Option<(u32, Sides)> = None;
         for (number, (later, earlier)) in candidates.iter().enumerate() {
-            if number % CHUNK == 0 {}
+            if number % CHUNK == 0 {
+                progress.check()?;
+            }
             if dropped[*later as usize] || dropped[*earlier as usize] {
                 continue;
             }

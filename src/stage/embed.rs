@@ -1,18 +1,29 @@
 //! Embedding: texts without a vector get one, batch by batch, into shards.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
-use crate::error::{Error, Result};
-use crate::model::cache;
+use super::{Commit, Ctx, Finish, Grain, Inputs, Listing, Progress, Settings, Stage, Unit, combined, table};
+use crate::engine::model::{ModelSource, OpenEncoder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{FileHashes, Staged};
+use crate::model::{cache, identity};
 use crate::model::lexical::{Lexical, LexicalParams};
 use crate::model::sentence_transformers::{Opening, PoolingMode};
 use crate::model::torch::{Device, Dtype, Options};
 use crate::model::{Encoder, ModelId};
 use crate::record::{Language, TextId};
+use crate::store::Store;
+use crate::store::table::Table;
+use crate::store::vectors::shard_bytes;
 
 /// Raised when the same model gives other vectors.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Embed;
 
 /// Which encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,60 +103,59 @@ impl Params {
     }
 }
 
-/// Loads the encoder once a run, and answers what it is. `None`: it is fitted on texts, and there are none.
-///
-/// # Errors
-/// Kind `Model`.
-pub fn model_id(
-    look: &Look<'_>,
-    params: &Params,
-    folder: &std::path::Path,
-    session: &mut Session,
-) -> Result<Option<ModelId>> {
-    if session.encoder.is_none() {
-        session.encoder = load(look, params, folder)?;
-    }
-    Ok(session.encoder.as_ref().map(|encoder| encoder.id().clone()))
+/// The encoder that the settings name.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The settings.
+    pub params: Params,
+    /// What a folder of theirs is relative to.
+    pub folder: std::path::PathBuf,
 }
 
-fn load(look: &Look<'_>, params: &Params, folder: &std::path::Path) -> Result<Option<Box<dyn Encoder>>> {
-    if params.is_lexical() {
-        let Some(state) = look.store.artefact(super::fit::ARTEFACT)? else { return Ok(None) };
-        return Ok(Some(Box::new(Lexical::from_bytes(params.lexical, &state)?)));
+impl Source {
+    fn path(&self) -> Result<std::path::PathBuf> {
+        cache::resolve(&self.params.model, &self.folder)
+            .map_err(|error| error.while_doing(format!("embed.model = {:?}", self.params.model)))
     }
-    let path = cache::resolve(&params.model, folder)
-        .map_err(|error| error.while_doing(format!("embed.model = {:?}", params.model)))?;
-    let limits = &params.limits;
-    let options = Options {
-        device: limits.device,
-        dtype: params.dtype,
-        batch_tokens: (limits.batch_tokens > 0).then_some(limits.batch_tokens),
-        threads: (limits.threads > 0).then_some(limits.threads),
-        prompt: params.prompt.clone(),
-        lang: params.lang.clone(),
-        adapter_apart: params.adapter_apart,
-    };
-    let opening = Opening { pooling: params.pooling, normalize: params.normalize.unwrap_or(false), base: None };
-    Ok(Some(crate::model::open_as(&path, &opening, &options)?))
+
+    fn options(&self) -> (Opening, Options) {
+        let (params, limits) = (&self.params, &self.params.limits);
+        let options = Options {
+            device: limits.device,
+            dtype: params.dtype,
+            batch_tokens: (limits.batch_tokens > 0).then_some(limits.batch_tokens),
+            threads: (limits.threads > 0).then_some(limits.threads),
+            prompt: params.prompt.clone(),
+            lang: params.lang.clone(),
+            adapter_apart: params.adapter_apart,
+        };
+        let normalize = params.normalize.unwrap_or(false);
+        (Opening { pooling: params.pooling, normalize, base: None }, options)
+    }
+
+    fn lexical(&self, store: &Store) -> Result<Option<Lexical>> {
+        let Some(state) = store.artefact(super::fit::ARTEFACT)? else { return Ok(None) };
+        Lexical::from_bytes(self.params.lexical, &state).map(Some)
+    }
 }
 
-/// The next batch of texts without a vector.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session) -> Result<Listing> {
-    let languages = look.languages.both();
-    if session.queue.is_none() {
-        let left = look.store.text_count(languages)?.saturating_sub(look.store.vector_count(&model.0)?);
-        session.queue = Some(Queue { after: None, left });
+impl ModelSource for Source {
+    fn id(&self, store: &Store, hashes: &mut FileHashes) -> Result<Option<ModelId>> {
+        if self.params.is_lexical() {
+            return Ok(self.lexical(store)?.map(|model| model.id().clone()));
+        }
+        let (opening, options) = self.options();
+        identity::of_folder(&self.path()?, &opening, &options, hashes).map(Some)
     }
-    let Some(queue) = &session.queue else { return Err(Error::bug("the queue was just made")) };
-    let texts = look.store.texts_without_vector(&model.0, languages, queue.after, params.limits.batch)?;
-    if texts.is_empty() {
-        return Ok(Listing::Next(None, 0));
+
+    fn open(&self, store: &Store) -> Result<Box<dyn Encoder>> {
+        if self.params.is_lexical() {
+            let model = self.lexical(store)?;
+            return Ok(Box::new(model.ok_or_else(|| Error::bug("the lexical encoder is not fitted"))?));
+        }
+        let (opening, options) = self.options();
+        crate::model::open_as(&self.path()?, &opening, &options)
     }
-    let input = batch_name(&texts);
-    Ok(Listing::Next(Some(Unit::new(format!("{}:{input}", model.0), input)), queue.left.max(texts.len() as u64)))
 }
 
 /// How far a run has come through the texts without a vector.
@@ -153,48 +163,137 @@ pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Se
 pub struct Queue {
     after: Option<TextId>,
     left: u64,
+    /// Texts that have a vector.
+    done: u64,
 }
+
+/// A batch that was listed and waits to be run.
+struct Batch {
+    queue: Queue,
+    texts: Vec<(TextId, Language, String)>,
+}
+
+/// The one row in the ledger: the batch that was embedded last. Which texts have a vector is known from the vectors.
+const UNIT: &str = "texts";
 
 fn batch_name(texts: &[(TextId, Language, String)]) -> String {
     let ids: Vec<String> = texts.iter().map(|(id, ..)| id.to_string()).collect();
     combined(&ids.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Encodes a batch here (a model lives on one thread) and writes its shard's file.
-///
-/// # Errors
-/// Kind `Model` or `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, session: &mut Session) -> Result<Work> {
-    let encoder = session.encoder.as_mut().ok_or_else(|| Error::bug("embedding without an encoder"))?;
-    let model = encoder.id().0.clone();
-    let queue = session.queue.as_mut().ok_or_else(|| Error::bug("embedding without a queue"))?;
-    let batch = look.store.texts_without_vector(&model, look.languages.both(), queue.after, params.limits.batch)?;
-    queue.after = batch.last().map(|(text, ..)| *text);
-    queue.left = queue.left.saturating_sub(batch.len() as u64);
-    let texts: Vec<(Language, &str)> = batch.iter().map(|(_, language, text)| (*language, text.as_str())).collect();
-    let encoded = encoder.encode_tagged(&texts)?;
-    if encoded.texts() != batch.len() {
-        return Err(Error::bug(format!("{} texts went into the encoder, {} came out", batch.len(), encoded.texts())));
+impl Stage for Embed {
+    fn name(&self) -> &'static str {
+        "embed"
     }
-    let name = batch_name(&batch);
-    let file = format!("{model}/{name}.f16");
-    let vectors = &encoded.vectors;
-    if vectors.rows() > 0 {
-        look.store.write_shard_file(&file, vectors)?;
+
+    fn version(&self) -> u32 {
+        VERSION
     }
-    let texts: Vec<TextId> = encoded.with().into_iter().map(|place| batch[place].0).collect();
-    let without: Vec<TextId> = encoded.without.iter().map(|place| batch[*place].0).collect();
-    if let Some(first) = encoded.without.first() {
-        session.without_vector.note(look, without.len() as u64, &batch[*first])?;
+
+    fn unit_noun(&self) -> &'static str {
+        "batch"
     }
-    let (dim, count, none) = (vectors.dim(), texts.len() as f64, without.len() as f64);
-    Ok(Box::new(move || {
-        let mut counts = vec![("texts", count)];
-        if none > 0.0 {
-            counts.push(("texts without a vector", none));
+
+    fn grain(&self) -> Grain {
+        Grain::Workspace
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "fit"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Sentence, Table::Artefact, Table::Document]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Vector, Table::Shard, Table::NoVector]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "embed": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The next batch of texts without a vector.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let Some(model) = ctx.model()? else { return Ok(Listing::Idle) };
+        let store = ctx.store()?;
+        let queue = *ctx.shared().get("", || {
+            let (texts, done) = (store.text_count(ctx.languages())?, store.vector_count(&model.0)?);
+            Ok(Queue { after: None, left: texts.saturating_sub(done), done })
+        })?;
+        let limit = ctx.settings::<Params>()?.limits.batch;
+        let texts = store.texts_without_vector(&model.0, ctx.languages(), queue.after, limit)?;
+        if texts.is_empty() {
+            return Ok(Listing::Next { unit: None, left: 0, done: queue.done, noun: "text" });
         }
-        Ok(Output { records: Records::Shard { model, file, dim, texts, without }, fingerprint: name, counts })
-    }))
+        let unit = Unit::new(UNIT, Inputs::new().table(Table::Sentence, &batch_name(&texts)).model(&model));
+        let left = queue.left.max(texts.len() as u64);
+        ctx.shared().set("", Batch { queue, texts });
+        Ok(Listing::Next { unit: Some(unit), left, done: queue.done, noun: "text" })
+    }
+
+    /// Encodes a batch and writes its shard's file.
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let model = ctx.model()?.ok_or_else(|| Error::bug("embedding without an encoder"))?.0;
+        let batch = ctx.shared().find::<Batch>("").ok_or_else(|| Error::bug("a batch that was not listed"))?;
+        let texts: Vec<(Language, &str)> =
+            batch.texts.iter().map(|(_, language, text)| (*language, text.as_str())).collect();
+        let encoder = ctx.encoder()?;
+        progress.check()?;
+        let encoded = encoder.lock().encode_tagged(&texts)?;
+        if encoded.texts() != texts.len() {
+            return Err(Error::bug(format!("{} texts went into the encoder, {} came out", texts.len(), encoded.texts())));
+        }
+        let name = batch_name(&batch.texts);
+        let file = format!("{model}/{name}.f16");
+        let vectors = &encoded.vectors;
+        let staged = match vectors.rows() {
+            0 => None,
+            _ => Some(Staged::file(&ctx.folder().join("vectors").join(&file), |out| {
+                out.write_all(&shard_bytes(vectors))
+                    .map_err(|error| Error::with_source(ErrorKind::Store, "writing vectors", error))
+            })?),
+        };
+        let count = batch.texts.len() as u64;
+        let queue = Queue {
+            after: batch.texts.last().map(|(text, ..)| *text),
+            left: batch.queue.left.saturating_sub(count),
+            done: batch.queue.done + count,
+        };
+        ctx.shared().set("", queue);
+        let with: Vec<TextId> = encoded.with().into_iter().map(|place| batch.texts[place].0).collect();
+        let without: Vec<TextId> = encoded.without.iter().map(|place| batch.texts[*place].0).collect();
+        if let Some(first) = encoded.without.first() {
+            let noted = ctx.shared().get("", || Ok(Mutex::new(Without::default())))?;
+            lock(&noted).note(&*ctx.store()?, without.len() as u64, &batch.texts[*first])?;
+        }
+        let (dim, found, none) = (vectors.dim(), with.len() as f64, without.len() as f64);
+        let commit = Commit::new(name, move |writer, _| {
+            writer.put_no_vector(&model, &without)?;
+            // Without a row there is no file either.
+            if with.is_empty() { Ok(()) } else { writer.put_shard(&model, &file, dim, &with) }
+        });
+        let commit = commit.count("texts", found).counts((none > 0.0).then_some(("texts without a vector", none)));
+        Ok(staged.into_iter().fold(commit, Commit::file).advancing(count))
+    }
+
+    fn finish(&self, ctx: &Ctx<'_>) -> Result<Finish> {
+        ctx.shared().forget::<Batch>("");
+        let open = ctx.shared().find::<OpenEncoder>("");
+        let remark = open.and_then(|encoder| encoder.lock().remark().map(str::to_owned));
+        let without = ctx.shared().find::<Mutex<Without>>("").and_then(|without| lock(&without).in_words());
+        ctx.shared().forget::<Mutex<Without>>("");
+        Ok(Finish { notes: remark.into_iter().chain(without).collect(), write: None })
+    }
 }
 
 /// Texts of a run in which the encoder found no token.
@@ -206,10 +305,10 @@ pub struct Without {
 }
 
 impl Without {
-    fn note(&mut self, look: &Look<'_>, count: u64, (id, _, text): &(TextId, Language, String)) -> Result<()> {
+    fn note(&mut self, store: &Store, count: u64, (id, _, text): &(TextId, Language, String)) -> Result<()> {
         if self.count == 0 {
-            let place = match look.store.first_sentence(*id)? {
-                Some(sentence) => look.store.document(sentence.document)?.map(|document| document.location),
+            let place = match store.first_sentence(*id)? {
+                Some(sentence) => store.document(sentence.document)?.map(|document| document.location),
                 None => None,
             };
             // Such texts are often invisible: in their escaped form they are not.
@@ -237,3 +336,7 @@ impl Without {
 
 /// Characters of an example.
 const SHOWN: usize = 40;
+
+fn lock(without: &Mutex<Without>) -> MutexGuard<'_, Without> {
+    without.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -5,17 +5,22 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, table};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::metric::coverage::{Texts, coverage};
 use crate::metric::{PairScores, pair_scores};
 use crate::store::Store;
 use crate::store::kept::KeptPair;
+use crate::store::table::Table;
 use crate::text::normalise::normalise;
 
 /// Raised when the same pairs give other figures.
 pub const VERSION: u32 = 2;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Evaluate;
 
 /// What to compare with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -77,38 +82,70 @@ impl ReferenceRow {
     }
 }
 
-/// The gold files as one unit, if there are any.
-///
-/// # Errors
-/// Kind `Store`; kind `Input` when a gold file cannot be read.
-pub fn units(look: &Look<'_>, params: &Params, folder: &Path) -> Result<Listing> {
-    let mut hasher = blake3::Hasher::new();
-    let paths: Vec<_> = [&params.pairs, &params.documents].into_iter().flatten().collect();
-    if paths.is_empty() {
-        return Ok(Listing::All(Vec::new()));
+impl Stage for Evaluate {
+    fn name(&self) -> &'static str {
+        "evaluate"
     }
-    for path in paths {
-        hasher.update(&files::read(&folder.join(path))?);
-    }
-    let kept = look.store.judgement_stamp(&look.languages.scope())?.to_string();
-    let matched = look.store.stage_output(Stage::Match.name())?;
-    let input = combined(&[&kept, &matched, hasher.finalize().to_hex().as_str()]);
-    Ok(Listing::All(vec![Unit::new(UNIT, input)]))
-}
 
-/// Compares.
-///
-/// What a reference does not know, it cannot call wrong: precision counts *covered* pairs alone. A row that names two
-/// documents covers the kept pairs whose source and target documents are both named by some row, be they partners there or
-/// not. A row without documents covers the kept pairs that have one of its two texts.
-///
-/// # Errors
-/// Kind `Store`; kind `Input` naming the line of a reference that cannot be read.
-pub fn prepare(look: &Look<'_>, params: &Params, folder: &Path, unit: &Unit) -> Result<Work> {
-    let pairs = params.pairs.as_ref().map(|path| Pairs::read(look.store, &look.languages.scope(), &folder.join(path))).transpose()?;
-    let documents = params.documents.as_ref().map(|path| documents(look.store, &folder.join(path))).transpose()?;
-    let fingerprint = unit.input.clone();
-    Ok(Box::new(move || {
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "reference"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["match", "dedup"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Verdict,
+            Table::NearDuplicate,
+            Table::Document,
+            Table::DocumentPair,
+        ]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "evaluate": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The references as one unit, if there are any.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let params = ctx.settings::<Params>()?;
+        let mut hasher = blake3::Hasher::new();
+        let paths: Vec<_> = [&params.pairs, &params.documents].into_iter().flatten().collect();
+        if paths.is_empty() {
+            return Ok(Listing::All(Vec::new()));
+        }
+        for path in paths {
+            hasher.update(&files::read(&ctx.settings_folder().join(path))?);
+        }
+        let judged = ctx.store()?.judgement_stamp(&ctx.scope_name())?.to_string();
+        let inputs = Inputs::new()
+            .tables(&[Table::TextPair, Table::Occurrence, Table::Verdict, Table::NearDuplicate], &judged)
+            // A document's location is part of its id.
+            .tables(&[Table::DocumentPair, Table::Document], &ctx.stage_output("match")?)
+            .value("reference", hasher.finalize().to_hex().as_str());
+        Ok(Listing::All(vec![Unit::new(UNIT, inputs)]))
+    }
+
+    /// Compares.
+    ///
+    /// What a reference does not know, it cannot call wrong: precision counts *covered* pairs alone. A row that names two
+    /// documents covers the kept pairs whose source and target documents are both named by some row, be they partners there
+    /// or not. A row without documents covers the kept pairs that have one of its two texts.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope, params) = (ctx.store()?, ctx.scope_name(), ctx.settings::<Params>()?);
+        let folder = ctx.settings_folder();
+        let pairs = params.pairs.as_ref();
+        let pairs = pairs.map(|path| Pairs::read(&store, &scope, &folder.join(path), progress)).transpose()?;
+        let documents = params.documents.as_ref();
+        let documents = documents.map(|path| documents_of(&store, &scope, &folder.join(path))).transpose()?;
         let mut counts: Vec<(&'static str, f64)> = Vec::new();
         let mut add = |name, count: usize| counts.push((name, count as f64));
         if let Some(Pairs { reference, covered, kept }) = &pairs {
@@ -125,8 +162,8 @@ pub fn prepare(look: &Look<'_>, params: &Params, folder: &Path, unit: &Unit) -> 
             add(figures::DOCUMENTS_REFERENCE, gold);
             add(figures::DOCUMENTS_RIGHT, right);
         }
-        Ok(Output { records: Records::Figures(counts), fingerprint, counts: Vec::new() })
-    }))
+        Ok(Commit::nothing(&unit.input).figures(counts))
+    }
 }
 
 /// The pairs of a reference, and the kept pairs that have to do with it.
@@ -139,11 +176,12 @@ struct Pairs {
 
 impl Pairs {
     /// Reads a reference and looks up what is kept: a few queries a row, whatever the size of the corpus.
-    fn read(store: &Store, scope: &str, path: &Path) -> Result<Self> {
+    fn read(store: &Store, scope: &str, path: &Path, progress: &Progress<'_>) -> Result<Self> {
         let rows = read(path)?;
         let texts = |pair: KeptPair| (normalise(&pair.source), normalise(&pair.target));
         let mut pairs = Self { reference: BTreeSet::new(), covered: BTreeSet::new(), kept: BTreeSet::new() };
         for (number, row) in rows.iter().enumerate() {
+            progress.check()?;
             let row_texts = (normalise(&row.source_text), normalise(&row.target_text));
             if row_texts.0.is_empty() || row_texts.1.is_empty() {
                 let line = number + 2;
@@ -175,12 +213,12 @@ impl Pairs {
 }
 
 /// Matched pairs of documents against a reference; `found` are those of which it names a side.
-fn documents(store: &Store, path: &Path) -> Result<PairScores> {
+fn documents_of(store: &Store, scope: &str, path: &Path) -> Result<PairScores> {
     let reference: HashSet<_> = read(path)?.into_iter().map(|row| (row.source_url, row.target_url)).collect();
     let urls: BTreeSet<&String> = reference.iter().flat_map(|(source, target)| [source, target]).collect();
     let mut covered = HashSet::new();
     for url in urls {
-        covered.extend(store.document_pairs_at(url)?);
+        covered.extend(store.document_pairs_at(scope, url)?);
     }
     Ok(pair_scores(&covered, &reference))
 }
@@ -207,10 +245,11 @@ impl Figures {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn current(store: &Store) -> Result<Option<Self>> {
-        let Some(run) = store.unit_done_in(Stage::Evaluate.name(), UNIT)? else { return Ok(None) };
-        let figures = store.figures(run)?.into_iter().filter(|(stage, ..)| stage == Stage::Evaluate.name());
-        Ok(Some(Self { run, values: figures.map(|(_, name, value)| (name, value)).collect() }))
+    pub fn current(store: &Store, scope: &str) -> Result<Option<Self>> {
+        let Some(run) = store.unit_done_in(scope, "evaluate", UNIT)? else { return Ok(None) };
+        let figures = store.figures(run)?.into_iter();
+        let own = figures.filter(|(of, stage, ..)| of == scope && stage == "evaluate");
+        Ok(Some(Self { run, values: own.map(|(_, _, name, value)| (name, value)).collect() }))
     }
 
     /// A count; `None` where it was not taken.
@@ -225,11 +264,11 @@ impl Figures {
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn gate(store: &Store, params: &Params) -> Result<Option<String>> {
+pub fn gate(store: &Store, scope: &str, params: &Params) -> Result<Option<String>> {
     if params.min_precision.is_none() && params.min_recall.is_none() {
         return Ok(None);
     }
-    let figures = Figures::current(store)?;
+    let figures = Figures::current(store, scope)?;
     let count = |name| figures.as_ref().and_then(|figures| figures.count(name));
     let gates = [
         (

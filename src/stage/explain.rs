@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::export::{File, Which};
 use super::filter::{Check, Rules};
+use super::Look;
 use super::formats::Format;
-use super::{Look, Stage};
 use crate::algo::margin;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::files;
@@ -125,11 +125,16 @@ pub struct Exported {
     pub holds: Option<bool>,
 }
 
-/// Gathers; `None` when the workspace has no such pair.
+/// Gathers, with the files of the export and the folder that they lie in; `None` when the workspace has no such pair.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> Result<Option<Explanation>> {
+pub fn explain(
+    look: &Look<'_>,
+    rules: &Rules,
+    (folder, exports): (&Path, &[File]),
+    id: PairId,
+) -> Result<Option<Explanation>> {
     let store = look.store;
     let Some(JudgedPair { pair, drop, source_location, target_location }) = store.judged_pair(id)? else {
         return Ok(None);
@@ -140,7 +145,7 @@ pub fn explain(look: &Look<'_>, rules: &Rules, exports: &[File], id: PairId) -> 
     let annotations = store.annotations(id)?;
     let people = store.adjudication(id)?;
     let holding = |file: &File| {
-        let holds = holds(&store.folder().join("export").join(&file.path), file.format, id)?;
+        let holds = holds(&folder.join(&file.path), file.format, id)?;
         Ok(Exported { path: file.path.clone(), pairs: file.pairs, holds })
     };
     Ok(Some(Explanation {
@@ -178,14 +183,14 @@ fn place(look: &Look<'_>, side: &Side, location: Option<String>) -> Result<Optio
 }
 
 fn neighbours(look: &Look<'_>, pair: &Pair) -> Result<Option<Neighbours>> {
-    let Some((key, _)) = look.store.stage_key(Stage::Neighbours.name())? else { return Ok(None) };
+    let Some((key, _)) = look.store.stage_key(&look.scope(), "neighbours")? else { return Ok(None) };
     let text = |side: &Side| -> Result<Option<TextId>> {
         let [only] = side.sentences.as_slice() else { return Ok(None) };
         Ok(look.store.sentence(*only)?.map(|sentence| sentence.text_id))
     };
     let (Some(source), Some(target)) = (text(&pair.source)?, text(&pair.target)?) else { return Ok(None) };
     let list = |direction, of: TextId, other: TextId| -> Result<Option<List>> {
-        let Some(entries) = look.store.neighbour_list(direction, &key, of)? else { return Ok(None) };
+        let Some(entries) = look.store.neighbour_list(&look.scope(), direction, &key, of)? else { return Ok(None) };
         let mean = margin::mean(entries.iter().map(|(_, cosine)| *cosine));
         let named = |(text, cosine): (TextId, f32)| {
             let sentence = look.store.first_sentence(text)?;

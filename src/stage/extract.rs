@@ -7,20 +7,24 @@ use url::Url;
 
 use super::books::{self, Ocr, Reader, Shelf, Shelves};
 use super::site::{Site, SitesByHost, host_of};
-use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
+use super::{Commit, Ctx, Finish, Grain, Inputs, Listing, Progress, Settings, Shared, Stage, Unit, table};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::extract::agreement::agreement as agreement_of;
 use crate::extract::{charset, html};
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, Document, DocumentId, DocumentKind, Language, Page};
-use crate::store::Store;
 use crate::store::extraction::PageNote;
+use crate::store::table::Table;
 use crate::store::visit::{ArchivedArticle, FEED_COPY, Role, State};
-use crate::store::warc;
+use crate::store::{Store, Writer, warc};
 use crate::text::language;
 
 /// Raised when the same bytes give another document.
 pub const VERSION: u32 = 5;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Extract;
 
 /// What changes a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,91 +68,136 @@ impl Default for Params {
     }
 }
 
-/// Where documents come from.
-#[derive(Debug, Clone, Copy)]
-pub struct Origins<'a> {
+/// Where documents come from, as the pipeline hands it over.
+#[derive(Debug, Clone)]
+pub struct Sources {
     /// Sites.
-    pub sites: &'a [Site],
+    pub sites: Vec<Site>,
     /// Shelves of books, their folders relative to where the program runs.
-    pub shelves: &'a [Shelf],
+    pub shelves: Vec<Shelf>,
     /// Who reads books.
-    pub reader: &'a Reader,
+    pub reader: Reader,
 }
 
-/// Every archived article, and every book of the shelves.
-///
-/// # Errors
-/// Kind `Store`; kind `Input` for a manifest that cannot be read.
-pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &mut Session) -> Result<Listing> {
-    let mut units = Vec::new();
-    let mut profiles = BTreeMap::new();
-    for site in origins.sites {
-        // A document carries the name of its site.
-        let parts = (&site.name, &site.extract, &site.articles, site.same_id, site.language);
-        profiles.insert(site.name.as_str(), super::fingerprint(&parts)?);
+/// The version of the program that recognises pages, once asked for.
+struct Recogniser(String);
+
+/// Which archived articles belong to no site, in words.
+struct LeftOut(Option<String>);
+
+impl Stage for Extract {
+    fn name(&self) -> &'static str {
+        "extract"
     }
-    let by_host = SitesByHost::new(origins.sites)?;
-    let mut outside = BTreeMap::<String, u64>::new();
-    for article in look.store.archived_articles()? {
-        if !is_listed(look.store, &article, params.keep_vanished)? {
-            continue;
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "page"
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Workspace
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Url]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Document, Table::Block, Table::BookPage, Table::BookRepair, Table::Extraction, Table::Drift]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "extract": table(settings.get::<Params>()?)? }))
+    }
+
+    /// Every archived article, and every book of the shelves.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let (params, sources) = (ctx.settings::<Params>()?, ctx.settings::<Sources>()?);
+        let mut units = Vec::new();
+        let mut profiles = BTreeMap::new();
+        for site in &sources.sites {
+            // A document carries the name of its site.
+            let parts = (&site.name, &site.extract, &site.articles, site.same_id, site.language);
+            profiles.insert(site.name.as_str(), super::fingerprint(&parts)?);
         }
-        let url =
-            Url::parse(&article.url).context(ErrorKind::Bug, || format!("the archive names {:?}", article.url))?;
-        let site = by_host.of_archived(&url);
-        let Some(profile) = site.and_then(|site| profiles.get(site.name.as_str())) else {
-            *outside.entry(host_of(&url).unwrap_or_default()).or_default() += 1;
-            continue;
+        let by_host = SitesByHost::new(&sources.sites)?;
+        let mut outside = BTreeMap::<String, u64>::new();
+        let store = ctx.store()?;
+        for article in store.archived_articles()? {
+            if !is_listed(&store, &article, params.keep_vanished)? {
+                continue;
+            }
+            let url =
+                Url::parse(&article.url).context(ErrorKind::Bug, || format!("the archive names {:?}", article.url))?;
+            let site = by_host.of_archived(&url);
+            let Some(profile) = site.and_then(|site| profiles.get(site.name.as_str())) else {
+                *outside.entry(host_of(&url).unwrap_or_default()).or_default() += 1;
+                continue;
+            };
+            // The content type may name the character encoding.
+            let row = super::fingerprint(&(&article.body_hash, &article.content_type))?;
+            units.push(Unit::new(article.url, Inputs::new().table(Table::Url, &row).value("profile", profile)));
+        }
+        ctx.shared().set("", LeftOut(left_out(&outside)));
+        let recogniser = match params.ocr {
+            Ocr::Tesseract if !sources.shelves.is_empty() => {
+                Some(ctx.shared().get("", || Ok(Recogniser(books::ocr::version(&params.ocr_program))))?)
+            }
+            _ => None,
         };
-        units.push(Unit::new(article.url, combined(&[&article.body_hash, profile])));
+        let recogniser = recogniser.as_ref().map(|recogniser| recogniser.0.as_str());
+        units.extend(books::units(ctx, &*shelves(ctx)?, params, recogniser)?);
+        Ok(Listing::All(units))
     }
-    session.left_out = left_out(&outside);
-    let recogniser = match params.ocr {
-        Ocr::Tesseract if !origins.shelves.is_empty() => {
-            Some(session.recogniser.get_or_insert_with(|| books::ocr::version(&params.ocr_program)).clone())
-        }
-        _ => None,
-    };
-    let mut hashed = std::mem::take(&mut session.hashed);
-    units.extend(books::units(look.store, shelves(origins, session)?, params, recogniser.as_deref(), &mut hashed)?);
-    session.hashed = hashed;
-    Ok(Listing::All(units))
-}
 
-/// Reads a unit's bytes; extraction itself runs on any thread.
-///
-/// # Errors
-/// Kind `Store` or `Input`, naming the page or the book.
-pub fn prepare(
-    look: &Look<'_>,
-    params: &Params,
-    origins: Origins<'_>,
-    session: &mut Session,
-    unit: &Unit,
-) -> Result<Work> {
-    if let Some(page) = look.store.page(&unit.name)? {
-        let site = site_of(origins.sites, &page)?
-            .cloned()
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, _progress: &Progress<'_>) -> Result<Commit> {
+        let (params, sources) = (ctx.settings::<Params>()?, ctx.settings::<Sources>()?);
+        if let Some(book) = shelves(ctx)?.books.get(&unit.name) {
+            return books::read(&unit.name, book, params, &sources.reader);
+        }
+        let page = ctx.store()?.page(&unit.name)?;
+        let page = page.ok_or_else(|| Error::bug(format!("{} is neither a page nor a book", unit.name)))?;
+        let site = site_of(&sources.sites, &page)?
             .ok_or_else(|| Error::bug(format!("the page {} belongs to no site", page.url)))?;
-        let (folder, params) = (look.store.pages_folder(), params.clone());
-        return Ok(Box::new(move || {
-            let archived = archived(&folder, &page)?;
-            page_document(&page, &archived.body, &site, &params)
-                .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
-        }));
+        let archived = archived(&ctx.folder().join("pages"), &page)?;
+        page_document(&page, &archived.body, site, params)
+            .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
     }
-    let book = shelves(origins, session)?.books.get(&unit.name);
-    let book = book.ok_or_else(|| Error::bug(format!("{} is neither a page nor a book", unit.name)))?;
-    Ok(books::prepare(&unit.name, book, params, origins.reader))
+
+    fn retract(&self, writer: &Writer<'_>, _scope: &str, unit: &str) -> Result<()> {
+        writer.delete_document(unit)?;
+        writer.delete_book(unit)
+    }
+
+    fn invalidate(&self, shared: &Shared, _scope: &str) {
+        // Sentences hang on documents.
+        shared.forget_all::<std::sync::Mutex<super::neighbours::Pools>>();
+        shared.forget_all::<super::embed::Queue>();
+    }
+
+    /// Holds the pages that were extracted against those before: what a killed run left unjudged is judged now.
+    fn finish(&self, ctx: &Ctx<'_>) -> Result<Finish> {
+        let sources = ctx.settings::<Sources>()?;
+        // The stages after it need the memory.
+        sources.reader.rest();
+        let drifts = super::drift::judge(&*ctx.store()?, &sources.sites)?;
+        let mut notes = ctx.shared().find::<Shelves>("").map(|shelves| shelves.notes.clone()).unwrap_or_default();
+        notes.extend(ctx.shared().find::<LeftOut>("").and_then(|left_out| left_out.0.clone()));
+        let write = move |writer: &Writer<'_>, run: i64| {
+            drifts.iter().try_for_each(|drift| writer.put_drift(run, drift))
+        };
+        Ok(Finish { notes, write: Some(Box::new(write)) })
+    }
 }
 
 /// The shelves, read once in a run.
-fn shelves<'a>(origins: Origins<'_>, session: &'a mut Session) -> Result<&'a Shelves> {
-    let shelves = match session.shelves.take() {
-        Some(shelves) => shelves,
-        None => Shelves::read(origins.shelves)?,
-    };
-    Ok(session.shelves.insert(shelves))
+fn shelves(ctx: &Ctx<'_>) -> Result<std::sync::Arc<Shelves>> {
+    let sources = ctx.settings::<Sources>()?;
+    ctx.shared().get("", || Shelves::read(&sources.shelves))
 }
 
 /// What a site's pages are extracted by: agreements of profile and generic extractor compare under one key alone.
@@ -226,7 +275,7 @@ fn archived(folder: &std::path::Path, page: &Page) -> Result<warc::ArchivedRespo
 }
 
 /// The document of a page.
-fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Result<Output> {
+fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Result<Commit> {
     let url = Url::parse(&page.url).context(ErrorKind::Bug, || format!("the archive names {:?}", page.url))?;
     let decoded = charset::decode(body, page.content_type.as_deref());
     // A feed's copy of a page has none of the page's layout, for a profile to find its way in.
@@ -260,7 +309,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
         .then(|| site.articles.iter().find_map(|pattern| pattern.captures(url.path())?.id))
         .flatten()
         .map(|id| format!("{}:{id}", site.name));
-    let output = finish(
+    let commit = finish(
         Document {
             id: DocumentId::of(&[page.url.as_bytes()]),
             location: page.url.clone(),
@@ -284,7 +333,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
         note,
         params,
     )?;
-    Ok(if past_profile { output.count("pages on which the profile's body selects nothing", 1.0) } else { output })
+    Ok(if past_profile { commit.count("pages on which the profile's body selects nothing", 1.0) } else { commit })
 }
 
 /// What a page is said to be in (by its address as the pipeline reads it, by itself, or by the site's setting), and what
@@ -325,14 +374,18 @@ pub(super) fn identify(text: &str, declared: Option<Language>, params: &Params) 
     language::identify_declared(text, declared, &params.languages)
 }
 
-/// A document, unless there is too little of it.
-fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result<Output> {
-    if document.text.chars().count() < params.min_chars {
-        let records = Records::NoDocument { location: document.location, note };
-        return Ok(Output { records, fingerprint: "too short".into(), counts: vec![("too short", 1.0)] });
-    }
-    let fingerprint = crate::store::documents::fingerprint(&document)?;
-    Ok(Output { records: Records::Document { document, note }, fingerprint, counts: vec![("documents", 1.0)] })
+/// A document, unless there is too little of it: then an older one of the page goes.
+fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result<Commit> {
+    let too_short = document.text.chars().count() < params.min_chars;
+    let output =
+        if too_short { "too short".to_owned() } else { crate::store::documents::fingerprint(&document)? };
+    let commit = Commit::new(output, move |writer, run| {
+        if let Some(note) = &note {
+            writer.note_page(run, note)?;
+        }
+        if too_short { writer.delete_document(&document.location) } else { writer.put_document(&document) }
+    });
+    Ok(commit.count(if too_short { "too short" } else { "documents" }, 1.0))
 }
 
 #[cfg(test)]

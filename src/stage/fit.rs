@@ -4,31 +4,92 @@
 //! every vector changes with it: so the cost stays proportional to the text, and an ordinary run changes nothing,
 //! whatever size the workspace has.
 
-use super::{Listing, Look, Output, Records, Stage, Unit, Work};
+use super::{Commit, Ctx, Grain, Inputs, Listing, Progress, Settings, Shared, Stage, Unit, embed, table};
 use crate::error::Result;
 use crate::model::Encoder as _;
-use crate::model::lexical::{LexicalFit, LexicalParams};
+use crate::engine::model::{KnownModel, OpenEncoder};
+use crate::model::lexical::LexicalFit;
+use crate::store::table::Table;
 
 /// Raised when the same texts give another model.
 pub const VERSION: u32 = 1;
 
+/// The stage.
+#[derive(Debug)]
+pub struct Fit;
+
 /// The name under which the fitted model is kept.
 pub const ARTEFACT: &str = "lexical";
 
-/// The one model.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    let texts = look.store.text_count(look.languages.both())?;
-    if texts == 0 {
-        return Ok(Listing::All(Vec::new()));
+impl Stage for Fit {
+    fn name(&self) -> &'static str {
+        "fit"
     }
-    // The input of the unit is the size that the last fit saw, for as long as that serves.
-    let row = look.store.units(Stage::Fit.name())?.remove(ARTEFACT);
-    let fitted = row.filter(|row| row.done && row.key == look.key).and_then(|row| size_of(&row.input));
-    let size = fitted.filter(|fitted| serves(*fitted, texts)).unwrap_or(texts);
-    Ok(Listing::All(vec![Unit::new(ARTEFACT, input(size))]))
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "model"
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Workspace
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Sentence]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Artefact]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "fit": table(&settings.get::<embed::Params>()?.lexical)? }))
+    }
+
+    /// The one model.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        if !ctx.settings::<embed::Params>()?.is_lexical() {
+            return Ok(Listing::Idle);
+        }
+        let texts = ctx.store()?.text_count(ctx.languages())?;
+        if texts == 0 {
+            return Ok(Listing::All(Vec::new()));
+        }
+        // On purpose no fingerprint of the texts: the input is their number at the last fit, for as long as that serves.
+        let fitted = ctx.unit_output("fit", ARTEFACT)?.as_deref().and_then(size_of);
+        let size = fitted.filter(|fitted| serves(*fitted, texts)).unwrap_or(texts);
+        let inputs = Inputs::new().table(Table::Sentence, &size.to_string());
+        Ok(Listing::All(vec![Unit::new(ARTEFACT, inputs)]))
+    }
+
+    /// Walks over all texts. Memory: 1 MB.
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let texts = ctx.store()?.text_count(ctx.languages())?;
+        let mut fit = LexicalFit::new(ctx.settings::<embed::Params>()?.lexical)?;
+        ctx.store()?.for_each_text(ctx.languages(), |text| {
+            fit.add(text);
+            progress.check()
+        })?;
+        let model = fit.finish();
+        let data = model.to_bytes();
+        let output = format!("{} of {texts} texts", model.id());
+        Ok(Commit::new(output, move |writer, _| writer.put_artefact(ARTEFACT, &data)))
+    }
+
+    fn invalidate(&self, shared: &Shared, _scope: &str) {
+        shared.forget_all::<KnownModel>();
+        shared.forget_all::<OpenEncoder>();
+        shared.forget_all::<embed::Queue>();
+        shared.forget_all::<std::sync::Mutex<super::neighbours::Pools>>();
+    }
 }
 
 /// Whether a model that was fitted on so many texts still serves for `now`.
@@ -36,31 +97,9 @@ fn serves(fitted: u64, now: u64) -> bool {
     now < fitted.saturating_mul(2) && now >= fitted / 8
 }
 
-fn input(texts: u64) -> String {
-    format!("{texts} texts")
-}
-
-/// Reads [`input`].
-fn size_of(input: &str) -> Option<u64> {
-    input.strip_suffix(" texts")?.parse().ok()
-}
-
-/// Walks over all texts. Memory: 1 MB.
-///
-/// # Errors
-/// Kind `Store` or `Config`.
-pub fn prepare(look: &Look<'_>, params: LexicalParams) -> Result<Work> {
-    let mut fit = LexicalFit::new(params)?;
-    look.store.for_each_text(look.languages.both(), |text| {
-        fit.add(text);
-        Ok(())
-    })?;
-    let model = fit.finish();
-    Ok(Box::new(move || {
-        let data = model.to_bytes();
-        let fingerprint = model.id().0.clone();
-        Ok(Output { records: Records::Artefact { name: ARTEFACT.into(), data }, fingerprint, counts: Vec::new() })
-    }))
+/// The number of texts of a fit, from its unit's output.
+fn size_of(output: &str) -> Option<u64> {
+    output.rsplit_once(" of ")?.1.strip_suffix(" texts")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -86,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn the_size_reads_back_from_the_units_input() {
-        assert_eq!(size_of(&input(65_537)), Some(65_537));
-        assert_eq!(size_of("size class 8"), None);
+    fn the_size_reads_back_from_the_units_output() {
+        assert_eq!(size_of("lexical-0a1b of 65537 texts"), Some(65_537));
+        assert_eq!(size_of("lexical-0a1b"), None);
     }
 }

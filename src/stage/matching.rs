@@ -9,15 +9,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Listing, Look, Progress, Settings, Stage, Unit, combined, table};
 use crate::error::Result;
 use crate::index::{both_ways, cosine};
 use crate::model::ModelId;
 use crate::record::{DocumentId, DocumentPair, Evidence, EvidenceKind, TwinKind, Vectors};
+use crate::store::Writer;
 use crate::store::documents::DocumentClaims;
+use crate::store::table::Table;
 
 /// Raised when the same documents give other pairs.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Match;
 
 /// What changes pairs of documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,42 +57,87 @@ pub fn weight(kind: EvidenceKind) -> f32 {
     }
 }
 
-/// Every site.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, model: Option<&ModelId>) -> Result<Listing> {
-    let model = model.map_or("", |model| model.0.as_str());
-    let sites = look.store.site_fingerprints()?;
-    Ok(Listing::All(sites.into_iter().map(|(name, input)| Unit::new(name, combined(&[&input, model]))).collect()))
-}
+impl Stage for Match {
+    fn name(&self) -> &'static str {
+        "match"
+    }
 
-/// Reads a site's claims and its documents' vectors.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, model: Option<&ModelId>, unit: &Unit) -> Result<Work> {
-    let claims = look.store.claims(&unit.name, look.languages.both())?;
-    let (sources, targets): (Vec<_>, Vec<_>) =
-        claims.into_iter().partition(|claims| claims.language == look.languages.source);
-    let strong = strong_evidence(&sources, &targets);
-    // Vectors are read only for documents whose twin nothing names.
-    let paired: HashSet<DocumentId> = strong.keys().flat_map(|(source, target)| [*source, *target]).collect();
-    let unpaired = |documents: &[DocumentClaims]| {
-        documents.iter().map(|d| d.id).filter(|id| !paired.contains(id)).collect::<Vec<_>>()
-    };
-    let vectors = |documents: Vec<DocumentId>| document_vectors(look, model, documents);
-    let (source_vectors, target_vectors) = (vectors(unpaired(&sources))?, vectors(unpaired(&targets))?);
-    let (site, params) = (unit.name.clone(), params.clone());
-    Ok(Box::new(move || {
-        let mut evidence = strong;
-        weak_evidence(&mut evidence, &sources, &targets, &params);
-        vector_evidence(&mut evidence, &source_vectors, &target_vectors, &params)?;
-        let pairs = choose(evidence, &params);
-        let count = pairs.len() as f64;
-        let content = serde_json::json!(pairs);
-        Ok(Output::of(Records::DocumentPairs { site, pairs }, &content)?.count("document pairs", count))
-    }))
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "site"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "embed"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Document, Table::Sentence, Table::Vector, Table::Shard]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::DocumentPair]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "match": table(settings.get::<Params>()?)? }))
+    }
+
+    /// Every site with documents in either language.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let (store, model) = (ctx.store()?, ctx.model()?);
+        let sentences = store.units(crate::record::Scope::WORKSPACE, "segment")?;
+        let mut sites: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        for (site, document, fingerprint) in store.site_documents(ctx.pair()?.both())? {
+            let (documents, segmented) = sites.entry(site).or_default();
+            documents.push(fingerprint);
+            let output = sentences.get(&document.to_string()).map_or("", |row| row.output.as_str());
+            segmented.push(format!("{document} {output}"));
+        }
+        let hash = |parts: &[String]| combined(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+        let unit = |(site, (documents, segmented)): (String, (Vec<String>, Vec<String>))| {
+            let inputs =
+                Inputs::new().table(Table::Document, &hash(&documents)).output("segment", &hash(&segmented));
+            let none = ModelId(String::new());
+            Unit::new(site, inputs.model(model.as_ref().unwrap_or(&none)))
+        };
+        Ok(Listing::All(sites.into_iter().map(unit).collect()))
+    }
+
+    /// Reads a site's claims and its documents' vectors, and weighs the evidence.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let store = ctx.store()?;
+        let (look, params, model) = (ctx.look(&store)?, ctx.settings::<Params>()?, ctx.model()?);
+        let claims = store.claims(&unit.name, look.languages.both())?;
+        let (sources, targets): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|claims| claims.language == look.languages.source);
+        let mut evidence = strong_evidence(&sources, &targets);
+        // Vectors are read only for documents whose twin nothing names.
+        let paired: HashSet<DocumentId> = evidence.keys().flat_map(|(source, target)| [*source, *target]).collect();
+        let unpaired = |documents: &[DocumentClaims]| {
+            documents.iter().map(|d| d.id).filter(|id| !paired.contains(id)).collect::<Vec<_>>()
+        };
+        let vectors = |documents| document_vectors(&look, model.as_ref(), documents, progress);
+        let (source_vectors, target_vectors) = (vectors(unpaired(&sources))?, vectors(unpaired(&targets))?);
+        weak_evidence(&mut evidence, &sources, &targets, params);
+        vector_evidence(&mut evidence, &source_vectors, &target_vectors, params)?;
+        let pairs = choose(evidence, params);
+        let (count, content) = (pairs.len() as f64, serde_json::json!(pairs));
+        let (scope, site) = (ctx.scope_name(), unit.name.clone());
+        let commit = Commit::of(&content, move |writer, _| writer.put_document_pairs(&scope, &site, &pairs))?;
+        Ok(commit.count("document pairs", count))
+    }
+
+    fn retract(&self, writer: &Writer<'_>, scope: &str, unit: &str) -> Result<()> {
+        writer.put_document_pairs(scope, unit, &[])
+    }
 }
 
 /// Evidence by pair, in a stable order.
@@ -230,11 +281,13 @@ fn document_vectors(
     look: &Look<'_>,
     model: Option<&ModelId>,
     documents: Vec<DocumentId>,
+    progress: &Progress<'_>,
 ) -> Result<(Vec<DocumentId>, Arc<Vectors>)> {
     let (mut ids, mut data, mut dim) = (Vec::new(), Vec::new(), 1);
     let Some(model) = model else { return Ok((ids, Arc::new(Vectors::empty(1)))) };
     let mut reader = look.store.vectors(&model.0);
     for document in documents {
+        progress.check()?;
         let texts: Vec<_> = look
             .store
             .sentences(document)?

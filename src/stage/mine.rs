@@ -9,17 +9,24 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Session, Stage, Unit, Work, align, combined};
+use super::{Commit, Ctx, Inputs, Listing, Look, Progress, Settings, Shared, Stage, Unit, align, neighbours, table};
 use crate::algo::assign::one_to_one;
 use crate::algo::calibrate::Logistic;
 use crate::algo::margin::{self, Candidate, Margin, Retrieval};
+use crate::engine::shared::lock;
 use crate::error::Result;
-use crate::model::ModelId;
 use crate::record::id::IdMap;
 use crate::record::{Origin, Pair, Scores, SentenceId, TextId};
+use crate::store::Writer;
+use crate::store::table::Table;
+use crate::text::dedup::text_pair;
 
 /// Raised when the same neighbours give other pairs.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Mine;
 
 /// What changes mined pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,64 +62,101 @@ impl Default for Params {
     }
 }
 
-/// The one pool.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, model: &ModelId, neighbours_key: &str, session: &mut Session) -> Result<Listing> {
-    let pools = super::neighbours::pools(look, model, session)?;
-    if pools.sources.is_empty() || pools.targets.is_empty() {
-        return Ok(Listing::All(Vec::new()));
+impl Stage for Mine {
+    fn name(&self) -> &'static str {
+        "mine"
     }
-    let aligned = look.store.stage_output(Stage::Align.name())?;
-    let input = combined(&[&pools.fingerprint, neighbours_key, &aligned]);
-    Ok(Listing::All(vec![Unit::new("pool", input)]))
-}
 
-/// Chooses among the neighbours; `neighbours_key` and `k` are those of their lists.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(
-    look: &Look<'_>,
-    params: &Params,
-    model: &ModelId,
-    (neighbours_key, k): (&str, usize),
-    session: &mut Session,
-    unit: &Unit,
-) -> Result<Work> {
-    let pools = super::neighbours::pools(look, model, session)?;
-    let (forward, backward) = pools.take_lists(look.store, neighbours_key, k)?;
-    let all = margin::candidates(&forward, &backward, params.margin, params.retrieval);
-    drop((forward, backward));
-    let aligned = Aligned::read(look, params.taken_score)?;
-    let candidates = Candidates { sources: &pools.sources, targets: &pools.targets, all };
-    let curve = aligned.curve(&candidates, params);
-    let chosen = candidates.chosen(params, &aligned);
-    // Only now are texts needed, and only those of the chosen.
-    let mut pairs = Vec::new();
-    for candidate in chosen {
-        #[expect(clippy::cast_possible_truncation, reason = "a probability")]
-        let score = curve.probability(f64::from(candidate.margin)) as f32;
-        if score < params.min_score {
-            continue;
-        }
-        pairs.extend(pair(
-            look,
-            candidates.sources[candidate.source],
-            candidates.targets[candidate.target],
-            &candidate,
-            score,
-        )?);
+    fn version(&self) -> u32 {
+        VERSION
     }
-    let (name, evidence) = (unit.name.clone(), aligned.examples(&candidates).len() as f64);
-    Ok(Box::new(move || {
-        let count = pairs.len() as f64;
-        let content = serde_json::json!(pairs);
-        Ok(Output::of(Records::Pairs { stage: Stage::Mine, unit: name, pairs }, &content)?
+
+    fn unit_noun(&self) -> &'static str {
+        "pool"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "align", "neighbours"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Neighbours, Table::Sentence, Table::Occurrence, Table::Producer]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::TextPair, Table::Occurrence, Table::Producer]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "mine": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The one pool.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let Some(_) = ctx.model()? else { return Ok(Listing::Idle) };
+        let pools = neighbours::pools(ctx)?;
+        let pools = lock(&pools);
+        if pools.sources.is_empty() || pools.targets.is_empty() {
+            return Ok(Listing::All(Vec::new()));
+        }
+        let inputs = Inputs::new()
+            .table(Table::Sentence, &super::combined(&[&pools.fingerprint, &pools.places]))
+            // Lists follow from the pools and the key.
+            .table(Table::Neighbours, &ctx.key_of("neighbours")?.key)
+            .tables(&[Table::Occurrence, Table::Producer], &ctx.stage_output("align")?);
+        Ok(Listing::All(vec![Unit::new("pool", inputs)]))
+    }
+
+    /// Chooses among the neighbours.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (pools, store, params) = (neighbours::pools(ctx)?, ctx.store()?, ctx.settings::<Params>()?);
+        let (mut pools, look) = (lock(&pools), ctx.look(&store)?);
+        let k = ctx.settings::<neighbours::Params>()?.k;
+        let (forward, backward) = pools.take_lists(&look, &ctx.key_of("neighbours")?.key, k)?;
+        progress.check()?;
+        let all = margin::candidates(&forward, &backward, params.margin, params.retrieval);
+        drop((forward, backward));
+        let aligned = Aligned::read(&look, params.taken_score)?;
+        let candidates = Candidates { sources: &pools.sources, targets: &pools.targets, all };
+        let curve = aligned.curve(&candidates, params);
+        progress.check()?;
+        let chosen = candidates.chosen(params, &aligned);
+        // Only now are texts needed, and only those of the chosen.
+        let mut pairs = Vec::new();
+        for candidate in chosen {
+            progress.check()?;
+            #[expect(clippy::cast_possible_truncation, reason = "a probability")]
+            let score = curve.probability(f64::from(candidate.margin)) as f32;
+            if score < params.min_score {
+                continue;
+            }
+            let (source, target) =
+                (candidates.sources[candidate.source], candidates.targets[candidate.target]);
+            pairs.extend(pair(&look, source, target, &candidate, score)?);
+        }
+        let (count, evidence) = (pairs.len() as f64, aligned.examples(&candidates).len() as f64);
+        let (scope, name, content) = (ctx.scope_name(), unit.name.clone(), serde_json::json!(pairs));
+        Ok(Commit::of(&content, move |writer, _| writer.put_occurrences(&scope, "mine", &name, &pairs).map(drop))?
             .count("mined pairs", count)
             .count("calibration examples", evidence))
-    }))
+    }
+
+    fn retract(&self, writer: &Writer<'_>, scope: &str, unit: &str) -> Result<()> {
+        writer.put_occurrences(scope, "mine", unit, &[]).map(drop)
+    }
+
+    fn invalidate(&self, shared: &Shared, scope: &str) {
+        // The stages after it need the memory.
+        shared.forget::<std::sync::Mutex<neighbours::Pools>>(scope);
+    }
 }
 
 /// The pair of two texts, where each first stands.
@@ -123,7 +167,7 @@ fn pair(look: &Look<'_>, source: TextId, target: TextId, candidate: &Candidate, 
     let source = align::side(std::slice::from_ref(&source), source.document);
     let target = align::side(std::slice::from_ref(&target), target.document);
     Ok(Some(Pair {
-        id: look.languages.text_pair(&source.text, &target.text),
+        id: text_pair(look.languages, &source.text, &target.text),
         source,
         target,
         origin: Origin::Mined,
@@ -169,7 +213,7 @@ impl Aligned {
         let texts: IdMap<SentenceId, TextId> = look.store.sentence_texts()?.into_iter().collect();
         let of = |ids: &[SentenceId]| ids.iter().filter_map(|id| texts.get(id)).copied().collect::<Vec<_>>();
         let mut aligned = Self { sources: IdMap::default(), targets: HashSet::new() };
-        for (sources, targets) in look.store.aligned_sentences(&look.languages.scope(), score)? {
+        for (sources, targets) in look.store.aligned_sentences(&look.scope(), score)? {
             let (sources, targets) = (of(&sources), of(&targets));
             for source in sources {
                 aligned.sources.entry(source).or_default().extend(targets.iter().copied());

@@ -16,6 +16,7 @@ use crate::record::{Origin, Pair, Scores, Side};
 use crate::stage::formats::Format;
 use crate::store::Store;
 use crate::store::imports::Import;
+use crate::text::dedup::text_pair;
 use crate::text::normalise;
 
 /// Goes up when the same file gives other pairs.
@@ -202,8 +203,8 @@ pub fn import(
     let writer = store.writer()?;
     let run = writer.begin_run(import.imported_at, pipeline, &serde_json::json!({ "import": import.path }))?;
     writer.put_import(&import)?;
-    writer.put_occurrences(&languages.scope(), STAGE, &import.id, &pairs)?;
-    writer.unit_done(STAGE, &import.id, "", &output, &output, run, import.imported_at)?;
+    writer.put_occurrences(&languages.name(), STAGE, &import.id, &pairs)?;
+    writer.unit_done(&languages.name(), STAGE, &import.id, "", &output, &output, run, import.imported_at)?;
     writer.finish_run(run, Timestamp::now(), "done")?;
     writer.commit()?;
     Ok(Imported::New(import, rows))
@@ -235,8 +236,8 @@ pub fn remove(store: &mut Store, name: &str) -> Result<Import> {
     let writer = store.writer()?;
     for scope in scopes {
         writer.put_occurrences(&scope, STAGE, &import.id, &[])?;
+        writer.forget_unit(&scope, STAGE, &import.id)?;
     }
-    writer.forget_unit(STAGE, &import.id)?;
     writer.delete_import(&import.id)?;
     writer.commit()?;
     Ok(import)
@@ -252,7 +253,7 @@ fn id_of(path: &Path) -> String {
 fn pair(languages: Languages, source: &str, target: &str) -> Pair {
     let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
     Pair {
-        id: languages.text_pair(source, target),
+        id: text_pair(languages, source, target),
         source: side(source),
         target: side(target),
         origin: Origin::Imported,

@@ -8,13 +8,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
+use super::{Commit, Ctx, Grain, Inputs, Listing, Progress, Settings, Shared, Stage, Unit, table};
 use crate::error::{Error, Result};
 use crate::record::{Document, DocumentId, Language, Sentence, SentenceId, TextId};
+use crate::store::table::Table;
 use crate::text::{language, sentences};
 
 /// Raised when the same document gives other sentences.
 pub const VERSION: u32 = 2;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Segment;
 
 /// What changes sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,53 +37,86 @@ impl Default for Params {
     }
 }
 
-/// Every document.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, session: &mut Session) -> Result<Listing> {
-    session.boilerplate = match params.boilerplate_pages {
-        0 => BTreeMap::new(),
-        pages => look.store.boilerplate(pages)?,
-    };
-    let unit = |(id, text): (DocumentId, String)| {
-        let input = match session.boilerplate.get(&id) {
-            Some(blocks) => combined(&[&text, &format!("without the blocks {blocks:?}")]),
-            None => text,
-        };
-        Unit::new(id.to_string(), input)
-    };
-    Ok(Listing::All(look.store.document_fingerprints()?.into_iter().map(unit).collect()))
-}
+/// Blocks that are boilerplate, as places in their documents.
+struct Boilerplate(BTreeMap<DocumentId, Vec<u32>>);
 
-/// Reads a document; splitting runs on any thread.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(
-    look: &Look<'_>,
-    params: &Params,
-    candidates: &[Language],
-    session: &Session,
-    unit: &Unit,
-) -> Result<Work> {
-    let id: DocumentId = unit.name.parse()?;
-    let document = look
-        .store
-        .document(id)?
-        .ok_or_else(|| Error::bug(format!("the document {id} vanished while it was worked on")))?;
-    let (params, candidates) = (params.clone(), candidates.to_vec());
-    let boilerplate = session.boilerplate.get(&id).cloned().unwrap_or_default();
-    Ok(Box::new(move || {
-        let sentences = split(&document, &boilerplate, &params, &candidates);
+impl Stage for Segment {
+    fn name(&self) -> &'static str {
+        "segment"
+    }
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "document"
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Workspace
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["extract"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Document, Table::Block]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Sentence]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({
+            "segment": table(settings.get::<Params>()?)?,
+            // The languages that a text may be taken for are a setting of extraction that others share.
+            "candidates": table(&settings.get::<super::extract::Params>()?.languages)?,
+        }))
+    }
+
+    /// Every document.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let store = ctx.store()?;
+        let boilerplate = match ctx.settings::<Params>()?.boilerplate_pages {
+            0 => BTreeMap::new(),
+            pages => store.boilerplate(pages)?,
+        };
+        let unit = |(id, text): (DocumentId, String)| {
+            let blocks = boilerplate.get(&id).map_or(&[][..], Vec::as_slice);
+            let blocks: Vec<String> = blocks.iter().map(u32::to_string).collect();
+            let inputs = Inputs::new().table(Table::Document, &text).table(Table::Block, &blocks.join(" "));
+            Unit::new(id.to_string(), inputs)
+        };
+        let units = store.document_fingerprints()?.into_iter().map(unit).collect();
+        ctx.shared().set("", Boilerplate(boilerplate));
+        Ok(Listing::All(units))
+    }
+
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, _progress: &Progress<'_>) -> Result<Commit> {
+        let id: DocumentId = unit.name.parse()?;
+        let document = ctx.store()?.document(id)?;
+        let document =
+            document.ok_or_else(|| Error::bug(format!("the document {id} vanished while it was worked on")))?;
+        let known = ctx.shared().find::<Boilerplate>("").ok_or_else(|| Error::bug("boilerplate was not listed"))?;
+        let boilerplate = known.0.get(&id).map_or(&[][..], Vec::as_slice);
+        let candidates = &ctx.settings::<super::extract::Params>()?.languages;
+        let sentences = split(&document, boilerplate, ctx.settings()?, candidates);
         let content: Vec<_> = sentences.iter().map(|s| (s.id, s.block, s.start, s.end, s.text_id)).collect();
         let kinds: Vec<_> = document.blocks.iter().map(|block| block.kind).collect();
-        let count = sentences.len() as f64;
-        let records = Records::Sentences { document: document.id, sentences };
-        Ok(Output::of(records, &(content, kinds, document.language))?
+        let (count, left_out) = (sentences.len() as f64, boilerplate.len() as f64);
+        let content = (content, kinds, document.language);
+        Ok(Commit::of(&content, move |writer, _| writer.put_sentences(id, &sentences))?
             .count("sentences", count)
-            .count("boilerplate blocks", boilerplate.len() as f64))
-    }))
+            .count("boilerplate blocks", left_out))
+    }
+
+    fn invalidate(&self, shared: &Shared, _scope: &str) {
+        shared.forget_all::<std::sync::Mutex<super::neighbours::Pools>>();
+        shared.forget_all::<super::embed::Queue>();
+    }
 }
 
 /// The sentences of a document, in order, without those of the blocks at the places in `boilerplate`.

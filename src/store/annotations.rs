@@ -126,7 +126,7 @@ impl Store {
     pub fn adjudication(&self, pair: PairId) -> Result<Option<Adjudication>> {
         self.row(
             "reading an adjudication",
-            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE pair = ?1"),
+            &format!("SELECT {ADJUDICATION} FROM adjudication WHERE pair = ?1 ORDER BY scope LIMIT 1"),
             [pair.0],
             adjudication,
         )

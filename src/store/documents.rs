@@ -34,6 +34,15 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
     })
 }
 
+fn document_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentPair> {
+    Ok(DocumentPair {
+        source: DocumentId(row.get(0)?),
+        target: DocumentId(row.get(1)?),
+        score: row.get(2)?,
+        evidence: json(row, 3)?,
+    })
+}
+
 /// What the matching of documents looks at.
 #[derive(Debug, Clone)]
 pub struct DocumentClaims {
@@ -85,25 +94,31 @@ impl Store {
         })
     }
 
-    /// Sites that have documents, with a fingerprint over all of the site's documents.
+    /// The documents in one of two languages: site, id, fingerprint; by site and id.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn site_fingerprints(&self) -> Result<Vec<(String, String)>> {
-        let rows =
-            self.rows("listing sites", "SELECT site, id, fingerprint FROM document ORDER BY site, id", [], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?))
-            })?;
-        let mut sites: Vec<(String, blake3::Hasher)> = Vec::new();
-        for (site, fingerprint) in rows {
-            if sites.last().is_none_or(|(last, _)| *last != site) {
-                sites.push((site, blake3::Hasher::new()));
-            }
-            if let Some((_, hasher)) = sites.last_mut() {
-                hasher.update(fingerprint.as_bytes());
-            }
-        }
-        Ok(sites.into_iter().map(|(site, hasher)| (site, hasher.finalize().to_hex()[..32].to_owned())).collect())
+    pub fn site_documents(&self, languages: [Language; 2]) -> Result<Vec<(String, DocumentId, String)>> {
+        self.rows(
+            "listing sites",
+            "SELECT site, id, fingerprint FROM document WHERE language IN (?1, ?2) ORDER BY site, id",
+            [languages[0].code(), languages[1].code()],
+            |row| Ok((row.get(0)?, DocumentId(row.get(1)?), row.get(2)?)),
+        )
+    }
+
+    /// The pairs of documents, of any scope, that a document takes part in.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn pairs_with(&self, document: DocumentId) -> Result<Vec<DocumentPair>> {
+        self.rows(
+            "listing a document's pairs",
+            "SELECT source, target, score, evidence FROM document_pair WHERE source = ?1 OR target = ?1
+             ORDER BY source, target",
+            [document.0],
+            document_pair,
+        )
     }
 
     /// What a site's documents claim, for documents in one of two languages.
@@ -136,23 +151,16 @@ impl Store {
             .collect())
     }
 
-    /// All pairs of documents, by ids.
+    /// The pairs of documents of a scope, by ids.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn document_pairs(&self) -> Result<Vec<DocumentPair>> {
+    pub fn document_pairs(&self, scope: &str) -> Result<Vec<DocumentPair>> {
         self.rows(
             "listing document pairs",
-            "SELECT source, target, score, evidence FROM document_pair ORDER BY source, target",
-            [],
-            |row| {
-                Ok(DocumentPair {
-                    source: DocumentId(row.get(0)?),
-                    target: DocumentId(row.get(1)?),
-                    score: row.get(2)?,
-                    evidence: json(row, 3)?,
-                })
-            },
+            "SELECT source, target, score, evidence FROM document_pair WHERE scope = ?1 ORDER BY source, target",
+            [scope],
+            document_pair,
         )
     }
 
@@ -234,13 +242,13 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn put_document_pairs(&self, site: &str, pairs: &[DocumentPair]) -> Result<()> {
-        self.execute("replacing document pairs", "DELETE FROM document_pair WHERE site = ?1", [site])?;
+    pub fn put_document_pairs(&self, scope: &str, site: &str, pairs: &[DocumentPair]) -> Result<()> {
+        self.execute("replacing document pairs", "DELETE FROM document_pair WHERE scope = ?1 AND site = ?2", [scope, site])?;
         for pair in pairs {
             self.execute(
                 "writing a document pair",
-                "INSERT INTO document_pair (source, target, site, score, evidence) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![pair.source.0, pair.target.0, site, pair.score, to_json(&pair.evidence)?],
+                "INSERT INTO document_pair (scope, source, target, site, score, evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![scope, pair.source.0, pair.target.0, site, pair.score, to_json(&pair.evidence)?],
             )?;
         }
         Ok(())

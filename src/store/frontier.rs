@@ -144,7 +144,7 @@ impl Store {
     pub fn archived_articles(&self) -> Result<Vec<ArchivedArticle>> {
         self.rows(
             "listing archived articles",
-            "SELECT url, body_hash, state, moved_to FROM url WHERE role = 'article' AND body_hash IS NOT NULL ORDER BY url",
+            "SELECT url, body_hash, state, moved_to, content_type FROM url WHERE role = 'article' AND body_hash IS NOT NULL ORDER BY url",
             [],
             |row| {
                 Ok(ArchivedArticle {
@@ -152,6 +152,7 @@ impl Store {
                     body_hash: row.get(1)?,
                     state: State::from_name(&row.get::<_, String>(2)?),
                     moved_to: row.get(3)?,
+                    content_type: row.get(4)?,
                 })
             },
         )

@@ -81,20 +81,21 @@ impl Store {
         }
     }
 
-    /// The locations of all pairs of documents of which one lies at `url`, source first.
+    /// The locations of all pairs of documents of a scope of which one lies at `url`, source first.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn document_pairs_at(&self, url: &str) -> Result<Vec<(String, String)>> {
+    pub fn document_pairs_at(&self, scope: &str, url: &str) -> Result<Vec<(String, String)>> {
         self.rows(
             "reading a document's pairs",
             "WITH here AS (SELECT id FROM document WHERE location = ?1),
-                  found AS (SELECT source, target FROM document_pair WHERE source = (SELECT id FROM here)
-                            UNION SELECT source, target FROM document_pair WHERE target = (SELECT id FROM here))
+                  found AS (SELECT source, target FROM document_pair WHERE scope = ?2 AND source = (SELECT id FROM here)
+                            UNION SELECT source, target FROM document_pair
+                            WHERE scope = ?2 AND target = (SELECT id FROM here))
              SELECT source.location, target.location FROM found
              JOIN document AS source ON source.id = found.source
              JOIN document AS target ON target.id = found.target ORDER BY 1, 2",
-            [url],
+            [url, scope],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
     }

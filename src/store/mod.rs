@@ -7,13 +7,15 @@
 //!   pages/*.warc.gz   raw responses, WARC 1.1; rows of `url` name file, offset and length
 //!   pages/*.torn      what was cut off a damaged end of an archive file
 //!   vectors/*.f16     embeddings, row-major half floats; rows of `shard` and `vector` name them
-//!   graphs/*.hnsw     search graphs from the night before; a cache, which may be deleted
+//!   graphs/*.hnsw     search graphs of the run before, by scope; a cache, which may be deleted
+//!   jobs/             heartbeats and checkpoints of long units that are not done
+//!   hashes.json       hashes of model files and books by size and time of change; a cache, which may be deleted
 //!   export/           what the export stage wrote
 //!   report/           one HTML page a run, and `latest.html`
 //! ```
 //!
-//! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a `&Store`
-//! and so cannot write. Files are written and synced before the row that names them is committed.
+//! Reading goes through [`Store`], writing through [`Writer`], which is one transaction. Stages are handed a
+//! connection that only reads. Files are written and synced before the row that names them is committed.
 
 pub mod annotations;
 pub mod archive;
@@ -21,7 +23,6 @@ pub mod blocks;
 pub mod books;
 pub mod documents;
 pub mod extraction;
-pub mod file_hashes;
 pub mod frontier;
 pub mod hosts;
 pub mod imports;
@@ -34,6 +35,7 @@ pub mod rows;
 pub mod sentences;
 pub mod standing;
 pub mod summary;
+pub mod table;
 pub mod tasks;
 pub mod text_pairs;
 pub mod units;
@@ -90,6 +92,11 @@ impl Store {
     /// Where vectors lie.
     pub fn vectors_folder(&self) -> PathBuf {
         self.folder.join("vectors")
+    }
+
+    /// Where long units keep heartbeats and checkpoints.
+    pub fn jobs_folder(&self) -> PathBuf {
+        self.folder.join("jobs")
     }
 
     /// Where search graphs are kept from night to night.

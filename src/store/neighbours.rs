@@ -55,11 +55,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn listed_texts(&self, direction: Direction, key: &str) -> Result<Vec<TextId>> {
+    pub fn listed_texts(&self, scope: &str, direction: Direction, key: &str) -> Result<Vec<TextId>> {
         self.rows(
             "listing neighbour lists",
-            "SELECT text_id FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
-            [direction.name(), key],
+            "SELECT text_id FROM neighbours WHERE scope = ?1 AND direction = ?2 AND key = ?3 ORDER BY text_id",
+            [scope, direction.name(), key],
             |row| Ok(TextId(row.get(0)?)),
         )
     }
@@ -68,11 +68,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn stale_lists(&self, direction: Direction, key: &str) -> Result<Vec<TextId>> {
+    pub fn stale_lists(&self, scope: &str, direction: Direction, key: &str) -> Result<Vec<TextId>> {
         self.rows(
             "listing stale neighbour lists",
-            "SELECT text_id FROM neighbours WHERE direction = ?1 AND key <> ?2 ORDER BY text_id",
-            [direction.name(), key],
+            "SELECT text_id FROM neighbours WHERE scope = ?1 AND direction = ?2 AND key <> ?3 ORDER BY text_id",
+            [scope, direction.name(), key],
             |row| Ok(TextId(row.get(0)?)),
         )
     }
@@ -81,11 +81,17 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn neighbour_list(&self, direction: Direction, key: &str, text: TextId) -> Result<Option<Vec<(TextId, f32)>>> {
+    pub fn neighbour_list(
+        &self,
+        scope: &str,
+        direction: Direction,
+        key: &str,
+        text: TextId,
+    ) -> Result<Option<Vec<(TextId, f32)>>> {
         self.row(
             "reading a neighbour list",
-            "SELECT list FROM neighbours WHERE direction = ?1 AND text_id = ?2 AND key = ?3",
-            params![direction.name(), text.0, key],
+            "SELECT list FROM neighbours WHERE scope = ?1 AND direction = ?2 AND text_id = ?3 AND key = ?4",
+            params![scope, direction.name(), text.0, key],
             |row| Ok(unpack(&row.get::<_, Vec<u8>>(0)?).collect()),
         )
     }
@@ -94,7 +100,7 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn neighbour_lists(&self, direction: Direction, key: &str) -> Result<NeighbourLists> {
+    pub fn neighbour_lists(&self, scope: &str, direction: Direction, key: &str) -> Result<NeighbourLists> {
         let mut lists = NeighbourLists::default();
         let blob = |row: &rusqlite::Row<'_>, column: usize, to: &mut Vec<u8>| -> rusqlite::Result<()> {
             to.extend(row.get_ref(column)?.as_blob().map_err(|error| super::conversion(column, error))?);
@@ -102,8 +108,8 @@ impl Store {
         };
         self.walk(
             "reading neighbour lists",
-            "SELECT text_id, list, spare FROM neighbours WHERE direction = ?1 AND key = ?2 ORDER BY text_id",
-            [direction.name(), key],
+            "SELECT text_id, list, spare FROM neighbours WHERE scope = ?1 AND direction = ?2 AND key = ?3 ORDER BY text_id",
+            [scope, direction.name(), key],
             |row| {
                 lists.texts.push(TextId(row.get(0)?));
                 blob(row, 1, &mut lists.bytes)?;
@@ -139,15 +145,22 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn put_neighbours(&self, direction: Direction, key: &str, k: usize, lists: &[NeighbourList]) -> Result<()> {
+    pub fn put_neighbours(
+        &self,
+        scope: &str,
+        direction: Direction,
+        key: &str,
+        k: usize,
+        lists: &[NeighbourList],
+    ) -> Result<()> {
         for (text, list) in lists {
             let (list, spare) = list.split_at(k.min(list.len()));
             self.execute(
                 "writing neighbours",
-                "INSERT INTO neighbours (direction, text_id, key, list, spare) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list,
+                "INSERT INTO neighbours (scope, direction, text_id, key, list, spare) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (scope, direction, text_id) DO UPDATE SET key = excluded.key, list = excluded.list,
                    spare = excluded.spare",
-                params![direction.name(), text.0, key, pack(list), pack(spare)],
+                params![scope, direction.name(), text.0, key, pack(list), pack(spare)],
             )?;
         }
         Ok(())
@@ -157,12 +170,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn delete_neighbours(&self, direction: Direction, texts: &[TextId]) -> Result<()> {
+    pub fn delete_neighbours(&self, scope: &str, direction: Direction, texts: &[TextId]) -> Result<()> {
         for text in texts {
             self.execute(
                 "deleting neighbours",
-                "DELETE FROM neighbours WHERE direction = ?1 AND text_id = ?2",
-                params![direction.name(), text.0],
+                "DELETE FROM neighbours WHERE scope = ?1 AND direction = ?2 AND text_id = ?3",
+                params![scope, direction.name(), text.0],
             )?;
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! Opening a workspace: settings, the lock, migrations.
 
+use std::collections::BTreeSet;
 use std::fs::TryLockError;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
@@ -56,6 +58,33 @@ impl Store {
         Ok(Self { connection, folder: folder.to_path_buf(), _lock: lock })
     }
 }
+
+impl Store {
+    /// Opens a connection that only reads, for one of many threads: with a small cache of pages. `log` takes down the
+    /// name of every table that a statement reads; statements are then prepared anew each time.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_reader(folder: &Path, log: Option<TableLog>) -> Result<Self> {
+        let mut store = Self::open(folder, Access::Read)?;
+        let doing = || format!("preparing a reader of {}", folder.display());
+        store.connection.pragma_update(None, "cache_size", -16_000).context(ErrorKind::Store, doing)?;
+        if let Some(log) = log {
+            store.connection.set_prepared_statement_cache_capacity(0);
+            let record = move |context: rusqlite::hooks::AuthContext<'_>| {
+                if let rusqlite::hooks::AuthAction::Read { table_name, .. } = context.action {
+                    log.lock().unwrap_or_else(PoisonError::into_inner).insert(table_name.to_owned());
+                }
+                rusqlite::hooks::Authorization::Allow
+            };
+            store.connection.authorizer(Some(record)).context(ErrorKind::Store, doing)?;
+        }
+        Ok(store)
+    }
+}
+
+/// Names of the tables that readers have read.
+pub type TableLog = Arc<Mutex<BTreeSet<String>>>;
 
 /// The lock dies with the process, so a killed run never blocks the next.
 fn lock(folder: &Path) -> Result<std::fs::File> {
@@ -237,6 +266,21 @@ mod tests {
         let error = Store::open(folder.path(), Access::Write).unwrap_err();
         assert!(error.kind() == ErrorKind::Store && error.to_string().contains("lock is no regular file"), "{error}");
         assert!(!is_being_written(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn a_recording_reader_names_every_table_that_it_reads_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Access::Write).unwrap());
+        let log = TableLog::default();
+        let store = Store::open_reader(folder.path(), Some(Arc::clone(&log))).unwrap();
+        for _ in 0..2 {
+            log.lock().unwrap().clear();
+            store.verdict_counts("ru-tk").unwrap();
+            store.producers("ru-tk").unwrap();
+            let read = log.lock().unwrap().clone();
+            assert!(read.contains("verdict") && read.contains("producer"), "views are seen through: {read:?}");
+        }
     }
 
     #[test]

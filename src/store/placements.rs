@@ -80,12 +80,12 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn unplaced(&self, project: i64, scope: &str, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
+    pub fn unplaced(&self, project: i64, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
         let placed: HashSet<i64> = self
             .rows("listing placements", "SELECT task FROM placement WHERE project = ?1", [project], |row| row.get(0))?
             .into_iter()
             .collect();
-        let mut tasks = self.open_tasks(scope, interface, people)?;
+        let mut tasks = self.open_tasks(None, interface, people)?;
         tasks.retain(|task| !placed.contains(&task.0));
         Ok(tasks)
     }
@@ -306,9 +306,9 @@ mod tests {
         assert_eq!(store.placed(project).unwrap(), Placed { known: 1, in_flight: 2 });
         assert_eq!(store.batches_in_flight(project).unwrap(), ["b1", "b2"]);
         assert_eq!(store.in_flight(project, "b1").unwrap(), [TaskId(1)]);
-        let open = |store: &Store| store.unplaced(project, "ru-tk", Interface::Translation, 1).unwrap();
+        let open = |store: &Store| store.unplaced(project, Interface::Translation, 1).unwrap();
         assert_eq!(open(&store), [TaskId(4), TaskId(5)]);
-        assert!(store.unplaced(project, "ru-tk", Interface::Similarity, 1).unwrap().is_empty());
+        assert!(store.unplaced(project, Interface::Similarity, 1).unwrap().is_empty());
         assert_eq!(store.placement(project, TaskId(2)).unwrap(), Some(Some(70)));
         assert_eq!(store.placement(project, TaskId(1)).unwrap(), Some(None));
         assert_eq!(store.placement(project, TaskId(4)).unwrap(), None);

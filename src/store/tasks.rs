@@ -33,15 +33,16 @@ const ANSWERS: &str = "(SELECT count(DISTINCT annotator) FROM annotation
     WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair AND annotation.updated_at >= task.asked_at))";
 
 impl Store {
-    /// Questions of an interface that wait for answers of `people` and whose pair is still there, by id.
+    /// Questions of a scope (of all when `None`) in an interface that wait for answers of `people` and whose pair still
+    /// occurs, by id.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn open_tasks(&self, scope: &str, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
+    pub fn open_tasks(&self, scope: Option<&str>, interface: Interface, people: u32) -> Result<Vec<TaskId>> {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE scope = ?3 AND interface = ?1 AND EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE (?3 IS NULL OR scope = ?3) AND interface = ?1 AND EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL) AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
             params![interface.name(), people, scope],
@@ -136,7 +137,7 @@ impl Store {
 pub struct PeopleCounts {
     /// Questions ever asked, in all interfaces.
     pub asked: u64,
-    /// Of the interface that is asked now, those that wait for an answer.
+    /// Those that wait for an answer, of the interface that is asked now; left 0 by [`Store::people_counts`].
     pub waiting: u64,
     /// Annotations.
     pub annotations: u64,
@@ -151,11 +152,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn people_counts(&self, scope: &str, interface: Interface, people: u32) -> Result<PeopleCounts> {
+    pub fn people_counts(&self) -> Result<PeopleCounts> {
         let (annotations, unknown) = self.annotation_counts()?;
         Ok(PeopleCounts {
             asked: self.number("counting questions", "SELECT count(*) FROM task", [])?,
-            waiting: self.open_tasks(scope, interface, people)?.len() as u64,
+            waiting: 0,
             annotations,
             unknown,
             corrected: self.number(

@@ -28,6 +28,8 @@ pub struct UnitRow {
 /// A failed unit, for people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FailedUnit {
+    /// The language pair; empty for stages that run once for all.
+    pub scope: String,
     /// Stage name.
     pub stage: String,
     /// Unit name.
@@ -66,11 +68,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn units(&self, stage: &str) -> Result<BTreeMap<String, UnitRow>> {
+    pub fn units(&self, scope: &str, stage: &str) -> Result<BTreeMap<String, UnitRow>> {
         let rows = self.rows(
             "reading the ledger",
-            "SELECT unit, key, input, output, state = 'done', given_up FROM unit WHERE stage = ?1",
-            [stage],
+            "SELECT unit, key, input, output, state = 'done', given_up FROM unit WHERE scope = ?1 AND stage = ?2",
+            [scope, stage],
             |row| {
                 Ok(UnitRow {
                     unit: row.get(0)?,
@@ -85,15 +87,15 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.unit.clone(), row)).collect())
     }
 
-    /// The output fingerprint of a unit that is done.
+    /// The output fingerprint of a unit when it last succeeded; a failure since then leaves it, as it leaves the records.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn unit_output(&self, stage: &str, unit: &str) -> Result<Option<String>> {
+    pub fn unit_output(&self, scope: &str, stage: &str, unit: &str) -> Result<Option<String>> {
         self.row(
             "reading the ledger",
-            "SELECT output FROM unit WHERE stage = ?1 AND unit = ?2 AND output <> ''",
-            [stage, unit],
+            "SELECT output FROM unit WHERE scope = ?1 AND stage = ?2 AND unit = ?3 AND output <> ''",
+            [scope, stage, unit],
             |row| row.get(0),
         )
     }
@@ -102,11 +104,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn unit_done_in(&self, stage: &str, unit: &str) -> Result<Option<i64>> {
+    pub fn unit_done_in(&self, scope: &str, stage: &str, unit: &str) -> Result<Option<i64>> {
         self.row(
             "reading the ledger",
-            "SELECT run FROM unit WHERE stage = ?1 AND unit = ?2 AND state = 'done'",
-            [stage, unit],
+            "SELECT run FROM unit WHERE scope = ?1 AND stage = ?2 AND unit = ?3 AND state = 'done'",
+            [scope, stage, unit],
             |row| row.get(0),
         )
     }
@@ -115,11 +117,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn unit_finished_at(&self, stage: &str, unit: &str) -> Result<Option<Timestamp>> {
+    pub fn unit_finished_at(&self, scope: &str, stage: &str, unit: &str) -> Result<Option<Timestamp>> {
         self.row(
             "reading the ledger",
-            "SELECT finished_at FROM unit WHERE stage = ?1 AND unit = ?2 AND state = 'done'",
-            [stage, unit],
+            "SELECT finished_at FROM unit WHERE scope = ?1 AND stage = ?2 AND unit = ?3 AND state = 'done'",
+            [scope, stage, unit],
             |row| super::parsed(row, 0),
         )
     }
@@ -128,12 +130,12 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn stage_output(&self, stage: &str) -> Result<String> {
+    pub fn stage_output(&self, scope: &str, stage: &str) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
         let outputs = self.rows(
             "reading the ledger",
-            "SELECT unit, output FROM unit WHERE stage = ?1 ORDER BY unit",
-            [stage],
+            "SELECT unit, output FROM unit WHERE scope = ?1 AND stage = ?2 ORDER BY unit",
+            [scope, stage],
             |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
         )?;
         for (unit, output) in outputs {
@@ -149,25 +151,26 @@ impl Store {
     pub fn failed_units(&self) -> Result<Vec<FailedUnit>> {
         self.rows(
             "listing failed units",
-            "SELECT stage, unit, coalesce(error_kind, ''), coalesce(error, ''), attempts, run, given_up IS NOT NULL
+            "SELECT scope, stage, unit, coalesce(error_kind, ''), coalesce(error, ''), attempts, run, given_up IS NOT NULL
              FROM unit
-             WHERE state = 'failed' ORDER BY stage, unit",
+             WHERE state = 'failed' ORDER BY scope, stage, unit",
             [],
             |row| {
                 Ok(FailedUnit {
-                    stage: row.get(0)?,
-                    unit: row.get(1)?,
-                    kind: row.get(2)?,
-                    message: row.get(3)?,
-                    attempts: row.get(4)?,
-                    run: row.get(5)?,
-                    given_up: row.get(6)?,
+                    scope: row.get(0)?,
+                    stage: row.get(1)?,
+                    unit: row.get(2)?,
+                    kind: row.get(3)?,
+                    message: row.get(4)?,
+                    attempts: row.get(5)?,
+                    run: row.get(6)?,
+                    given_up: row.get(7)?,
                 })
             },
         )
     }
 
-    /// How many units of each stage are done and failed.
+    /// How many units of each stage are done and failed, over all scopes.
     ///
     /// # Errors
     /// Kind `Store`.
@@ -185,10 +188,41 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn stage_key(&self, stage: &str) -> Result<Option<(String, serde_json::Value)>> {
-        self.row("reading a stage's key", "SELECT key, parts FROM stage WHERE name = ?1", [stage], |row| {
+    pub fn stage_key(&self, scope: &str, stage: &str) -> Result<Option<(String, serde_json::Value)>> {
+        self.row("reading a stage's key", "SELECT key, parts FROM stage WHERE scope = ?1 AND name = ?2", [scope, stage], |row| {
             Ok((row.get(0)?, json(row, 1)?))
         })
+    }
+
+    /// The input fingerprint with which a unit was last run.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn unit_input(&self, scope: &str, stage: &str, unit: &str) -> Result<Option<String>> {
+        self.row(
+            "reading the ledger",
+            "SELECT input FROM unit WHERE scope = ?1 AND stage = ?2 AND unit = ?3",
+            [scope, stage, unit],
+            |row| row.get(0),
+        )
+    }
+
+    /// The language pairs that the ledger knows, by name.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn scopes(&self) -> Result<Vec<String>> {
+        self.rows("listing scopes", "SELECT DISTINCT scope FROM unit WHERE scope <> '' ORDER BY scope", [], |row| {
+            row.get(0)
+        })
+    }
+
+    /// The name of the pipeline whose workspace this is; `None`: none has run in it.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn owner(&self) -> Result<Option<String>> {
+        self.row("reading whose workspace this is", "SELECT pipeline FROM workspace", [], |row| row.get(0))
     }
 
     /// Runs, newest first.
@@ -213,16 +247,16 @@ impl Store {
         )
     }
 
-    /// The figures of a run: stage, name, value.
+    /// The figures of a run: scope, stage, name, value.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn figures(&self, run: i64) -> Result<Vec<(String, String, f64)>> {
+    pub fn figures(&self, run: i64) -> Result<Vec<(String, String, String, f64)>> {
         self.rows(
             "reading a run's figures",
-            "SELECT stage, name, value FROM figure WHERE run = ?1 ORDER BY stage, name",
+            "SELECT scope, stage, name, value FROM figure WHERE run = ?1 ORDER BY scope, stage, name",
             [run],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
     }
 
@@ -230,11 +264,11 @@ impl Store {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn latest_figure(&self, stage: &str, name: &str) -> Result<Option<f64>> {
+    pub fn latest_figure(&self, scope: &str, stage: &str, name: &str) -> Result<Option<f64>> {
         self.row(
             "reading a figure",
-            "SELECT value FROM figure WHERE stage = ?1 AND name = ?2 ORDER BY run DESC LIMIT 1",
-            [stage, name],
+            "SELECT value FROM figure WHERE scope = ?1 AND stage = ?2 AND name = ?3 ORDER BY run DESC LIMIT 1",
+            [scope, stage, name],
             |row| row.get(0),
         )
     }
@@ -254,6 +288,20 @@ impl Writer<'_> {
         Ok(self.transaction.last_insert_rowid())
     }
 
+    /// Notes whose workspace this is.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn set_owner(&self, pipeline: &str) -> Result<()> {
+        self.execute(
+            "noting whose workspace this is",
+            "INSERT INTO workspace (id, pipeline) VALUES (1, ?1)
+             ON CONFLICT (id) DO UPDATE SET pipeline = excluded.pipeline",
+            [pipeline],
+        )?;
+        Ok(())
+    }
+
     /// Ends a run.
     ///
     /// # Errors
@@ -271,12 +319,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn set_stage_key(&self, stage: &str, key: &str, parts: &serde_json::Value) -> Result<()> {
+    pub fn set_stage_key(&self, scope: &str, stage: &str, key: &str, parts: &serde_json::Value) -> Result<()> {
         self.execute(
             "noting a stage's key",
-            "INSERT INTO stage (name, key, parts) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET key = excluded.key, parts = excluded.parts",
-            params![stage, key, to_json(parts)?],
+            "INSERT INTO stage (scope, name, key, parts) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (scope, name) DO UPDATE SET key = excluded.key, parts = excluded.parts",
+            params![scope, stage, key, to_json(parts)?],
         )?;
         Ok(())
     }
@@ -288,6 +336,7 @@ impl Writer<'_> {
     #[expect(clippy::too_many_arguments, reason = "they are the row's columns")]
     pub fn unit_done(
         &self,
+        scope: &str,
         stage: &str,
         unit: &str,
         key: &str,
@@ -298,24 +347,25 @@ impl Writer<'_> {
     ) -> Result<()> {
         self.execute(
             "marking a unit as done",
-            "INSERT INTO unit (stage, unit, key, input, output, state, attempts, run, finished_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'done', 1, ?6, ?7)
-             ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input,
+            "INSERT INTO unit (scope, stage, unit, key, input, output, state, attempts, run, finished_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'done', 1, ?7, ?8)
+             ON CONFLICT (scope, stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input,
                output = excluded.output, state = 'done', attempts = 1, error_kind = NULL, error = NULL, given_up = NULL,
                run = excluded.run, finished_at = excluded.finished_at",
-            params![stage, unit, key, input, output, run, instant(at)],
+            params![scope, stage, unit, key, input, output, run, instant(at)],
         )?;
         Ok(())
     }
 
     /// Marks a unit as failed, and why; and if that lies in the unit itself, under which limits it was given up. What it
-    /// wrote when it last succeeded stays.
+    /// wrote when it last succeeded stays, and its output fingerprint with it, so that later stages keep what they made of it.
     ///
     /// # Errors
     /// Kind `Store`.
     #[expect(clippy::too_many_arguments, reason = "they are the row's columns")]
     pub fn unit_failed(
         &self,
+        scope: &str,
         stage: &str,
         unit: &str,
         key: &str,
@@ -328,13 +378,13 @@ impl Writer<'_> {
         let given_up = limits.filter(|_| error.is_lasting());
         self.execute(
             "marking a unit as failed",
-            "INSERT INTO unit (stage, unit, key, input, output, state, attempts, error_kind, error, run, finished_at, given_up)
-             VALUES (?1, ?2, ?3, ?4, '', 'failed', 1, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input, output = '',
+            "INSERT INTO unit (scope, stage, unit, key, input, output, state, attempts, error_kind, error, run, finished_at, given_up)
+             VALUES (?1, ?2, ?3, ?4, ?5, '', 'failed', 1, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (scope, stage, unit) DO UPDATE SET key = excluded.key, input = excluded.input,
                state = 'failed', attempts = unit.attempts + 1, error_kind = excluded.error_kind,
                error = excluded.error, run = excluded.run, finished_at = excluded.finished_at,
                given_up = excluded.given_up",
-            params![stage, unit, key, input, error.kind().name(), error.to_string(), run, instant(at), given_up],
+            params![scope, stage, unit, key, input, error.kind().name(), error.to_string(), run, instant(at), given_up],
         )?;
         Ok(())
     }
@@ -343,8 +393,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn forget_unit(&self, stage: &str, unit: &str) -> Result<()> {
-        self.execute("forgetting a unit", "DELETE FROM unit WHERE stage = ?1 AND unit = ?2", [stage, unit])?;
+    pub fn forget_unit(&self, scope: &str, stage: &str, unit: &str) -> Result<()> {
+        self.execute(
+            "forgetting a unit",
+            "DELETE FROM unit WHERE scope = ?1 AND stage = ?2 AND unit = ?3",
+            [scope, stage, unit],
+        )?;
         Ok(())
     }
 
@@ -352,12 +406,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn add_figure(&self, run: i64, stage: &str, name: &str, value: f64) -> Result<()> {
+    pub fn add_figure(&self, run: i64, scope: &str, stage: &str, name: &str, value: f64) -> Result<()> {
         self.execute(
             "adding to a figure",
-            "INSERT INTO figure (run, stage, name, value) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (run, stage, name) DO UPDATE SET value = value + excluded.value",
-            params![run, stage, name, value],
+            "INSERT INTO figure (run, scope, stage, name, value) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (run, scope, stage, name) DO UPDATE SET value = value + excluded.value",
+            params![run, scope, stage, name, value],
         )?;
         Ok(())
     }
@@ -366,12 +420,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn set_figure(&self, run: i64, stage: &str, name: &str, value: f64) -> Result<()> {
+    pub fn set_figure(&self, run: i64, scope: &str, stage: &str, name: &str, value: f64) -> Result<()> {
         self.execute(
             "setting a figure",
-            "INSERT INTO figure (run, stage, name, value) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (run, stage, name) DO UPDATE SET value = excluded.value",
-            params![run, stage, name, value],
+            "INSERT INTO figure (run, scope, stage, name, value) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (run, scope, stage, name) DO UPDATE SET value = excluded.value",
+            params![run, scope, stage, name, value],
         )?;
         Ok(())
     }
@@ -391,28 +445,53 @@ mod tests {
         let writer = store.writer().unwrap();
         let run = writer.begin_run(at, "test", &serde_json::json!({})).unwrap();
         let error = Error::new(ErrorKind::Input, "page 3 is torn");
-        writer.unit_failed("extract", "a", "k", "i", &error, Some("l"), run, at).unwrap();
-        writer.unit_failed("extract", "a", "k", "i", &error, Some("l"), run, at).unwrap();
+        writer.unit_failed("", "extract", "a", "k", "i", &error, Some("l"), run, at).unwrap();
+        writer.unit_failed("", "extract", "a", "k", "i", &error, Some("l"), run, at).unwrap();
         writer.commit().unwrap();
         let failed = store.failed_units().unwrap();
         assert_eq!(
             (failed[0].attempts, failed[0].message.as_str(), failed[0].kind.as_str()),
             (2, "page 3 is torn", "input")
         );
-        assert_eq!(store.unit_output("extract", "a").unwrap(), None);
+        assert_eq!(store.unit_output("", "extract", "a").unwrap(), None);
         assert!(!failed[0].given_up && failed[0].run == run);
         let writer = store.writer().unwrap();
-        writer.unit_failed("extract", "a", "k", "i", &error.lasting(), Some("l"), run, at).unwrap();
+        writer.unit_failed("", "extract", "a", "k", "i", &error.lasting(), Some("l"), run, at).unwrap();
         writer.commit().unwrap();
-        assert_eq!(store.units("extract").unwrap()["a"].given_up.as_deref(), Some("l"));
+        assert_eq!(store.units("", "extract").unwrap()["a"].given_up.as_deref(), Some("l"));
 
         let writer = store.writer().unwrap();
-        writer.unit_done("extract", "a", "k", "i", "o", run, at).unwrap();
+        writer.unit_done("", "extract", "a", "k", "i", "o", run, at).unwrap();
         writer.commit().unwrap();
         assert!(store.failed_units().unwrap().is_empty());
-        assert_eq!(store.units("extract").unwrap()["a"].given_up, None);
-        assert_eq!(store.unit_output("extract", "a").unwrap().as_deref(), Some("o"));
+        assert_eq!(store.units("", "extract").unwrap()["a"].given_up, None);
+        assert_eq!(store.unit_output("", "extract", "a").unwrap().as_deref(), Some("o"));
         assert_eq!(store.unit_counts().unwrap()["extract"], (1, 0));
+
+        // A failure after a success keeps the output: later stages keep what they made of it.
+        let before = store.stage_output("", "extract").unwrap();
+        let writer = store.writer().unwrap();
+        let error = Error::new(ErrorKind::Input, "page 3 is torn");
+        writer.unit_failed("", "extract", "a", "k2", "i2", &error, None, run, at).unwrap();
+        writer.commit().unwrap();
+        assert_eq!(store.unit_output("", "extract", "a").unwrap().as_deref(), Some("o"));
+        assert_eq!(store.stage_output("", "extract").unwrap(), before);
+        assert!(!store.units("", "extract").unwrap()["a"].done);
+        assert_eq!(store.unit_output("ru-tk", "extract", "a").unwrap(), None, "another scope has units of its own");
+    }
+
+    #[test]
+    fn a_workspace_belongs_to_the_pipeline_that_claimed_it_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        assert_eq!(store.owner().unwrap(), None);
+        for name in ["one", "two"] {
+            let writer = store.writer().unwrap();
+            writer.set_owner(name).unwrap();
+            writer.commit().unwrap();
+            assert_eq!(store.owner().unwrap().as_deref(), Some(name));
+        }
+        assert!(store.scopes().unwrap().is_empty());
     }
 
     #[test]

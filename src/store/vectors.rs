@@ -78,14 +78,14 @@ impl Store {
     /// # Errors
     /// Kind `Store`.
     pub fn write_shard_file(&self, file: &str, vectors: &Vectors) -> Result<()> {
-        let halves: Vec<f16> = vectors.data().iter().map(|x| f16::from_f32(*x)).collect();
-        files::write_atomically(&self.vectors_folder().join(file), |out| {
-            for half in &halves {
-                out.write_all(&half.to_le_bytes())?;
-            }
-            Ok(())
-        })
+        let bytes = shard_bytes(vectors);
+        files::write_atomically(&self.vectors_folder().join(file), |out| out.write_all(&bytes))
     }
+}
+
+/// What a shard's file holds: half floats, row by row, little-endian.
+pub fn shard_bytes(vectors: &Vectors) -> Vec<u8> {
+    vectors.data().iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect()
 }
 
 impl VectorReader<'_> {

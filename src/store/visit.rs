@@ -180,6 +180,8 @@ pub struct ArchivedArticle {
     pub state: State,
     /// Where it redirects to, within the pipeline's scope.
     pub moved_to: Option<String>,
+    /// What the server said that the body is; the character encoding may be in it.
+    pub content_type: Option<String>,
 }
 
 /// What the last visit of a URL came to, or that there was none.

@@ -1,6 +1,6 @@
 //! When two texts are one: the dedup key, and the id of a pair of texts that follows from it.
 
-use crate::record::{Language, PairId};
+use crate::record::{Language, PairId, Scope};
 use crate::text::normalise::{fold, normalise};
 
 /// What a text is compared by: the text without case, punctuation and white space differences; letters and digits count.
@@ -24,6 +24,11 @@ pub fn text_pair_id(source: (Language, &str), target: (Language, &str)) -> PairI
         target.0.code().as_bytes(),
         dedup_key(target.1).as_bytes(),
     ])
+}
+
+/// The id of two texts as a text pair of a scope.
+pub fn text_pair(scope: Scope, source: &str, target: &str) -> PairId {
+    text_pair_id((scope.source, source), (scope.target, target))
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use kopri::error::ErrorKind;
-use kopri::pipeline::event::Silent;
+use kopri::engine::event::Silent;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
-use kopri::stage::Stage;
 use kopri::stage::books::{Job, Reader};
 use kopri::stage::extract::Params;
 use kopri::store::Store;
@@ -212,9 +211,9 @@ fn books_that_hang_crash_or_eat_memory_fail_alone() {
     }
     // The night went on: both editions are read, paired and aligned.
     let store = library.store();
-    assert_eq!(store.document_pairs().unwrap().len(), 1);
+    assert_eq!(store.document_pairs("ru-tk").unwrap().len(), 1);
     assert!(std::fs::read_to_string(library.path("w/export/pairs.tsv")).unwrap().lines().count() > 10);
-    let extract = &report.stages.iter().find(|(stage, _)| *stage == Stage::Extract).unwrap().1;
+    let extract = report.stage("extract").unwrap();
     assert_eq!(extract.notes, ["shelf s: no pattern fits 1 of its 8 PDFs: leaflet.pdf"]);
 }
 
@@ -517,7 +516,7 @@ fn a_manifest_that_names_a_missing_file_is_one_failure_with_its_line() {
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains("Pipeline::reader"), "{error}");
     pipeline.reader = Reader::InProcess;
     let report = kopri::pipeline::run(&pipeline, RunOptions::default(), &mut Silent).unwrap();
-    assert_eq!((report.failed(), library.store().document_pairs().unwrap().len()), (1, 1));
+    assert_eq!((report.failed(), library.store().document_pairs("ru-tk").unwrap().len()), (1, 1));
     let message = library.failure("gone");
     assert!(message.contains("manifest.csv:4 names") && message.contains("which is not there"), "{message}");
 }

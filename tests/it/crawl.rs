@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kopri::pipeline::event::Silent;
+use kopri::engine::event::Silent;
 use kopri::pipeline::run::Only;
 use kopri::pipeline::{Pipeline, RunOptions};
 use kopri::stage::crawl::Tally;

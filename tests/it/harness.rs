@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kopri::error::Result;
-use kopri::pipeline::event::Silent;
+use kopri::engine::event::Silent;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 
 /// A temporary site of a few articles, its pipeline and workspaces.
@@ -129,6 +129,13 @@ impl House {
         Pipeline::parse(&text_of(workspace), "house.toml", self.folder.path().to_path_buf(), &sets).unwrap()
     }
 
+    /// The pipeline with other languages.
+    pub(crate) fn pipeline_of(&self, workspace: &str, languages: &str, sets: &[&str]) -> Pipeline {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let text = text_of(workspace).replace("source = \"ru\"", languages).replace("target = \"tk\"", "");
+        Pipeline::parse(&text, "house.toml", self.folder.path().to_path_buf(), &sets).unwrap()
+    }
+
     /// The same pipeline as a file, for the binary.
     pub(crate) fn write_pipeline(&self, workspace: &str) -> PathBuf {
         let file = self.path("house.toml");
@@ -246,7 +253,7 @@ const VOLATILE: &[(&str, &[&str])] = &[
 
 /// Tables that are a diary of runs, or of files outside the workspace.
 const DIARIES: &[&str] =
-    &["clock", "run", "figure", "crawl_round", "extraction", "drift", "file_hash", "sqlite_sequence"];
+    &["clock", "run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"];
 
 /// Every row of every table but the diaries, without the columns that tell of time, sorted: two stores with the same
 /// dump hold the same. Vector shards are dumped by their bytes' hash.

@@ -3,18 +3,16 @@
 
 use kopri::error::ErrorKind;
 use kopri::pipeline::RunOptions;
-use kopri::pipeline::event::Silent;
-use kopri::stage::Stage;
+use kopri::engine::event::Silent;
 
 use crate::harness::{House, assert_same};
 
-fn done(report: &kopri::pipeline::RunReport, stage: Stage) -> u64 {
-    report.stages.iter().find(|(other, _)| *other == stage).map_or(0, |(_, tally)| tally.done)
+fn done(report: &kopri::pipeline::RunReport, stage: &str) -> u64 {
+    report.stage(stage).map_or(0, |tally| tally.done)
 }
 
-fn count(report: &kopri::pipeline::RunReport, stage: Stage, name: &str) -> f64 {
-    let tally = report.stages.iter().find(|(other, _)| *other == stage).map(|(_, tally)| tally);
-    tally.and_then(|tally| tally.counts.get(name)).copied().unwrap_or(0.0)
+fn count(report: &kopri::pipeline::RunReport, stage: &str, name: &str) -> f64 {
+    report.stage(stage).and_then(|tally| tally.counts.get(name)).copied().unwrap_or(0.0)
 }
 
 #[test]
@@ -77,15 +75,15 @@ fn one_article_changed_one_new_one_gone_costs_these_alone() {
     assert_eq!(crawl.changed, 2 + 2 + 2, "both sides of the changed and the new article, and both lists");
     assert_eq!(crawl.gone, 2);
     assert_eq!(crawl.unchanged, 8, "four articles, both sides");
-    assert_eq!(done(&report, Stage::Extract), 4);
-    assert_eq!(done(&report, Stage::Segment), 4);
-    assert_eq!(done(&report, Stage::Fit), 0);
-    assert_eq!(done(&report, Stage::Match), 1, "the one site is matched anew");
-    assert_eq!(done(&report, Stage::Align), 2);
+    assert_eq!(done(&report, "extract"), 4);
+    assert_eq!(done(&report, "segment"), 4);
+    assert_eq!(done(&report, "fit"), 0);
+    assert_eq!(done(&report, "match"), 1, "the one site is matched anew");
+    assert_eq!(done(&report, "align"), 2);
     // New: the edit's sentence on both sides, and of article 7 title and two numbered sentences a side.
-    assert_eq!(count(&report, Stage::Embed, "texts"), 8.0);
-    assert_eq!(count(&report, Stage::Neighbours, "searched"), 8.0);
-    assert_eq!(done(&report, Stage::Export), 1);
+    assert_eq!(count(&report, "embed", "texts"), 8.0);
+    assert_eq!(count(&report, "neighbours", "searched"), 8.0);
+    assert_eq!(done(&report, "export"), 1);
     // The vanished article stays in the corpus; only its page says that it is gone.
     assert!(house.read("w/export/pairs.tsv").contains("http://house.test/ru/post/5/library"));
 }
@@ -106,7 +104,7 @@ fn a_grown_workspace_has_the_texts_pairs_and_lists_of_a_fresh_one() {
         section.lines().skip(1).map(|row| row.split(" | ").take(columns).collect::<Vec<_>>().join(" ")).collect()
     };
     let (grown, fresh) = (house.dump("grown"), house.dump("fresh"));
-    for (table, columns) in [("sentence", 9), ("document_pair", 2), ("neighbours", 2)] {
+    for (table, columns) in [("sentence", 9), ("document_pair", 3), ("neighbours", 3)] {
         let (grown, fresh) = (rows(&grown, table, columns), rows(&fresh, table, columns));
         assert!(fresh.len() >= 5, "{table} has {} rows", fresh.len());
         assert_eq!(grown, fresh, "{table}");
@@ -147,7 +145,7 @@ fn lists_mended_night_by_night_are_those_of_a_search_from_scratch_however_often_
         assert_eq!(lists("grown", "quote(list)"), lists(&fresh, "quote(list)"), "night {night}");
         // What vanishes costs no search, since spare neighbours take its place; what returns has its vector still.
         let returned = if night == 3 { 2.0 } else { 0.0 };
-        let (texts, searched) = (count(&report, Stage::Embed, "texts"), count(&report, Stage::Neighbours, "searched"));
+        let (texts, searched) = (count(&report, "embed", "texts"), count(&report, "neighbours", "searched"));
         assert!(
             (texts > 4.0) == (night != 2) && (texts + returned - searched).abs() < f64::EPSILON,
             "{texts} embedded, {searched} searched"
@@ -183,14 +181,14 @@ fn a_graph_is_kept_from_night_to_night_and_what_is_new_is_inserted() {
         rows.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
     };
     let nodes = |report| {
-        ["kept", "inserted", "gone"].map(|what| count(report, Stage::Neighbours, &format!("graph nodes {what}")))
+        ["kept", "inserted", "gone"].map(|what| count(report, "neighbours", &format!("graph nodes {what}")))
     };
     house.write_article(2, true);
     let first = night("hnsw");
     night("exact");
     let [kept, texts, gone] = nodes(&first);
     assert!(
-        [kept, gone] == [0.0, 0.0] && texts >= count(&first, Stage::Embed, "texts"),
+        [kept, gone] == [0.0, 0.0] && texts >= count(&first, "embed", "texts"),
         "all texts, some in both graphs"
     );
 
@@ -201,17 +199,17 @@ fn a_graph_is_kept_from_night_to_night_and_what_is_new_is_inserted() {
     let second = night("hnsw");
     night("exact");
     assert_eq!(nodes(&second), [texts - 2.0, 6.0, 2.0]);
-    assert_eq!(count(&second, Stage::Neighbours, "recall sum"), count(&second, Stage::Neighbours, "recall sample"));
+    assert_eq!(count(&second, "neighbours", "recall sum"), count(&second, "neighbours", "recall sample"));
     assert_eq!(lists("hnsw"), lists("exact"));
     assert!(lists("hnsw").len() > 20);
 
     // A damaged graph is built anew.
-    std::fs::write(house.path("hnsw/graphs/forward.hnsw"), b"kopri-hnsw-1\n and nothing more").unwrap();
+    std::fs::write(house.path("hnsw/graphs/ru-tk-forward.hnsw"), b"kopri-hnsw-1\n and nothing more").unwrap();
     house.write_article(8, false);
     house.write_lists(&[1, 2, 3, 4, 5, 6, 7, 8]);
     let third = night("hnsw");
-    assert_eq!(count(&third, Stage::Neighbours, "graphs damaged"), 1.0);
-    assert!(count(&third, Stage::Neighbours, "graph nodes inserted") > 8.0);
+    assert_eq!(count(&third, "neighbours", "graphs damaged"), 1.0);
+    assert!(count(&third, "neighbours", "graph nodes inserted") > 8.0);
 }
 
 #[test]
@@ -239,14 +237,14 @@ fn a_changed_threshold_runs_the_filter_and_what_follows_alone() {
     house.run("w");
     let pipeline = house.pipeline("w", &["filter.min-chars=20"]);
     let report =
-        kopri::pipeline::run(&pipeline, kopri::pipeline::RunOptions::default(), &mut kopri::pipeline::event::Silent)
+        kopri::pipeline::run(&pipeline, kopri::pipeline::RunOptions::default(), &mut kopri::engine::event::Silent)
             .unwrap();
-    for (stage, tally) in &report.stages {
-        let expected = matches!(stage, Stage::Filter | Stage::Dedup | Stage::Export);
+    for kopri::engine::StageReport { stage, tally, .. } in &report.stages {
+        let expected = matches!(*stage, "filter" | "dedup" | "export");
         assert_eq!(tally.done > 0, expected, "{stage:?}: {tally:?}");
     }
     let store = kopri::store::Store::open(&pipeline.workspace_folder(), kopri::store::open::Access::Read).unwrap();
-    let original = kopri::pipeline::plan::plan(&house.pipeline("w", &[]), &store).unwrap();
+    let original = house.pipeline("w", &[]).plan(&store).unwrap();
     let filter = original.iter().find(|plan| plan.stage == "filter").unwrap();
     assert_eq!(filter.because, ["filter.min-chars 20 → 5"]);
     assert!(filter.pending > 0);
@@ -258,7 +256,7 @@ fn changed_and_changed_back_the_store_is_the_same() {
     house.run("w");
     let before = house.dump("w");
     let other = house.pipeline("w", &["align.weights.skip=-4.0", "mine.min-score=0.0"]);
-    kopri::pipeline::run(&other, kopri::pipeline::RunOptions::default(), &mut kopri::pipeline::event::Silent).unwrap();
+    kopri::pipeline::run(&other, kopri::pipeline::RunOptions::default(), &mut kopri::engine::event::Silent).unwrap();
     assert_ne!(before, house.dump("w"), "the other settings changed nothing");
     house.run("w");
     assert_same(&before, &house.dump("w"), "there and back");
@@ -270,15 +268,15 @@ fn a_bert_folder_on_libtorch_takes_the_place_of_the_lexical_encoder() {
     let model = format!("embed.model={}/tests/golden/bert-cls-dense", env!("CARGO_MANIFEST_DIR"));
     let pipeline = house.pipeline("w", &[model.as_str()]);
     let run = || {
-        kopri::pipeline::run(&pipeline, kopri::pipeline::RunOptions::default(), &mut kopri::pipeline::event::Silent)
+        kopri::pipeline::run(&pipeline, kopri::pipeline::RunOptions::default(), &mut kopri::engine::event::Silent)
             .unwrap()
     };
     let report = run();
     assert_eq!(report.failed(), 0);
-    assert_eq!(done(&report, Stage::Fit), 0, "such a model is not fitted");
-    let (texts, searched) = (count(&report, Stage::Embed, "texts"), count(&report, Stage::Neighbours, "searched"));
+    assert_eq!(done(&report, "fit"), 0, "such a model is not fitted");
+    let (texts, searched) = (count(&report, "embed", "texts"), count(&report, "neighbours", "searched"));
     assert!(texts > 20.0 && (texts - searched).abs() < f64::EPSILON, "{texts} embedded, {searched} searched");
-    assert_eq!(done(&report, Stage::Align), 2);
+    assert_eq!(done(&report, "align"), 2);
     assert!(house.dump("w").contains("bert-"), "vectors are kept under the model's id");
     assert!(run().is_nothing_new());
 }

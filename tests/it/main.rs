@@ -10,6 +10,8 @@ mod archive;
 mod books;
 mod crawl;
 mod demo;
+mod engine;
+mod example_stage;
 mod harness;
 mod imports;
 mod incremental;

@@ -73,7 +73,7 @@ fn lot(seed: u64, what: &str, pair: PairId) -> i64 {
 /// some pairs turn out to make no question.
 pub(super) fn choose(look: &Look<'_>, params: &Params, wanted: usize) -> Result<Lists> {
     let most = wanted.saturating_mul(4);
-    let scope = look.languages.scope();
+    let scope = look.scope();
     let words = look.store.adjudications(&scope)?;
     let asked = look.store.asked(&scope, params.interface)?;
     let known: HashSet<PairId> =

@@ -19,14 +19,20 @@ use serde::{Deserialize, Serialize};
 
 use self::choose::{Chosen, choose};
 use super::interface::{self, About, LabelConfig};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Listing, Look, Progress, Settings, Stage, Unit, neighbours, table};
 use crate::error::{Error, Result};
 use crate::record::{Interface, PairId, Scorer, Strategy, Task, TaskId};
 use crate::store::neighbours::Direction;
+use crate::store::table::Table;
 use crate::store::text_pairs::JudgedPair;
+use crate::text::dedup::text_pair;
 
 /// Raised when the same pairs lead to other questions.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Ask;
 
 /// The one unit.
 pub const UNIT: &str = "questions";
@@ -185,6 +191,11 @@ impl Params {
         self.labelling(folder).map(|_| ())
     }
 
+    /// The settings that change a question: where questions go changes none of them.
+    fn of_questions(&self) -> Self {
+        Self { label_studio: Server::default(), ..self.clone() }
+    }
+
     /// The labelling configuration: as XML, and read.
     ///
     /// # Errors
@@ -194,55 +205,119 @@ impl Params {
     }
 }
 
-/// The questions, if any are to be asked.
+impl Stage for Ask {
+    fn name(&self) -> &'static str {
+        "annotate"
+    }
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "pool"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["neighbours", "adjudicate", "calibrate", "dedup"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Verdict,
+            Table::NearDuplicate,
+            Table::Score,
+            Table::Adjudication,
+            Table::Annotation,
+            Table::Document,
+            Table::Neighbours,
+            Table::Sentence,
+        ]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Task]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "annotate": table(&settings.get::<Params>()?.of_questions())? }))
+    }
+
+    /// The questions, if any are to be asked.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let params = ctx.settings::<Params>()?;
+        if params.budget == 0 {
+            return Ok(Listing::All(Vec::new()));
+        }
+        let answers = ctx.store()?.annotations_fingerprint(&ctx.scope_name())?;
+        let mut inputs = bodies(ctx, params, Inputs::new())?
+            // What answers come to follows from them, and the filter's output holds it.
+            .tables(&[Table::Annotation, Table::Adjudication], &answers);
+        if let Some(path) = &params.config {
+            // Questions must fit it.
+            inputs = inputs.value("config", &ctx.file_hash(&ctx.settings_folder().join(path))?);
+        }
+        Ok(Listing::All(vec![Unit::new(UNIT, inputs)]))
+    }
+
+    /// Chooses as many questions as are wanting.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, params) = (ctx.store()?, ctx.settings::<Params>()?);
+        let look = ctx.look(&store)?;
+        let labelling = params.labelling(ctx.settings_folder())?.1;
+        let open = store.open_tasks(Some(&look.scope()), params.interface, params.annotators)?.len();
+        let wanted = (params.budget as usize).saturating_sub(open);
+        let asker = Asker::new(&look, params)?;
+        progress.check()?;
+        let mut tasks = Vec::new();
+        if wanted > 0 {
+            tasks = asker.tasks(&look, params, wanted)?;
+        }
+        for task in &tasks {
+            labelling.check(&task.body).map_err(|why| {
+                Error::config(format!(
+                    "the question {} on {} does not fit the labelling configuration: {why}",
+                    task.id, task.pair
+                ))
+            })?;
+        }
+        let mut counts: HashMap<Strategy, f64> = HashMap::new();
+        tasks.iter().for_each(|task| *counts.entry(task.strategy).or_default() += 1.0);
+        let output = super::fingerprint(&(&unit.input, tasks.iter().map(|task| task.id).collect::<Vec<_>>()))?;
+        let waiting = (open + tasks.len()) as f64;
+        let scope = ctx.scope_name();
+        let commit = Commit::new(output, move |writer, _| {
+            writer.put_tasks(&scope, &tasks, jiff::Timestamp::now()).map(drop)
+        });
+        let counted = COUNTED.iter().filter_map(|(strategy, name)| Some((*name, *counts.get(strategy)?)));
+        Ok(commit.counts(counted).count("questions waiting", waiting))
+    }
+}
+
+/// What the texts and figures of tasks depend on, beside the pairs' selection: verdicts, probabilities and, for a choice
+/// between two, neighbour lists.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
-    if params.budget == 0 {
-        return Ok(Listing::All(Vec::new()));
-    }
-    let scope = look.languages.scope();
-    let judged = look.store.judgement_stamp(&scope)?.to_string();
-    let calibrated = look.store.stage_output(Stage::Calibrate.name())?;
-    let answers = look.store.annotations_fingerprint(&scope)?;
-    Ok(Listing::All(vec![Unit::new(UNIT, combined(&[&judged, &calibrated, &answers]))]))
-}
-
-/// Chooses as many questions as are wanting.
-///
-/// # Errors
-/// Kind `Store` or `Config`; kind `Bug` when a task of ours does not fit the labelling configuration.
-pub fn prepare(look: &Look<'_>, params: &Params, folder: &std::path::Path, unit: &Unit) -> Result<Work> {
-    let labelling = params.labelling(folder)?.1;
-    let open = look.store.open_tasks(&look.languages.scope(), params.interface, params.annotators)?.len();
-    let wanted = (params.budget as usize).saturating_sub(open);
-    let asker = Asker::new(look, params)?;
-    let mut tasks = Vec::new();
-    if wanted > 0 {
-        tasks = asker.tasks(look, params, wanted)?;
-    }
-    for task in &tasks {
-        labelling.check(&task.body).map_err(|why| {
-            Error::config(format!(
-                "the question {} on {} does not fit the labelling configuration: {why}",
-                task.id, task.pair
-            ))
-        })?;
-    }
-    let mut counts: HashMap<Strategy, f64> = HashMap::new();
-    tasks.iter().for_each(|task| *counts.entry(task.strategy).or_default() += 1.0);
-    let fingerprint = super::fingerprint(&(&unit.input, tasks.iter().map(|task| task.id).collect::<Vec<_>>()))?;
-    let waiting = (open + tasks.len()) as f64;
-    Ok(Box::new(move || {
-        let mut output = Output { records: Records::Tasks(tasks), fingerprint, counts: Vec::new() };
-        for (strategy, name) in COUNTED {
-            if let Some(count) = counts.get(&strategy) {
-                output = output.count(name, *count);
-            }
-        }
-        Ok(output.count("questions waiting", waiting))
-    }))
+pub fn bodies(ctx: &Ctx<'_>, params: &Params, inputs: Inputs) -> Result<Inputs> {
+    let judged = ctx.store()?.judgement_stamp(&ctx.scope_name())?.to_string();
+    // A document's site and location hang on its pairs.
+    let inputs = inputs.tables(
+        &[
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Verdict,
+            Table::NearDuplicate,
+            Table::Score,
+            Table::Document,
+        ],
+        &judged,
+    );
+    // Only a choice between two reads them.
+    let lists = if params.interface == Interface::Pairwise { neighbours::lists(ctx)? } else { String::new() };
+    Ok(inputs.tables(&[Table::Neighbours, Table::Sentence], &lists))
 }
 
 const COUNTED: [(Strategy, &str); 5] = [
@@ -273,13 +348,8 @@ impl Asker {
     /// Kind `Store`.
     pub fn new(look: &Look<'_>, params: &Params) -> Result<Self> {
         Ok(Self {
-            neighbours: look.store.stage_key(Stage::Neighbours.name())?.map(|(key, _)| key),
-            asked: look
-                .store
-                .asked(&look.languages.scope(), params.interface)?
-                .into_iter()
-                .map(|(id, ..)| id)
-                .collect(),
+            neighbours: look.store.stage_key(&look.scope(), "neighbours")?.map(|(key, _)| key),
+            asked: look.store.asked(&look.scope(), params.interface)?.into_iter().map(|(id, ..)| id).collect(),
         })
     }
 
@@ -392,14 +462,14 @@ impl Asker {
     fn second_candidate(&self, look: &Look<'_>, judged: &JudgedPair) -> Result<Option<(PairId, String, f64)>> {
         let (Some(key), [only]) = (&self.neighbours, judged.pair.source.sentences.as_slice()) else { return Ok(None) };
         let Some(source) = look.store.sentence(*only)? else { return Ok(None) };
-        let list = look.store.neighbour_list(Direction::Forward, key, source.text_id)?.unwrap_or_default();
+        let list = look.store.neighbour_list(&look.scope(), Direction::Forward, key, source.text_id)?.unwrap_or_default();
         for (text, cosine) in list {
             let Some(sentence) = look.store.first_sentence(text)? else { continue };
             if sentence.text != judged.pair.target.text && !sentence.text.trim().is_empty() {
                 let (own, other) =
                     (f64::from(judged.pair.similarity().unwrap_or(cosine)).max(0.0), f64::from(cosine).max(0.0));
                 let share = if own + other > 0.0 { own / (own + other) } else { 0.5 };
-                let other = look.languages.text_pair(&judged.pair.source.text, &sentence.text);
+                let other = text_pair(look.languages, &judged.pair.source.text, &sentence.text);
                 return Ok(Some((other, sentence.text, share.max(0.5))));
             }
         }

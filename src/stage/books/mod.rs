@@ -13,18 +13,14 @@ pub mod reader;
 pub mod shelf;
 pub mod worker;
 
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Params, identify};
-use super::{Output, Records, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Unit};
 use crate::error::{Error, Result};
-use crate::files;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, BookPage, Bytes, Document, DocumentId, DocumentKind, Duration, FontRepair};
-use crate::store::Store;
-use crate::store::file_hashes::{FileHash, FileStamp};
 
 pub use crew::Crew;
 pub use ocr::{Ocr, OcrJob};
@@ -71,73 +67,31 @@ impl Limits {
 }
 
 /// Every book, with the hash of its bytes, of what is said of it, and of the version of its recogniser if there is one.
-/// Files that look as they did when they were last read are not read again; what had to be read is added to `hashed`.
-pub(super) fn units(
-    store: &Store,
-    shelves: &Shelves,
-    params: &Params,
-    recogniser: Option<&str>,
-    hashed: &mut Vec<FileHash>,
-) -> Result<Vec<Unit>> {
+pub(super) fn units(ctx: &Ctx<'_>, shelves: &Shelves, params: &Params, recogniser: Option<&str>) -> Result<Vec<Unit>> {
     let limits = super::fingerprint(&params.limits)?;
-    let units = shelves.books.iter().map(|(location, book)| {
-        let hash = hash_of(store, &book.path, hashed)?;
-        let said = format!("{:?}", Some(book.language));
-        let mut parts = vec![hash.as_str(), &book.twin_key, &said];
-        parts.extend(recogniser);
-        Ok(Unit { limits: Some(limits.clone()), ..Unit::new(location, combined(&parts)) })
-    });
-    units.collect()
+    let unit = |(location, book): (&String, &Book)| {
+        // A missing file is the unit's failure, not the run's.
+        let hash = if book.path.is_file() { ctx.file_hash(&book.path)? } else { "missing".to_owned() };
+        let inputs = Inputs::new()
+            .value("file", &hash)
+            .value("edition of", &book.twin_key)
+            .value("shelf", &book.shelf)
+            .value("language", book.language.code())
+            .value("recogniser", recogniser.unwrap_or(""));
+        Ok(Unit::new(location, inputs).limited(&limits))
+    };
+    shelves.books.iter().map(unit).collect()
 }
 
-/// The hash of a file's bytes, known or read now.
-fn hash_of(store: &Store, path: &Path, hashed: &mut Vec<FileHash>) -> Result<String> {
-    // A missing file is the unit's failure, not the run's.
-    let missing = || blake3::hash(b"missing").to_hex().to_string();
-    let stamped = stamp(path).and_then(|stamp| Some((std::path::absolute(path).ok()?.to_str()?.to_owned(), stamp)));
-    if let Some((path, stamp)) = &stamped
-        && let Some(hash) = store.file_hash(path, *stamp)?
-    {
-        return Ok(hash);
+/// Reads a book.
+pub(super) fn read(location: &str, book: &Book, params: &Params, reader: &Reader) -> Result<Commit> {
+    if !book.path.is_file() {
+        return Err(Error::input(format!("{} names {}, which is not there", book.named_by, book.path.display())));
     }
-    let Ok(map) = files::map(path) else { return Ok(missing()) };
-    let hash = blake3::Hasher::new().update(&map).finalize().to_hex().to_string();
-    // One that is being written, or changed in the same tick of the clock, may change again and look the same.
-    if let Some((path, stamp)) = stamped.filter(|(_, stamp)| is_settled(*stamp)) {
-        hashed.push(FileHash { path, stamp, hash: hash.clone() });
-    }
-    Ok(hash)
-}
-
-fn stamp(path: &Path) -> Option<FileStamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    let modified = jiff::Timestamp::try_from(metadata.modified().ok()?).ok()?.as_nanosecond();
-    Some(FileStamp { size: metadata.len(), modified: i64::try_from(modified).ok()?, inode })
-}
-
-/// Whether a file's last change lies so far back that another one would show.
-fn is_settled(stamp: FileStamp) -> bool {
-    /// The coarsest clock of a file system in use, in nanoseconds: FAT's 2 s.
-    const TICK: i128 = 2_000_000_000;
-    jiff::Timestamp::now().as_nanosecond() - i128::from(stamp.modified) > TICK
-}
-
-/// The work of reading a book.
-pub(super) fn prepare(location: &str, book: &Book, params: &Params, reader: &Reader) -> Work {
-    let (location, book, params, reader) = (location.to_owned(), book.clone(), params.clone(), reader.clone());
-    Box::new(move || {
-        if !book.path.is_file() {
-            return Err(Error::input(format!("{} names {}, which is not there", book.named_by, book.path.display())));
-        }
-        let read = reader
-            .read(&job(&book, &params))
-            .map_err(|error| error.while_doing(format!("reading the book {}", book.path.display())))?;
-        output(&location, &book, read, &params)
-    })
+    let read = reader
+        .read(&job(book, params))
+        .map_err(|error| error.while_doing(format!("reading the book {}", book.path.display())))?;
+    commit(location, book, read, params)
 }
 
 impl Job {
@@ -169,7 +123,7 @@ fn job(book: &Book, params: &Params) -> Job {
 }
 
 /// The document of a book, unless there is too little text for one; its pages in any case.
-fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Result<Output> {
+fn commit(location: &str, book: &Book, read: ReadBook, params: &Params) -> Result<Commit> {
     let mut builder = TextBuilder::default();
     for block in &read.blocks {
         builder.push(block.kind, &block.text, Some(block.page));
@@ -209,12 +163,11 @@ fn output(location: &str, book: &Book, read: ReadBook, params: &Params) -> Resul
     let enough = document.text.chars().count() >= params.min_chars;
     let fingerprint = if enough { crate::store::documents::fingerprint(&document)? } else { "too short".to_owned() };
     counts.push((if enough { "documents" } else { "too short" }, 1.0));
-    let records = Records::Book {
-        location: location.to_owned(),
-        shelf: book.shelf.clone(),
-        pages: read.pages,
-        repairs: read.repairs,
-        document: enough.then_some(document),
-    };
-    Ok(Output { records, fingerprint, counts })
+    let (location, shelf) = (location.to_owned(), book.shelf.clone());
+    let (pages, repairs) = (read.pages, read.repairs);
+    let commit = Commit::new(fingerprint, move |writer, _| {
+        writer.put_book(&location, &shelf, &pages, &repairs)?;
+        if enough { writer.put_document(&document) } else { writer.delete_document(&location) }
+    });
+    Ok(commit.counts(counts))
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use spoil::Damage;
 
 use super::filter::measure;
-use super::{Languages, Listing, Look, Output, Records, Session, Unit, Work};
+use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, extract, table};
 use crate::algo::isotonic::Isotonic;
 use crate::algo::regression::{Regression, probability};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -28,18 +28,18 @@ use crate::metric::reliability::{Reliability, reliability};
 use crate::model::{Encoder, ModelId};
 use crate::record::{Adjudication, Features, Language, Pair, PairId, Sentence};
 use crate::store::Store;
+use crate::store::table::Table;
 use crate::text::names;
 
 /// Raised when the same pairs give another calibration.
 pub const VERSION: u32 = 2;
 
-/// The unit's name.
-pub const UNIT: &str = "calibration";
+/// The stage.
+#[derive(Debug)]
+pub struct Calibrate;
 
-/// The name under which a scope's calibration is kept.
-pub fn artefact(scope: &str) -> String {
-    format!("calibration {scope}")
-}
+/// Its unit, and the name under which the calibration is kept, followed by the scope.
+pub const ARTEFACT: &str = "calibration";
 
 /// What the probability is computed from, in the order of the weights.
 pub const FIGURES: [&str; 5] =
@@ -170,13 +170,30 @@ fn thresholds(told: &[(f64, bool)]) -> Vec<Threshold> {
         .collect()
 }
 
-/// The calibration of a scope in the store; `None`: none was made, for want of examples.
+/// The name under which a language pair's calibration is kept.
+pub fn artefact(languages: Languages) -> String {
+    format!("{ARTEFACT}/{languages}")
+}
+
+/// The calibration of a language pair in the store; `None`: none was made, for want of examples.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn stored(store: &Store, scope: &str) -> Result<Option<Calibration>> {
-    let Some(data) = store.artefact(&artefact(scope))? else { return Ok(None) };
-    serde_json::from_slice(&data).context(ErrorKind::Store, || "reading the calibration".into())
+pub fn stored(store: &Store, languages: Languages) -> Result<Option<Calibration>> {
+    let Some(data) = store.artefact(&artefact(languages))? else { return Ok(None) };
+    serde_json::from_slice(&data).context(ErrorKind::Store, || format!("reading the calibration of {languages}"))
+}
+
+/// The calibration of a language pair for similarities and margins of an encoder; `None`: none was made for this one.
+///
+/// # Errors
+/// Kind `Store`.
+pub fn stored_for(store: &Store, languages: Languages, model: Option<&ModelId>) -> Result<Option<Calibration>> {
+    let fits = |found: &Calibration| {
+        model.is_some_and(|model| model.0 == found.model)
+            && (found.source, found.target) == (languages.source, languages.target)
+    };
+    Ok(stored(store, languages)?.filter(fits))
 }
 
 fn figures(similarity: f64, margin: f64, features: &Features) -> Vec<f64> {
@@ -187,18 +204,93 @@ fn figures(similarity: f64, margin: f64, features: &Features) -> Vec<f64> {
     vec![similarity, margin.clamp(0.0, 4.0), f64::from(features.length_ratio).ln(), numbers, missing]
 }
 
-/// The one calibration of a scope.
-///
-/// Every run changes some text pairs, and a new curve moves the probability of all. So the curve stays while its evidence
-/// is nearly the same: until [`REFIT`] of its sure pairs, or of its adjudications, are others.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, model: &ModelId) -> Result<Listing> {
-    let basis = Basis::now(look, params, model)?;
-    let known = stored_basis(look.store, &look.languages.scope())?;
-    let basis = known.filter(|known| known.is_near(&basis)).unwrap_or(basis);
-    Ok(Listing::All(vec![Unit::new(UNIT, super::fingerprint(&basis)?)]))
+impl Stage for Calibrate {
+    fn name(&self) -> &'static str {
+        "calibrate"
+    }
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "curve"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "align", "mine", "adjudicate"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Adjudication,
+            Table::Task,
+            Table::Sentence,
+            Table::Artefact,
+        ]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Artefact]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({
+            "calibrate": table(settings.get::<Params>()?)?,
+            "candidates": table(&settings.get::<extract::Params>()?.languages)?,
+        }))
+    }
+
+    /// The one calibration of a scope.
+    ///
+    /// Every run changes some text pairs, and a new curve moves the probability of all. So the curve stays while its
+    /// evidence is nearly the same: until [`REFIT`] of its sure pairs, or of its adjudications, are others.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let Some(model) = ctx.model()? else { return Ok(Listing::Idle) };
+        let store = ctx.store()?;
+        let look = ctx.look(&store)?;
+        let basis = Basis::now(&look, ctx.settings::<Params>()?, &model)?;
+        let known = stored_basis(&store, look.languages)?;
+        let basis = known.filter(|known| known.is_near(&basis)).unwrap_or(basis);
+        // Sentences beside a sure pair, and the strategy of a question, are evidence of the same pairs.
+        let evidence =
+            [Table::TextPair, Table::Occurrence, Table::Adjudication, Table::Task, Table::Sentence];
+        let inputs = Inputs::new().tables(&evidence, &super::fingerprint(&basis)?).model(&model);
+        Ok(Listing::All(vec![Unit::new(ARTEFACT, inputs)]))
+    }
+
+    /// Gathers examples, encodes the spoiled ones, and fits.
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let model = ctx.model()?.ok_or_else(|| Error::bug("calibration without an encoder"))?;
+        let (store, params) = (ctx.store()?, ctx.settings::<Params>()?);
+        let look = ctx.look(&store)?;
+        let candidates = &ctx.settings::<extract::Params>()?.languages;
+        let encoder = ctx.encoder()?;
+        let examples = Examples::gather(&look, params, candidates, &mut **encoder.lock(), progress)?;
+        let basis = Basis::now(&look, params, &model)?;
+        let fitted = examples.fit(params, model.0, look.languages);
+        let data = serde_json::to_vec(&fitted).context(ErrorKind::Bug, || "writing the calibration".into())?;
+        let basis = serde_json::to_vec(&basis).context(ErrorKind::Bug, || "writing what it rests on".into())?;
+        let content = blake3::hash(&data).to_hex().to_string();
+        let (name, basis_name) = (artefact(look.languages), basis_artefact(look.languages));
+        Ok(Commit::of(&content, move |writer, _| {
+            writer.put_artefact(&name, &data)?;
+            writer.put_artefact(&basis_name, &basis)
+        })?
+            .count("sure pairs", examples.sure as f64)
+            .count("annotated pairs", examples.annotated as f64)
+            .count("spoiled pairs", examples.spoiled.values().sum::<usize>() as f64))
+    }
 }
 
 /// The share of the evidence that must change for a calibration to be made anew.
@@ -216,7 +308,7 @@ struct Basis {
 
 impl Basis {
     fn now(look: &Look<'_>, params: &Params, model: &ModelId) -> Result<Self> {
-        let scope = look.languages.scope();
+        let scope = look.scope();
         let mut sure: Vec<PairId> =
             look.store.sure_pairs(&scope, params.sure_score, params.sure_pairs)?.iter().map(|pair| pair.id).collect();
         sure.sort_unstable();
@@ -242,13 +334,13 @@ fn is_near<T: Ord>(one: &[T], other: &[T]) -> bool {
     (most - both) as f64 <= REFIT * most as f64
 }
 
-fn stored_basis(store: &Store, scope: &str) -> Result<Option<Basis>> {
-    let Some(data) = store.artefact(&basis_artefact(scope))? else { return Ok(None) };
+fn stored_basis(store: &Store, languages: Languages) -> Result<Option<Basis>> {
+    let Some(data) = store.artefact(&basis_artefact(languages))? else { return Ok(None) };
     serde_json::from_slice(&data).context(ErrorKind::Store, || "reading what the calibration rests on".into())
 }
 
-fn basis_artefact(scope: &str) -> String {
-    format!("calibration basis {scope}")
+fn basis_artefact(languages: Languages) -> String {
+    format!("calibration basis/{languages}")
 }
 
 /// Adjudicated text pairs that an encoder scored, and whether they are right.
@@ -256,7 +348,7 @@ fn basis_artefact(scope: &str) -> String {
 /// Questions chosen by score (`uncertain`, `disagreement`) say what people think of doubtful pairs, not of pairs: answers to
 /// them count only where the others are too few to learn from.
 fn unbiased(look: &Look<'_>, params: &Params, adjudications: Vec<Adjudication>) -> Result<Vec<(Pair, bool)>> {
-    let by_score = look.store.asked_by_score(&look.languages.scope())?;
+    let by_score = look.store.asked_by_score(&look.scope())?;
     let (mut any, mut biased) = (Vec::new(), Vec::new());
     for one in adjudications {
         let Some(pair) = look.store.pair(one.pair)?.filter(|pair| pair.similarity().is_some()) else { continue };
@@ -269,28 +361,6 @@ fn unbiased(look: &Look<'_>, params: &Params, adjudications: Vec<Adjudication>) 
         any.append(&mut biased);
     }
     Ok(any)
-}
-
-/// Gathers examples and encodes the spoiled ones; fitting runs on any thread.
-///
-/// # Errors
-/// Kind `Store` or `Model`.
-pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], session: &mut Session) -> Result<Work> {
-    let encoder = session.encoder.as_deref_mut().ok_or_else(|| Error::bug("calibration without an encoder"))?;
-    let examples = Examples::gather(look, params, candidates, encoder)?;
-    let basis = Basis::now(look, params, encoder.id())?;
-    let (model, params, languages) = (encoder.id().0.clone(), params.clone(), look.languages);
-    Ok(Box::new(move || {
-        let fitted = examples.fit(&params, model, languages);
-        let data = serde_json::to_vec(&fitted).context(ErrorKind::Bug, || "writing the calibration".into())?;
-        let content = blake3::hash(&data).to_hex().to_string();
-        let basis = serde_json::to_vec(&basis).context(ErrorKind::Bug, || "writing what it rests on".into())?;
-        let artefacts = vec![(artefact(&languages.scope()), data), (basis_artefact(&languages.scope()), basis)];
-        Ok(Output::of(Records::Artefacts(artefacts), &content)?
-            .count("sure pairs", examples.sure as f64)
-            .count("annotated pairs", examples.annotated as f64)
-            .count("spoiled pairs", examples.spoiled.values().sum::<usize>() as f64))
-    }))
 }
 
 /// Labelled figures, in an order that does not depend on how they were found.
@@ -311,22 +381,27 @@ struct Spoiled {
 }
 
 impl Examples {
-    fn gather(look: &Look<'_>, params: &Params, candidates: &[Language], encoder: &mut dyn Encoder) -> Result<Self> {
+    fn gather(
+        look: &Look<'_>,
+        params: &Params,
+        candidates: &[Language],
+        encoder: &mut dyn Encoder,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
         let measured = |source: &str, target: &str| measure::features(source, target, look.languages, candidates);
         let mut examples = Self::default();
-        let scope = look.languages.scope();
-        let adjudications = look.store.adjudications(&scope)?;
+        let adjudications = look.store.adjudications(&look.scope())?;
         let annotated: HashSet<PairId> = adjudications.iter().map(|one| one.pair).collect();
-        for pair in unbiased(look, params, adjudications)? {
-            let (pair, right) = (&pair.0, Some(pair.1));
-            let (Some(similarity), Some(margin), Some(right)) = (pair.similarity(), pair.margin(), right) else {
+        for (pair, right) in unbiased(look, params, adjudications)? {
+            progress.check()?;
+            let (Some(similarity), Some(margin)) = (pair.similarity(), pair.margin()) else {
                 continue;
             };
             let features = measured(&pair.source.text, &pair.target.text);
             examples.all.push((figures(f64::from(similarity), f64::from(margin), &features), right));
             examples.annotated += 1;
         }
-        let mut sure = look.store.sure_pairs(&scope, params.sure_score, params.sure_pairs)?;
+        let mut sure = look.store.sure_pairs(&look.scope(), params.sure_score, params.sure_pairs)?;
         sure.retain(|pair| !annotated.contains(&pair.id));
         let (mut whole, mut chosen) = (Vec::new(), Vec::new());
         for (place, pair) in sure.into_iter().enumerate() {
@@ -335,6 +410,7 @@ impl Examples {
             if so_far(place + 1) > so_far(place) { chosen.push(pair) } else { whole.push(pair) }
         }
         for pair in &whole {
+            progress.check()?;
             let (Some(similarity), Some(margin)) = (pair.similarity(), pair.margin()) else { continue };
             let features = measured(&pair.source.text, &pair.target.text);
             examples.all.push((figures(f64::from(similarity), f64::from(margin), &features), true));

@@ -28,18 +28,24 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::split::{Part, Splitter};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, neighbours, table};
 use crate::algo::minhash::{grams, jaccard};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Staged};
 use crate::record::{Adjudication, Interface, Origin, Pair, PairId};
 use crate::store::Store;
 use crate::store::neighbours::Direction;
+use crate::store::table::Table;
 use crate::store::text_pairs::{JudgedPair, Selection};
+use crate::text::dedup::text_pair;
 use crate::text::normalise::fold;
 
 /// Raised when the same answers make other data.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Dataset;
 
 /// The one unit.
 pub const UNIT: &str = "dataset";
@@ -160,58 +166,105 @@ pub struct Preference {
     pub votes_against: u32,
 }
 
-/// The dataset, if one is written.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params) -> Result<Listing> {
-    if !params.write {
-        return Ok(Listing::All(Vec::new()));
+impl Stage for Dataset {
+    fn name(&self) -> &'static str {
+        "dataset"
     }
-    let scope = look.languages.scope();
-    let parts = [
-        look.store.stage_output(Stage::Adjudicate.name())?,
-        look.store.judgement_stamp(&scope)?.to_string(),
-        look.store.stage_output(Stage::Match.name())?,
-        look.store.stage_output(Stage::Neighbours.name())?,
-        look.store.annotations_fingerprint(&scope)?,
-    ];
-    let input = combined(&parts.each_ref().map(String::as_str));
-    let output = look.store.unit_output(Stage::Dataset.name(), UNIT)?;
-    let lost = match output.as_deref() {
-        Some(EMPTY) | None => false,
-        Some(version) => !folder(look).join(version).join("README.md").is_file(),
-    };
-    Ok(Listing::All(vec![Unit { lost, ..Unit::new(UNIT, input) }]))
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "dataset"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["match", "neighbours", "adjudicate", "dedup"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[
+            Table::Adjudication,
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Verdict,
+            Table::NearDuplicate,
+            Table::Document,
+            Table::DocumentPair,
+            Table::Annotation,
+            Table::Task,
+            Table::Neighbours,
+            Table::Sentence,
+        ]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::TextPair]
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "dataset": table(settings.get::<Params>()?)? }))
+    }
+
+    /// The dataset, if one is written.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let params = ctx.settings::<Params>()?;
+        if !params.write {
+            return Ok(Listing::All(Vec::new()));
+        }
+        // Hard negatives come from neighbour lists, and say where their text stands; groups need the frequency of texts.
+        let lists = if params.hard_negatives == 0 { String::new() } else { neighbours::lists(ctx)? };
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        let judged = store.judgement_stamp(&scope)?.to_string();
+        let pairs = [Table::TextPair, Table::Occurrence, Table::Verdict, Table::NearDuplicate, Table::Document];
+        let inputs = Inputs::new()
+            .output("adjudicate", &ctx.stage_output("adjudicate")?)
+            // A document's site and location hang on its pairs.
+            .tables(&pairs, &judged)
+            .output("match", &ctx.stage_output("match")?)
+            // Answers to a choice between two, and the questions' texts: a question does not change once it is asked.
+            .tables(&[Table::Annotation, Table::Task], &store.annotations_fingerprint(&scope)?)
+            .table(Table::Neighbours, &lists)
+            .table(Table::Sentence, &ctx.stage_output("segment")?);
+        let output = ctx.unit_output("dataset", UNIT)?;
+        let lost = match output.as_deref() {
+            Some(EMPTY) | None => false,
+            Some(version) => !folder_of(ctx)?.join(version).join("README.md").is_file(),
+        };
+        Ok(Listing::All(vec![Unit::new(UNIT, inputs).lost(lost)]))
+    }
+
+    /// Gathers and writes.
+    fn run(&self, ctx: &Ctx<'_>, _unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, params) = (ctx.store()?, ctx.settings::<Params>()?);
+        let look = ctx.look(&store)?;
+        let gathered = gather(&look, params, progress)?;
+        if gathered.examples.is_empty() && gathered.preferences.is_empty() {
+            return Ok(Commit::nothing(EMPTY));
+        }
+        let written = write(&look, params, &gathered, &folder_of(ctx)?, progress)?;
+        let real = gathered.examples.values().filter(|(_, example)| example.kind != Kind::HardNegative);
+        let mut splits: Vec<(PairId, &'static str)> = real.map(|(part, example)| (example.id, part.name())).collect();
+        splits.extend(written.silver.iter().map(|pair| (*pair, Part::Train.name())));
+        let leaking = (gathered.leaking > 0).then_some(("left out between splits", gathered.leaking as f64));
+        let commit = Commit::new(written.version, move |writer, _| writer.put_splits(&splits));
+        let commit = commit.count("examples", written.examples as f64).counts(leaking);
+        Ok(written.files.into_iter().fold(commit, Commit::file))
+    }
 }
 
 /// The output of a unit that had nothing to write.
 const EMPTY: &str = "no answers";
 
-/// Where datasets lie.
-pub fn folder(look: &Look<'_>) -> PathBuf {
-    look.store.folder().join("dataset")
+/// Where a language pair's datasets lie: with several pairs, each has a folder of its own.
+pub fn folder(workspace: &Path, languages: Languages, pairs: usize) -> PathBuf {
+    let dataset = workspace.join("dataset");
+    if pairs > 1 { dataset.join(languages.name()) } else { dataset }
 }
 
-/// Gathers and writes.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params) -> Result<Work> {
-    let gathered = gather(look, params)?;
-    let (mut counts, mut fingerprint, mut splits) = (Vec::new(), EMPTY.to_owned(), Vec::new());
-    if !gathered.examples.is_empty() || !gathered.preferences.is_empty() {
-        let (version, totals, silver) = write(look, params, &gathered)?;
-        let real = gathered.examples.values().filter(|(_, example)| example.kind != Kind::HardNegative);
-        splits.extend(real.map(|(part, example)| (example.id, part.name())));
-        splits.extend(silver.into_iter().map(|pair| (pair, Part::Train.name())));
-        if gathered.leaking > 0 {
-            counts.push(("left out between splits", gathered.leaking as f64));
-        }
-        counts.push(("examples", totals.iter().map(|(_, count)| count).sum::<u64>() as f64));
-        fingerprint = version;
-    }
-    Ok(Box::new(move || Ok(Output { records: Records::Splits(splits), fingerprint, counts })))
+fn folder_of(ctx: &Ctx<'_>) -> Result<PathBuf> {
+    Ok(folder(ctx.folder(), ctx.pair()?, ctx.pair_count()))
 }
 
 /// Everything but what nobody judged.
@@ -230,13 +283,13 @@ struct Gathered {
 /// A text that stands in more documents than this joins them to no group.
 const FREQUENT: u64 = 5;
 
-fn gather(look: &Look<'_>, params: &Params) -> Result<Gathered> {
+fn gather(look: &Look<'_>, params: &Params, progress: &Progress<'_>) -> Result<Gathered> {
     let store = look.store;
     let mut splitter = Splitter::new(params.seed, params.dev, params.test);
-    for pair in store.document_pairs()? {
+    for pair in store.document_pairs(&look.scope())? {
         splitter.join_documents(pair.source, pair.target);
     }
-    let scope = look.languages.scope();
+    let scope = look.scope();
     let mut words: Vec<(Adjudication, JudgedPair)> = Vec::new();
     let mut gone = 0;
     for word in store.adjudications(&scope)? {
@@ -249,6 +302,7 @@ fn gather(look: &Look<'_>, params: &Params) -> Result<Gathered> {
     let part_of = |pair: &Pair| assigned.get(&pair.id).copied().or_else(|| splitter.part_of(pair));
     let (mut examples, mut leaking) = (BTreeMap::new(), 0);
     for (word, judged) in &words {
+        progress.check()?;
         let Some(example) = example(look, word, judged)? else { continue };
         match part_of(&judged.pair) {
             Some(part) => {
@@ -349,7 +403,7 @@ fn hard_negatives(
 ) -> Result<Vec<Example>> {
     let pair = &judged.pair;
     let [only] = pair.source.sentences.as_slice() else { return Ok(Vec::new()) };
-    let Some((key, _)) = look.store.stage_key(Stage::Neighbours.name())? else { return Ok(Vec::new()) };
+    let Some((key, _)) = look.store.stage_key(&look.scope(), "neighbours")? else { return Ok(Vec::new()) };
     let Some(source) = look.store.sentence(*only)? else { return Ok(Vec::new()) };
     let known: Vec<Vec<u64>> = right
         .get(&fold(&pair.source.text))
@@ -359,12 +413,12 @@ fn hard_negatives(
         .map(|text| grams(&[&fold(text)], 4))
         .collect();
     let mut negatives = Vec::new();
-    for (text, _) in look.store.neighbour_list(Direction::Forward, &key, source.text_id)?.unwrap_or_default() {
+    for (text, _) in look.store.neighbour_list(&look.scope(), Direction::Forward, &key, source.text_id)?.unwrap_or_default() {
         if negatives.len() == params.hard_negatives {
             break;
         }
         let Some(sentence) = look.store.first_sentence(text)? else { continue };
-        let id = look.languages.text_pair(&pair.source.text, &sentence.text);
+        let id = text_pair(look.languages, &pair.source.text, &sentence.text);
         let own = grams(&[&fold(&sentence.text)], 4);
         let may_be_right = known.iter().any(|known| jaccard(known, &own) >= NEARLY_SAME) || look.store.is_kept(id)?;
         if may_be_right || splitter.part_of_text(&sentence.text, sentence.document) != Some(part) {
@@ -391,7 +445,7 @@ fn hard_negatives(
 /// Choices between two candidates, where more people chose one than the other. Texts come from the questions.
 fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
     let mut votes: BTreeMap<PairId, BTreeMap<String, PairId>> = BTreeMap::new();
-    look.store.for_each_annotation(Some(&look.languages.scope()), |annotation| {
+    look.store.for_each_annotation(Some(&look.scope()), |annotation| {
         let of = votes.entry(annotation.pair).or_default();
         match annotation.preferred {
             Some(preferred) => {
@@ -405,7 +459,7 @@ fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
         Ok(())
     })?;
     let mut all = Vec::new();
-    for (_, pair, _) in look.store.asked(&look.languages.scope(), Interface::Pairwise)? {
+    for (_, pair, _) in look.store.asked(&look.scope(), Interface::Pairwise)? {
         let Some(of) = votes.get(&pair).filter(|of| !of.is_empty()) else { continue };
         let Some(task) = look.store.task_on(Interface::Pairwise, pair)? else { continue };
         let text = |key: &str| task.body["data"][key].as_str().unwrap_or_default().to_owned();
@@ -428,52 +482,69 @@ fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
     Ok(all)
 }
 
-/// A version's name, how many examples each split has, and the text pairs in it that nobody judged.
-type Written = (String, Vec<(Part, u64)>, Vec<PairId>);
+/// A version that is written and waits to be published.
+struct Written {
+    version: String,
+    examples: u64,
+    /// Text pairs in it that nobody judged.
+    silver: Vec<PairId>,
+    /// Its folder, unless it is there already, and the file that names it.
+    files: Vec<Staged>,
+}
 
-/// Writes a version.
-fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<Written> {
-    let root = folder(look);
-    files::create_folder(&root)?;
+/// Writes a version below `root`.
+fn write(
+    look: &Look<'_>,
+    params: &Params,
+    gathered: &Gathered,
+    root: &Path,
+    progress: &Progress<'_>,
+) -> Result<Written> {
     let mut told = card::Told { gone: gathered.gone, ..card::Told::default() };
-    let scratch = tempfile::tempdir_in(&root).context(ErrorKind::Store, || format!("writing in {}", root.display()))?;
-    let mut silver = Vec::new();
-    let mut hasher = blake3::Hasher::new();
-    for part in Part::ALL {
-        let path = scratch.path().join(part.file());
-        let bytes = write_part(look, params, gathered, part, &path, (&mut told, &mut silver))?;
-        hasher.update(bytes.as_bytes());
-    }
-    let lines: Vec<String> = gathered
-        .preferences
-        .iter()
-        .map(|preference| serde_json::to_string(preference).context(ErrorKind::Bug, || "writing a preference".into()))
-        .collect::<Result<_>>()?;
-    told.preferences = lines.len() as u64;
-    let lines: String = lines.into_iter().map(|line| line + "\n").collect();
-    hasher.update(lines.as_bytes());
-    put(&scratch.path().join("preferences.jsonl"), &lines)?;
-    // The card tells the settings, so they are part of what a version is.
-    let settings = serde_json::to_string(params).context(ErrorKind::Bug, || "hashing the settings".into())?;
-    hasher.update(settings.as_bytes());
-    let version = hasher.finalize().to_hex()[..12].to_owned();
-    told.version.clone_from(&version);
-    put(&scratch.path().join("README.md"), &card::markdown(&told, params, look.languages))?;
-    put(&scratch.path().join("dataset.json"), &card::json(&told, params, look.languages)?)?;
-
+    let (mut version, mut silver) = (String::new(), Vec::new());
+    let staged = Staged::folder(&root.join("new"), |scratch| {
+        let mut hasher = blake3::Hasher::new();
+        for part in Part::ALL {
+            let bytes = write_part(
+                look,
+                params,
+                gathered,
+                part,
+                &scratch.join(part.file()),
+                (&mut told, &mut silver),
+                progress,
+            )?;
+            hasher.update(bytes.as_bytes());
+        }
+        let line = |preference| serde_json::to_string(preference);
+        let lines: Vec<String> = gathered
+            .preferences
+            .iter()
+            .map(|preference| line(preference).context(ErrorKind::Bug, || "writing a preference".into()))
+            .collect::<Result<_>>()?;
+        told.preferences = lines.len() as u64;
+        let lines: String = lines.into_iter().map(|line| line + "\n").collect();
+        hasher.update(lines.as_bytes());
+        put(&scratch.join("preferences.jsonl"), &lines)?;
+        // The card tells the settings, so they are part of what a version is.
+        let settings = serde_json::to_string(params).context(ErrorKind::Bug, || "hashing the settings".into())?;
+        hasher.update(settings.as_bytes());
+        version = hasher.finalize().to_hex()[..12].to_owned();
+        told.version.clone_from(&version);
+        put(&scratch.join("README.md"), &card::markdown(&told, params, look.languages))?;
+        put(&scratch.join("dataset.json"), &card::json(&told, params, look.languages)?)
+    })?;
     let target = root.join(&version);
+    let examples = told.totals().iter().map(|(_, count)| count).sum();
+    let mut files = Vec::new();
+    // The same answers make the same version: one that is whole stays as it is.
     if !target.join("README.md").is_file() {
-        files::write_folder_atomically(&target, |folder| {
-            for file in files::list(scratch.path())? {
-                let name = file.file_name().ok_or_else(|| Error::bug("a file without a name"))?;
-                std::fs::copy(&file, folder.join(name))
-                    .context(ErrorKind::Store, || format!("writing {}", folder.join(name).display()))?;
-            }
-            Ok(())
-        })?;
+        files.push(staged.named(&target));
     }
-    files::write_atomically(&root.join("LATEST"), |out| writeln!(out, "{version}"))?;
-    Ok((version, told.totals(), silver))
+    files.push(Staged::file(&root.join("LATEST"), |out| {
+        writeln!(out, "{version}").context(ErrorKind::Store, || "naming the newest dataset".into())
+    })?);
+    Ok(Written { version, examples, silver, files })
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
@@ -488,6 +559,7 @@ fn write_part(
     part: Part,
     path: &Path,
     (told, taken): (&mut card::Told, &mut Vec<PairId>),
+    progress: &Progress<'_>,
 ) -> Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     let mut failed = None;
@@ -502,7 +574,8 @@ fn write_part(
             line(example)?;
         }
         if params.silver && part == Part::Train {
-            let walked = look.store.for_each_pair(&look.languages.scope(), Selection::Kept, |judged| {
+            let walked = look.store.for_each_pair(&look.scope(), Selection::Kept, |judged| {
+                progress.check()?;
                 if let Some(example) = silver(look, gathered, &judged)? {
                     taken.push(example.id);
                     line(&example).context(ErrorKind::Store, || "writing an example".into())?;

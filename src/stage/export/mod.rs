@@ -4,21 +4,26 @@
 
 pub mod patch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ask::Asker;
 use super::formats::{self, Format, PairWriter, TaskWriter};
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, ask, combined};
+use super::{Commit, Ctx, Inputs, Listing, Look, Progress, Settings, Stage, Unit, ask};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::Staged;
 use crate::record::Task;
+use crate::store::table::Table;
 use crate::store::text_pairs::{JudgedPair, Selection};
 pub use patch::rank;
 
 /// Raised when the same pairs give another file.
 pub const VERSION: u32 = 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Export;
 
 /// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,49 +108,112 @@ pub struct Params {
     pub files: Vec<File>,
 }
 
-/// Every file.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, questions: &ask::Params) -> Result<Listing> {
-    let kept = look.store.judgement_stamp(&look.languages.scope())?.to_string();
-    let asked = look.store.stage_output(Stage::Ask.name())?;
-    let mut units = Vec::new();
-    for file in &params.files {
-        let lost = !path_of(look, file)?.exists();
-        let of = if file.pairs == Which::Asked { &asked } else { &kept };
-        let made_by = (file.format == Format::LabelStudio).then_some((questions.interface, &questions.config));
-        let input = combined(&[of, &super::fingerprint(&(file, made_by))?]);
-        units.push(Unit { lost, ..Unit::new(&file.path, input) });
+impl Stage for Export {
+    fn name(&self) -> &'static str {
+        "export"
     }
-    Ok(Listing::All(units))
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "file"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["dedup", "annotate"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Verdict,
+            Table::NearDuplicate,
+            Table::Score,
+            Table::Document,
+            Table::Neighbours,
+            Table::Sentence,
+            Table::Task,
+            Table::Annotation,
+        ]
+    }
+
+    fn params(&self, _settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "export": null }))
+    }
+
+    /// Every file.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let questions = ctx.settings::<ask::Params>()?;
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        let judged = store.judgement_stamp(&scope)?.to_string();
+        let mut units = Vec::new();
+        for file in &ctx.settings::<Params>()?.files {
+            let lost = !path_of(ctx, file)?.exists();
+            let mut inputs = Inputs::new().value("file", &super::fingerprint(file)?);
+            let pairs =
+                [Table::TextPair, Table::Occurrence, Table::Verdict, Table::NearDuplicate, Table::Score, Table::Document];
+            let asked = [Table::Task, Table::Annotation];
+            let bodies = [Table::Neighbours, Table::Sentence];
+            if file.format == Format::LabelStudio {
+                inputs = inputs.value("interface", &super::fingerprint(&(questions.interface, &questions.config))?);
+                if let Some(path) = &questions.config {
+                    inputs = inputs.value("config", &ctx.file_hash(&ctx.settings_folder().join(path))?);
+                }
+            }
+            inputs = if file.pairs == Which::Asked {
+                // Questions keep their texts; which are open depends on the answers.
+                let open = super::combined(&[
+                    &ctx.stage_output("annotate")?,
+                    &store.annotations_fingerprint(&scope)?,
+                    &questions.annotators.to_string(),
+                ]);
+                inputs.tables(&asked, &open).tables(&pairs, &judged).tables(&bodies, "")
+            } else if file.format == Format::LabelStudio {
+                // A task's name is that of a question that was asked, so which were is no part of it.
+                ask::bodies(ctx, questions, inputs)?.tables(&asked, "")
+            } else {
+                inputs.tables(&pairs, &judged).tables(&asked, "").tables(&bodies, "")
+            };
+            units.push(Unit::new(&file.path, inputs).lost(lost));
+        }
+        Ok(Listing::All(units))
+    }
+
+    /// Writes a file: brings the one that is there up to date, or writes it whole.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let files = &ctx.settings::<Params>()?.files;
+        let file =
+            files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
+        let (store, path) = (ctx.store()?, path_of(ctx, file)?);
+        let look = ctx.look(&store)?;
+        let made = super::fingerprint(&(VERSION, env!("CARGO_PKG_VERSION"), file, look.languages))?;
+        let stamp = store.judgement_stamp(&look.scope())?;
+        let known = ctx.unit_output("export", &unit.name)?.as_deref().and_then(Written::parse);
+        let updated = match known.filter(|known| known.made == made) {
+            Some(known) => update(&look, file, &path, &known, stamp)?,
+            None => None,
+        };
+        let Updated { staged, rows, hash, anew } = match updated {
+            Some(updated) => updated,
+            None => write(&look, file, (ctx.settings::<ask::Params>()?, ctx.settings_folder()), &path, progress)?,
+        };
+        let output = Written { rows, hash, stamp, made }.to_string();
+        let counts = [("rows", rows as f64), ("rows written anew", anew as f64)];
+        Ok(Commit::nothing(output).file(staged).counts(counts))
+    }
 }
 
-/// Writes a file: brings the one that is there up to date, or writes it whole.
-///
-/// # Errors
-/// Kind `Store`; kind `Config` for a name outside `export/`.
-pub fn prepare(look: &Look<'_>, params: &Params, questions: Questions<'_>, unit: &Unit) -> Result<Work> {
-    let file =
-        params.files.iter().find(|file| file.path == unit.name).ok_or_else(|| Error::bug("a file without settings"))?;
-    let path = path_of(look, file)?;
-    let made = super::fingerprint(&(VERSION, file, look.languages))?;
-    let stamp = look.store.judgement_stamp(&look.languages.scope())?;
-    let known = look.store.unit_output(Stage::Export.name(), &unit.name)?.as_deref().and_then(Written::parse);
-    let written = match known.filter(|known| known.made == made) {
-        Some(known) => update(look, file, &path, &known, stamp)?,
-        None => None,
-    };
-    let (rows, hash, patched) = match written {
-        Some((rows, hash, patched)) => (rows, hash, patched),
-        None => {
-            let (rows, hash) = write(look, file, questions, &path)?;
-            (rows, hash, rows)
-        }
-    };
-    let fingerprint = Written { rows, hash, stamp, made }.to_string();
-    let counts = vec![("rows", rows as f64), ("rows written anew", patched as f64)];
-    Ok(Box::new(move || Ok(Output { records: Records::Nothing, fingerprint, counts })))
+/// A file that waits to be published.
+struct Updated {
+    staged: Staged,
+    rows: u64,
+    /// BLAKE3 of its bytes.
+    hash: String,
+    /// Rows that were not copied from the older file.
+    anew: u64,
 }
 
 /// What is known of a file that was written, as its unit's output.
@@ -183,15 +251,15 @@ pub fn rows_of(output: &str) -> Option<u64> {
 /// The share of a file's rows that may change for it to be brought up to date rather than written whole.
 const MOST_CHANGED: f64 = 0.25;
 
-/// Brings a file up to date: answers its rows, its hash and how many rows were written anew. `None`: it must be written
-/// whole, since too much changed, its pairs are not in the order of their scores, or it is not as it was left.
+/// Brings a file up to date. `None`: it must be written whole, since too much changed, its pairs are not in the order of
+/// their scores, or it is not as it was left.
 fn update(
     look: &Look<'_>,
     file: &File,
     path: &std::path::Path,
     known: &Written,
     stamp: u64,
-) -> Result<Option<(u64, String, u64)>> {
+) -> Result<Option<Updated>> {
     let keeps = |judged: &JudgedPair| match file.pairs {
         Which::Kept => judged.drop.is_none(),
         Which::Dropped => judged.drop.is_some(),
@@ -201,11 +269,11 @@ fn update(
     if !in_order || file.format == Format::LabelStudio || !path.is_file() || stamp < known.stamp {
         return Ok(None);
     }
-    let changed = look.store.changed_pairs(&look.languages.scope(), known.stamp)?;
+    let changed = look.store.changed_pairs(&look.scope(), known.stamp)?;
     if changed.len() as f64 > known.rows as f64 * MOST_CHANGED || look.store.pruned_stamp()? > known.stamp {
         return Ok(None);
     }
-    let io = |error| Error::with_source(ErrorKind::Store, "writing an export", error);
+    let io = |error| Error::with_source(ErrorKind::Store, "updating an exported file", error);
     let mut new = Vec::new();
     for id in &changed {
         if let Some(judged) = look.store.judged_pair(*id)?.filter(keeps) {
@@ -214,35 +282,26 @@ fn update(
         }
     }
     new.sort_by_key(|(place, _)| *place);
-    let anew = new.len() as u64;
-    let (mut rows, mut hash, mut failed) = (0, String::new(), None);
-    let written = files::write_atomically(path, |out| {
-        let mut old = Hashing { inner: std::fs::File::open(path)?, hasher: blake3::Hasher::new() };
+    let changed = changed.into_iter().collect();
+    let (mut rows, mut hash, anew) = (0, String::new(), new.len() as u64);
+    let staged = Staged::file(path, |out| {
+        let mut old = Hashing { inner: std::fs::File::open(path).map_err(io)?, hasher: blake3::Hasher::new() };
         let mut out = Hashing { inner: out, hasher: blake3::Hasher::new() };
-        let mut writer = PairWriter::begin(&mut out, file.format, look.languages)?;
-        let changed = changed.iter().copied().collect();
-        match patch::merge(&mut old, file.format, &changed, new, writer.inner()) {
-            Ok(count) => rows = count,
-            Err(error) => {
-                failed = Some(error);
-                return Err(std::io::Error::other("updating an export"));
-            }
-        }
-        writer.finish()?;
-        std::io::copy(&mut old, &mut std::io::sink())?;
+        let mut writer = PairWriter::begin(&mut out, file.format, look.languages).map_err(io)?;
+        rows = patch::merge(&mut old, file.format, &changed, new, writer.inner())?;
+        writer.finish().map_err(io)?;
+        std::io::copy(&mut old, &mut std::io::sink()).map_err(io)?;
         if old.hasher.finalize().to_hex().as_str() != known.hash {
-            failed = Some(Error::input("it is not as it was left"));
-            return Err(std::io::Error::other("updating an export"));
+            return Err(Error::input(format!("{} is not as it was left", path.display())));
         }
         hash = out.hasher.finalize().to_hex().to_string();
         Ok(())
     });
-    match (written, failed) {
-        (Ok(()), _) => Ok(Some((rows, hash, anew))),
+    match staged {
+        Ok(staged) => Ok(Some(Updated { staged, rows, hash, anew })),
         // Somebody changed the file: it is written whole.
-        (Err(_), Some(error)) if error.kind() == ErrorKind::Input => Ok(None),
-        (Err(_), Some(error)) => Err(error),
-        (Err(error), None) => Err(error),
+        Err(error) if error.kind() == ErrorKind::Input => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -272,37 +331,39 @@ impl<T: std::io::Write> std::io::Write for Hashing<T> {
     }
 }
 
-fn path_of(look: &Look<'_>, file: &File) -> Result<PathBuf> {
-    let name = std::path::Path::new(&file.path);
+/// The folder of a language pair's files: with several pairs, each has one of its own.
+pub fn folder(workspace: &Path, languages: super::Languages, pairs: usize) -> PathBuf {
+    let export = workspace.join("export");
+    if pairs > 1 { export.join(languages.name()) } else { export }
+}
+
+fn path_of(ctx: &Ctx<'_>, file: &File) -> Result<PathBuf> {
+    let name = Path::new(&file.path);
     if !name.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
         return Err(Error::config(format!(
             "export.files names {:?}: a plain name inside the workspace's export folder is wanted",
             file.path
         )));
     }
-    Ok(look.store.folder().join("export").join(name))
+    Ok(folder(ctx.folder(), ctx.pair()?, ctx.pair_count()).join(name))
 }
 
-/// Writes the pairs of a file's selection; answers how many, and the file's hash.
-fn write(look: &Look<'_>, file: &File, questions: Questions<'_>, path: &std::path::Path) -> Result<(u64, String)> {
+/// Writes the pairs of a file's selection.
+fn write(
+    look: &Look<'_>,
+    file: &File,
+    questions: Questions<'_>,
+    path: &std::path::Path,
+    progress: &Progress<'_>,
+) -> Result<Updated> {
     let (mut rows, mut hash) = (0, String::new());
-    let mut failed = None;
-    files::write_atomically(path, |out| {
+    let staged = Staged::file(path, |out| {
         let mut out = Hashing { inner: out, hasher: blake3::Hasher::new() };
-        let written = stream(look, file, questions, &mut out);
+        rows = stream(look, file, questions, &mut out, progress).map_err(Failure::into_error)?;
         hash = out.hasher.finalize().to_hex().to_string();
-        match written {
-            Ok(count) => rows = count,
-            Err(Failure::Io(error)) => return Err(error),
-            Err(Failure::Ours(error)) => {
-                failed = Some(error);
-                return Err(std::io::Error::other("reading pairs"));
-            }
-        }
         Ok(())
-    })
-    .map_err(|error| failed.take().unwrap_or(error))?;
-    Ok((rows, hash))
+    })?;
+    Ok(Updated { staged, rows, hash, anew: rows })
 }
 
 /// What tasks are made by: the settings of `[annotate]`, and the folder that its paths are relative to.
@@ -313,23 +374,39 @@ enum Failure {
     Ours(Error),
 }
 
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Io(error) => Error::with_source(ErrorKind::Store, "writing pairs", error),
+            Self::Ours(error) => error,
+        }
+    }
+}
+
 fn stream(
     look: &Look<'_>,
     file: &File,
     questions: Questions<'_>,
     out: &mut dyn std::io::Write,
+    progress: &Progress<'_>,
 ) -> Result<u64, Failure> {
     match file.format {
-        Format::LabelStudio => write_tasks(look, file, questions, out),
-        _ => write_pairs(look, file, out),
+        Format::LabelStudio => write_tasks(look, file, questions, out, progress),
+        _ => write_pairs(look, file, out, progress),
     }
 }
 
 /// Streams pairs of the store into a format.
-fn write_pairs(look: &Look<'_>, file: &File, out: &mut dyn std::io::Write) -> Result<u64, Failure> {
+fn write_pairs(
+    look: &Look<'_>,
+    file: &File,
+    out: &mut dyn std::io::Write,
+    progress: &Progress<'_>,
+) -> Result<u64, Failure> {
     let mut writer = PairWriter::begin(out, file.format, look.languages).map_err(Failure::Io)?;
     let mut io_error = None;
     each_pair(look, file, &mut |judged| {
+        progress.check()?;
         io_error = writer.write(&judged).err();
         Ok(io_error.is_none())
     })
@@ -347,12 +424,14 @@ fn write_tasks(
     file: &File,
     (params, folder): Questions<'_>,
     out: &mut dyn std::io::Write,
+    progress: &Progress<'_>,
 ) -> Result<u64, Failure> {
     let labelling = params.labelling(folder).map_err(Failure::Ours)?.1;
     let mut writer = TaskWriter::begin(out).map_err(Failure::Io)?;
     let limit = file.limit.unwrap_or(u64::MAX);
     let (mut io_error, mut count) = (None, 0);
     let mut put = |task: Task| -> Result<bool> {
+        progress.check()?;
         labelling.check(&task.body).map_err(|why| {
             Error::config(format!("the task of {} does not fit the labelling configuration: {why}", task.pair))
         })?;
@@ -362,7 +441,7 @@ fn write_tasks(
     };
     let walked = if file.pairs == Which::Asked {
         let mut more = limit > 0;
-        look.store.for_each_open_task(&look.languages.scope(), params.interface, params.annotators, |task| {
+        look.store.for_each_open_task(&look.scope(), params.interface, params.annotators, |task| {
             more = more && put(task)?;
             Ok(())
         })
@@ -393,9 +472,9 @@ fn each_pair(look: &Look<'_>, file: &File, each: &mut dyn FnMut(JudgedPair) -> R
         Ok(())
     };
     if file.pairs == Which::Uncertain {
-        look.store.for_each_uncertain_pair(&look.languages.scope(), limit, &mut put)
+        look.store.for_each_uncertain_pair(&look.scope(), limit, &mut put)
     } else {
-        look.store.for_each_pair(&look.languages.scope(), file.pairs.selection(), &mut put)
+        look.store.for_each_pair(&look.scope(), file.pairs.selection(), &mut put)
     }
 }
 
@@ -410,8 +489,6 @@ pub fn write_to(
     folder: &std::path::Path,
     out: &mut dyn std::io::Write,
 ) -> Result<u64> {
-    stream(look, file, (params, folder), out).map_err(|failure| match failure {
-        Failure::Io(error) => Error::with_source(crate::error::ErrorKind::Store, "writing pairs", error),
-        Failure::Ours(error) => error,
-    })
+    let stop = crate::engine::Stop::default();
+    stream(look, file, (params, folder), out, &Progress::new(&stop)).map_err(Failure::into_error)
 }

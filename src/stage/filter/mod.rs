@@ -24,16 +24,22 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::export::rank;
-use super::{Listing, Look, Output, Records, Stage, Unit, Work, calibrate};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, calibrate, extract, table};
 use crate::error::Result;
-use crate::record::{Adjudication, Features, Language, Pair, PairId};
+use crate::record::{Adjudication, Features, Pair, PairId};
+use crate::store::Store;
 use crate::store::occurrences::Stale;
+use crate::store::table::Table;
 use crate::store::text_pairs::Queued;
 use crate::store::verdicts::{Decision, Verdict};
 pub use rules::{Check, Rules};
 
 /// Raised when the same pairs get other verdicts.
 pub const VERSION: u32 = 4;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Filter;
 
 /// The rules' limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,64 +115,110 @@ const RULES: &str = "rules";
 /// The units that take batches off it.
 const BATCHES: &str = "batch";
 
-/// First, when rules or calibration changed, all text pairs go into the queue; then batches of the queue. Text pairs that
-/// gained, lost or changed an occurrence or an adjudication are in it already, so a run costs what changed.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn units(look: &Look<'_>) -> Result<Listing> {
-    let scope = look.languages.scope();
-    let rules = Unit::new(RULES, look.store.stage_output(Stage::Calibrate.name())?);
-    let row = look.store.units(Stage::Filter.name())?.remove(RULES);
-    if !row.is_some_and(|row| row.done && row.key == look.key && row.input == rules.input) {
-        return Ok(Listing::Next(Some(rules), look.store.stale_count(&scope)?));
+impl Stage for Filter {
+    fn name(&self) -> &'static str {
+        "filter"
     }
-    match look.store.stale_count(&scope)? {
-        0 => Ok(Listing::Next(None, 0)),
-        count => Ok(Listing::Next(Some(Unit::new(BATCHES, count.to_string())), count)),
-    }
-}
 
-/// Judges a batch.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, candidates: &[Language], unit: &Unit) -> Result<Work> {
-    let input = unit.input.clone();
-    if unit.name == RULES {
-        return Ok(Box::new(move || Ok(Output { records: Records::AllStale, fingerprint: input, counts: Vec::new() })));
+    fn version(&self) -> u32 {
+        VERSION
     }
-    let scope = look.languages.scope();
-    let queue = look.store.stale_pairs(&scope, BATCH)?;
-    let adjudications = adjudications(look, &scope, &queue)?;
-    let rules = Rules {
-        params: params.clone(),
-        languages: look.languages,
-        candidates: candidates.to_vec(),
-        calibration: calibrate::stored(look.store, &scope)?,
-    };
-    Ok(Box::new(move || {
+
+    fn unit_noun(&self) -> &'static str {
+        "batch"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["align", "mine", "adjudicate", "calibrate"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[
+            Table::TextPair,
+            Table::Occurrence,
+            Table::Producer,
+            Table::Document,
+            Table::Adjudication,
+            Table::Artefact,
+        ]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Verdict, Table::PairFeatures, Table::Score, Table::TextPair]
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({
+            "filter": table(settings.get::<Params>()?)?,
+            "candidates": table(&settings.get::<extract::Params>()?.languages)?,
+        }))
+    }
+
+    /// First, when rules or calibration changed, all text pairs go into the queue; then batches of the queue. Text pairs
+    /// that gained, lost or changed an occurrence or an adjudication are in it already, so a run costs what changed.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        let left = store.stale_count(&scope)?;
+        // A calibration counts for its own encoder alone.
+        let model = ctx.model()?.map(|model| model.0).unwrap_or_default();
+        let curve = format!("{} {model}", ctx.stage_output("calibrate")?);
+        let pool = [Table::TextPair, Table::Occurrence, Table::Producer, Table::Document, Table::Adjudication];
+        let unit = |name: &str, queue: &str| {
+            // What waits in the queue is what changed of these.
+            Unit::new(name, Inputs::new().tables(&pool, queue).table(Table::Artefact, &curve))
+        };
+        let next = |unit, left| Ok(Listing::Next { unit, left, done: 0, noun: "pair" });
+        let rules = unit(RULES, "");
+        let row = store.units(&scope, "filter")?.remove(RULES);
+        if !row.is_some_and(|row| row.done && row.key == ctx.key() && row.input == rules.input) {
+            return next(Some(rules), left);
+        }
+        next((left > 0).then(|| unit(BATCHES, &left.to_string())), left)
+    }
+
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let (store, scope) = (ctx.store()?, ctx.scope_name());
+        if unit.name == RULES {
+            let commit = Commit::new(&unit.input, move |writer, _| writer.mark_all_stale(&scope).map(drop));
+            return Ok(commit.advancing(0));
+        }
+        let queue = store.stale_pairs(&scope, BATCH)?;
+        let adjudications = adjudications(&store, &scope, &queue)?;
+        let rules = Rules {
+            params: ctx.settings::<Params>()?.clone(),
+            languages: ctx.pair()?,
+            candidates: ctx.settings::<extract::Params>()?.languages.clone(),
+            calibration: calibrate::stored_for(&store, ctx.pair()?, ctx.model()?.as_ref())?,
+        };
+        progress.check()?;
         let judged: Vec<Judged> =
             queue.par_iter().map(|queued| judge(&rules, queued, adjudications.get(&queued.id))).collect();
-        let count = judged.len() as f64;
+        let count = judged.len();
         let passing =
             |judged: &&Judged| judged.verdict.decision.as_ref().is_some_and(|decision| decision.drop.is_none());
         let kept = judged.iter().filter(passing).count() as f64;
-        let (mut features, mut verdicts) = (Vec::new(), Vec::new());
-        for Judged { verdict, measured } in judged {
-            features.extend(measured.map(|(key, measured)| (verdict.pair, key, measured)));
-            verdicts.push(verdict);
-        }
-        let measured = features.len() as f64;
-        let counts = vec![("pairs judged", count), ("pairs that pass", kept), ("pairs measured", measured)];
-        Ok(Output { records: Records::Verdicts { features, verdicts }, fingerprint: input, counts })
-    }))
+        let measured = judged.iter().filter(|judged| judged.measured.is_some()).count() as f64;
+        let commit = Commit::new(&unit.input, move |writer, _| {
+            judged.iter().try_for_each(|Judged { verdict, measured }| {
+                if let Some((key, measured)) = measured {
+                    writer.put_features(verdict.pair, *key, measured)?;
+                }
+                writer.put_verdict(&scope, verdict)
+            })
+        });
+        let counts = [("pairs judged", count as f64), ("pairs that pass", kept), ("pairs measured", measured)];
+        Ok(commit.counts(counts).advancing(count as u64))
+    }
 }
 
 /// What people's answers on a batch come to, by text pair.
-fn adjudications(look: &Look<'_>, scope: &str, queue: &[Queued]) -> Result<HashMap<PairId, Adjudication>> {
+fn adjudications(store: &Store, scope: &str, queue: &[Queued]) -> Result<HashMap<PairId, Adjudication>> {
     let (Some(first), Some(last)) = (queue.first(), queue.last()) else { return Ok(HashMap::new()) };
-    let all = look.store.adjudications_between(scope, first.id, last.id)?;
+    let all = store.adjudications_between(scope, first.id, last.id)?;
     Ok(all.into_iter().map(|one| (one.pair, one)).collect())
 }
 
@@ -212,7 +264,7 @@ fn features<'a>(rules: &Rules, queued: &'a Queued, pair: &Pair) -> (Cow<'a, Feat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{DropReason, Origin, Side};
+    use crate::record::{DropReason, Language, Origin, Side};
     use crate::stage::Languages;
 
     fn pair(source: &str, target: &str, score: f32) -> Pair {

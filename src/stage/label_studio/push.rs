@@ -27,8 +27,6 @@ pub struct Target<'a> {
     pub project: Option<i64>,
     /// The project's title.
     pub title: &'a str,
-    /// The language pair whose questions are sent.
-    pub scope: &'a str,
     /// What the tasks ask.
     pub interface: Interface,
     /// Its labelling interface, XML.
@@ -90,7 +88,7 @@ pub fn push(store: &mut Store, server: &mut Server<'_>, target: &Target<'_>) -> 
         push.send(&batch, missing)?;
     }
     push.compare()?;
-    let mut tasks = push.store.unplaced(row, target.scope, target.interface, target.answers)?;
+    let mut tasks = push.store.unplaced(row, target.interface, target.answers)?;
     tasks.truncate(target.limit.unwrap_or(usize::MAX));
     let tasks = push.fitting(tasks, &LabelConfig::parse(target.config)?)?;
     push.server.tell(Step::Begin(Some(tasks.len() as u64)));

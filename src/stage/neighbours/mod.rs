@@ -27,21 +27,28 @@
 mod pools;
 mod search;
 
+use std::sync::{Arc, Mutex};
+
 use serde::{Deserialize, Serialize};
 
 pub use self::pools::Pools;
 use self::search::{REFRESH, refresh, search};
-use super::{Listing, Look, Session, Stage, Unit, Work, combined};
+use super::{Commit, Ctx, Inputs, Listing, Progress, Settings, Stage, Unit, combined, table};
+use crate::engine::shared::lock;
 use crate::error::{Error, Result};
 use crate::index::HnswParams;
 use crate::index::both::{Kind, Search};
-use crate::model::ModelId;
 use crate::model::torch::compute::Device;
 use crate::record::TextId;
 use crate::store::neighbours::Direction;
+use crate::store::table::Table;
 
 /// Raised when the same vectors give other lists.
 pub const VERSION: u32 = 2;
+
+/// The stage.
+#[derive(Debug)]
+pub struct Neighbours;
 
 /// What changes neighbour lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,50 +104,109 @@ impl Params {
     }
 }
 
-/// The fingerprint of both pools: what mining depends on.
+/// The pools of a language pair, listed when they are first asked for.
 ///
 /// # Errors
-/// Kind `Store`.
-pub fn pools<'s>(look: &Look<'_>, model: &ModelId, session: &'s mut Session) -> Result<&'s mut Pools> {
-    if session.pools.is_none() {
-        session.pools = Some(Pools::list(look, model)?);
-    }
-    session.pools.as_mut().ok_or_else(|| Error::bug("the pools were just listed"))
+/// Kind `Store`; kind `Bug` without an encoder.
+pub fn pools(ctx: &Ctx<'_>) -> Result<Arc<Mutex<Pools>>> {
+    let model = ctx.model()?.ok_or_else(|| Error::bug("pools without an encoder"))?;
+    ctx.shared().get(&ctx.scope_name(), || {
+        let store = ctx.store()?;
+        Ok(Mutex::new(Pools::list(&ctx.look(&store)?, &model)?))
+    })
 }
 
-/// First the refresh of the lists that exist, then batches of texts without a list.
+/// One fingerprint of the neighbour lists of a language pair: the key, the pools and the searches that they came from.
 ///
 /// # Errors
 /// Kind `Store`.
-pub fn units(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session) -> Result<Listing> {
-    let pools = pools(look, model, session)?;
-    if pools.sources.is_empty() || pools.targets.is_empty() {
-        return Ok(Listing::Next(None, 0));
+pub fn lists(ctx: &Ctx<'_>) -> Result<String> {
+    let (store, scope) = (ctx.store()?, ctx.scope_name());
+    let key = store.stage_key(&scope, "neighbours")?.map(|(key, _)| key).unwrap_or_default();
+    let pools = store.unit_input(&scope, "neighbours", REFRESH)?.unwrap_or_default();
+    Ok(combined(&[&key, &pools, &store.stage_output(&scope, "neighbours")?]))
+}
+
+impl Stage for Neighbours {
+    fn name(&self) -> &'static str {
+        "neighbours"
     }
-    let unit = Unit::new(REFRESH, pools.fingerprint.clone());
-    let row = look.store.units(Stage::Neighbours.name())?.remove(REFRESH);
-    let Some(row) = row.filter(|row| row.done && row.key == look.key && row.input == unit.input) else {
-        return Ok(Listing::Next(Some(unit), 0));
-    };
-    pools.refreshed(&row.output);
-    for direction in [Direction::Forward, Direction::Backward] {
-        let waiting = pools.waiting(look, direction)?;
-        if !waiting.is_empty() {
-            let ids: Vec<String> = waiting.iter().take(params.limits.batch).map(TextId::to_string).collect();
-            let input = combined(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-            return Ok(Listing::Next(Some(Unit::new(direction.name(), input)), waiting.len() as u64));
+
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn unit_noun(&self) -> &'static str {
+        "batch"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["segment", "embed"]
+    }
+
+    fn reads(&self) -> &'static [Table] {
+        &[Table::Sentence, Table::Vector, Table::Shard]
+    }
+
+    fn writes(&self) -> &'static [Table] {
+        &[Table::Neighbours]
+    }
+
+    fn uses_model(&self) -> bool {
+        true
+    }
+
+    fn parallel(&self) -> bool {
+        false
+    }
+
+    fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
+        Ok(serde_json::json!({ "neighbours": table(settings.get::<Params>()?)? }))
+    }
+
+    /// First the refresh of the lists that exist, then batches of texts without a list. Three rows in the ledger: the
+    /// refresh, and the last batch of either direction.
+    fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
+        let Some(model) = ctx.model()? else { return Ok(Listing::Idle) };
+        let (pools, store) = (pools(ctx)?, ctx.store()?);
+        let (mut pools, look, params) = (lock(&pools), ctx.look(&store)?, ctx.settings::<Params>()?);
+        let next = |unit, left, done| Ok(Listing::Next { unit, left, done, noun: "text" });
+        if pools.sources.is_empty() || pools.targets.is_empty() {
+            return next(None, 0, 0);
+        }
+        let unit = |name: &str, of: &str| {
+            Unit::new(name, Inputs::new().table(Table::Sentence, of).model(&model))
+        };
+        let refresh = unit(REFRESH, &pools.fingerprint);
+        let row = store.units(&look.scope(), "neighbours")?.remove(REFRESH);
+        let Some(row) = row.filter(|row| row.done && row.key == look.key && row.input == refresh.input) else {
+            return next(Some(refresh), 0, 0);
+        };
+        pools.refreshed(&row.output);
+        let mut done = 0;
+        for direction in [Direction::Forward, Direction::Backward] {
+            let texts = pools.texts(direction).0.len() as u64;
+            let waiting = pools.waiting(&look, direction)?;
+            done += texts - waiting.len() as u64;
+            if !waiting.is_empty() {
+                let ids: Vec<String> = waiting.iter().take(params.limits.batch).map(TextId::to_string).collect();
+                let input = combined(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+                return next(Some(unit(direction.name(), &input)), waiting.len() as u64, done);
+            }
+        }
+        next(None, 0, done)
+    }
+
+    /// The index is built once a run, and its search uses all threads by itself.
+    fn run(&self, ctx: &Ctx<'_>, unit: &Unit, progress: &Progress<'_>) -> Result<Commit> {
+        let model = ctx.model()?.ok_or_else(|| Error::bug("neighbours without an encoder"))?;
+        let (pools, store) = (pools(ctx)?, ctx.store()?);
+        let (mut pools, look, params) = (lock(&pools), ctx.look(&store)?, ctx.settings::<Params>()?);
+        progress.check()?;
+        if unit.name == REFRESH {
+            refresh(&look, params, &mut pools)
+        } else {
+            search(&look, params, &model, &mut pools, unit)
         }
     }
-    Ok(Listing::Next(None, 0))
-}
-
-/// Runs a unit here: the index is built once a run, and its search uses all threads by itself.
-///
-/// # Errors
-/// Kind `Store`.
-pub fn prepare(look: &Look<'_>, params: &Params, model: &ModelId, session: &mut Session, unit: &Unit) -> Result<Work> {
-    let pools = session.pools.as_mut().ok_or_else(|| Error::bug("neighbours without pools"))?;
-    let output =
-        if unit.name == REFRESH { refresh(look, params, pools)? } else { search(look, params, model, pools, unit)? };
-    Ok(Box::new(move || Ok(output)))
 }

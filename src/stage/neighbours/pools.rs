@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::{Exact, Neighbours};
 use crate::model::ModelId;
 use crate::model::torch::compute::Device;
-use crate::record::TextId;
+use crate::record::{SentenceId, TextId};
 use crate::record::id::IdMap;
 use crate::store::Store;
 use crate::store::neighbours::Direction;
@@ -25,6 +25,8 @@ pub struct Pools {
     pub targets: Vec<TextId>,
     /// Fingerprint of both lists and the model.
     pub fingerprint: String,
+    /// Fingerprint of the first sentences that hold the texts.
+    pub places: String,
     /// Exact search over either, which packs its vectors once for all that they are needed for.
     vectors: Option<(Arc<Exact>, Arc<Exact>)>,
     /// The index over the texts that are found, by direction.
@@ -59,24 +61,27 @@ const FROM_SCRATCH: &str = "from scratch";
 impl Pools {
     pub(super) fn list(look: &Look<'_>, model: &ModelId) -> Result<Self> {
         let without = look.store.texts_without(&model.0)?;
-        let pool = |language| -> Result<Vec<TextId>> {
+        let pool = |language| -> Result<Vec<(TextId, SentenceId)>> {
             let mut texts = look.store.pool(language)?;
-            texts.retain(|text| !without.contains(text));
+            texts.retain(|(text, _)| !without.contains(text));
             Ok(texts)
         };
         let (sources, targets) = (pool(look.languages.source)?, pool(look.languages.target)?);
-        let mut hasher = blake3::Hasher::new();
+        let (mut hasher, mut places) = (blake3::Hasher::new(), blake3::Hasher::new());
         for pool in [&sources, &targets] {
             hasher.update(&(pool.len() as u64).to_le_bytes());
-            pool.iter().for_each(|text| {
+            pool.iter().for_each(|(text, first)| {
                 hasher.update(&text.0.to_le_bytes());
+                places.update(&first.0.to_le_bytes());
             });
         }
+        let texts = |pool: Vec<(TextId, SentenceId)>| pool.into_iter().map(|(text, _)| text).collect();
         let fingerprint = combined(&[hasher.finalize().to_hex().as_str(), &model.0]);
         Ok(Self {
-            sources,
-            targets,
+            sources: texts(sources),
+            targets: texts(targets),
             fingerprint,
+            places: places.finalize().to_hex()[..32].to_owned(),
             vectors: None,
             indexes: HashMap::new(),
             waiting: HashMap::new(),
@@ -142,7 +147,7 @@ impl Pools {
 
     /// Texts of a direction without a list, without reading the lists.
     fn without_list(&self, look: &Look<'_>, direction: Direction) -> Result<VecDeque<TextId>> {
-        let mut listed = look.store.listed_texts(direction, look.key)?.into_iter().peekable();
+        let mut listed = look.store.listed_texts(&look.scope(), direction, look.key)?.into_iter().peekable();
         let mut waiting = VecDeque::new();
         for text in self.texts(direction).0 {
             while listed.next_if(|other| other < text).is_some() {}
@@ -155,17 +160,17 @@ impl Pools {
 
     /// A direction's lists, with room to change them. Those of the store that name vanished texts are shortened, and gone
     /// when fewer than `k` are left.
-    pub(super) fn lists(&mut self, store: &Store, key: &str, direction: Direction, k: usize) -> Result<&mut Lists> {
+    pub(super) fn lists(&mut self, look: &Look<'_>, key: &str, direction: Direction, k: usize) -> Result<&mut Lists> {
         if !self.lists.contains_key(&direction) {
-            let lists = self.read(store, key, direction, k)?;
+            let lists = self.read(look, key, direction, k)?;
             self.lists.insert(direction, lists);
         }
         self.lists.get_mut(&direction).ok_or_else(|| Error::bug("the lists were just read"))
     }
 
-    fn read(&self, store: &Store, key: &str, direction: Direction, k: usize) -> Result<Lists> {
+    fn read(&self, look: &Look<'_>, key: &str, direction: Direction, k: usize) -> Result<Lists> {
         let (own, others) = self.texts(direction);
-        let stored = store.neighbour_lists(direction, key)?;
+        let stored = look.store.neighbour_lists(&look.scope(), direction, key)?;
         let row_of: IdMap<TextId, usize> = others.iter().enumerate().map(|(row, text)| (*text, row)).collect();
         let alive: Vec<(Vec<(usize, f32)>, bool)> = (0..stored.texts.len())
             .into_par_iter()
@@ -203,11 +208,11 @@ impl Pools {
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn take_lists(&mut self, store: &Store, key: &str, k: usize) -> Result<(Neighbours, Neighbours)> {
+    pub fn take_lists(&mut self, look: &Look<'_>, key: &str, k: usize) -> Result<(Neighbours, Neighbours)> {
         self.indexes.clear();
         self.vectors = None;
         let mut take = |direction| -> Result<Neighbours> {
-            let mut lists = std::mem::take(self.lists(store, key, direction, k)?).entries;
+            let mut lists = std::mem::take(self.lists(look, key, direction, k)?).entries;
             self.lists.remove(&direction);
             lists.iter_mut().for_each(|list| list.truncate(k));
             Ok(lists)

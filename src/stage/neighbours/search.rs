@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::{Look, Output, Records, Unit};
+use super::super::{Commit, Look, Unit};
 use super::Params;
 use super::pools::Pools;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,7 +12,6 @@ use crate::index::hnsw::Grown;
 use crate::index::{BothWays, Exact, Hnsw, HnswParams, Neighbours, Offers, Sample, VectorIndex as _};
 use crate::model::ModelId;
 use crate::record::{Rows, TextId};
-use crate::store::Store;
 use crate::store::neighbours::{Direction, NeighbourList};
 
 /// An index over the texts that are found.
@@ -33,22 +32,38 @@ type Figures = Vec<(&'static str, f64)>;
 pub(super) const REFRESH: &str = "refresh";
 
 /// Takes vanished texts out of the lists.
-pub(super) fn refresh(look: &Look<'_>, params: &Params, pools: &mut Pools) -> Result<Output> {
+pub(super) fn refresh(look: &Look<'_>, params: &Params, pools: &mut Pools) -> Result<Commit> {
     let (mut put, mut delete, mut mended) = (Vec::new(), Vec::new(), 0_usize);
     for direction in [Direction::Forward, Direction::Backward] {
-        let lists = pools.lists(look.store, look.key, direction, params.k)?;
+        let lists = pools.lists(look, look.key, direction, params.k)?;
         let shortened: Vec<(usize, Vec<(usize, f32)>)> =
             std::mem::take(&mut lists.shortened).into_iter().map(|row| (row, lists.entries[row].clone())).collect();
         let mut gone = std::mem::take(&mut lists.gone);
         // Lists of another key are of no use any more.
-        gone.extend(look.store.stale_lists(direction, look.key)?);
+        gone.extend(look.store.stale_lists(&look.scope(), direction, look.key)?);
         mended += shortened.len() + gone.len();
         put.push((direction, named(shortened, pools.texts(direction))));
         delete.push((direction, gone));
     }
-    let records = Records::Neighbours { key: look.key.to_owned(), k: params.k, put, delete };
-    let fingerprint = pools.fingerprint_of_refresh();
-    Ok(Output { records, fingerprint, counts: vec![("lists mended", mended as f64)] })
+    let commit = commit(look, params, pools.fingerprint_of_refresh(), put, delete);
+    Ok(commit.count("lists mended", mended as f64).advancing(0))
+}
+
+/// Lists to delete and to write.
+fn commit(
+    look: &Look<'_>,
+    params: &Params,
+    output: String,
+    put: Vec<(Direction, Vec<NeighbourList>)>,
+    delete: Vec<(Direction, Vec<TextId>)>,
+) -> Commit {
+    let (scope, key, k) = (look.scope(), look.key.to_owned(), params.k);
+    Commit::new(output, move |writer, _| {
+        for (direction, texts) in &delete {
+            writer.delete_neighbours(&scope, *direction, texts)?;
+        }
+        put.iter().try_for_each(|(direction, lists)| writer.put_neighbours(&scope, *direction, &key, k, lists))
+    })
 }
 
 /// Lists by the ids of their texts.
@@ -64,15 +79,15 @@ pub(super) fn search(
     model: &ModelId,
     pools: &mut Pools,
     unit: &Unit,
-) -> Result<Output> {
+) -> Result<Commit> {
     let direction = if unit.name == Direction::Forward.name() { Direction::Forward } else { Direction::Backward };
     pools.open(look.store, model, params.limits.device)?;
     let waiting = pools.waiting(look, direction)?;
     let batch: Vec<TextId> = waiting.drain(..waiting.len().min(params.limits.batch)).collect();
     let left = waiting.len();
-    let known = pools.lists(look.store, look.key, direction, params.k)?.entries.iter().filter(|list| !list.is_empty());
+    let known = pools.lists(look, look.key, direction, params.k)?.entries.iter().filter(|list| !list.is_empty());
     let known = known.count();
-    let old = pools.lists(look.store, look.key, direction.reversed(), params.k)?;
+    let old = pools.lists(look, look.key, direction.reversed(), params.k)?;
     let floors = old.want_offers().then(|| old.floors(params.room(), known));
     let mut counts = Vec::new();
     if !pools.indexes.contains_key(&direction) {
@@ -121,7 +136,7 @@ pub(super) fn search(
     pools.indexes.insert(direction, index);
     let mut put = Vec::new();
     if !offers.is_empty() {
-        let old = pools.lists(look.store, look.key, direction.reversed(), params.k)?;
+        let old = pools.lists(look, look.key, direction.reversed(), params.k)?;
         let mut changed = Vec::new();
         for (row, list) in offers {
             if old.take_in(row, list.into_iter().map(|(query, cosine)| (rows[query], cosine)), room) {
@@ -131,13 +146,13 @@ pub(super) fn search(
         counts.push(("lists mended", changed.len() as f64));
         put.push((direction.reversed(), named(changed, pools.texts(direction.reversed()))));
     }
-    let lists = pools.lists(look.store, look.key, direction, params.k)?;
+    let lists = pools.lists(look, look.key, direction, params.k)?;
     for (row, list) in rows.iter().zip(&found) {
         (lists.entries[*row], lists.complete[*row]) = (list.clone(), true);
     }
     put.push((direction, named(rows.into_iter().zip(found).collect(), pools.texts(direction))));
-    let records = Records::Neighbours { key: look.key.to_owned(), k: params.k, put, delete: Vec::new() };
-    Ok(Output { records, fingerprint: unit.input.clone(), counts })
+    let searched = batch.len() as u64;
+    Ok(commit(look, params, unit.input.clone(), put, Vec::new()).counts(counts).advancing(searched))
 }
 
 /// What a direction searches in, when so many texts wait; and figures for the summary. `offered`: whether they are to
@@ -160,7 +175,7 @@ fn index(
     {
         return Ok((Found::Ready(both.backward(&**rows)?), Vec::new()));
     }
-    let (search, file) = (params.search(), graph_file(look.store, direction));
+    let (search, file) = (params.search(), graph_file(look, direction));
     let from_scratch = direction == Direction::Forward && waiting == own.len() && backward_waits == others.len();
     // The product that offers texts to old lists finds their own neighbours at no cost.
     let is_exact = (offered && search.kind == Kind::Auto)
@@ -177,9 +192,9 @@ fn index(
     Ok((Found::Graph(Box::new(graph), Arc::clone(exact)), grown))
 }
 
-/// Where the graph of the texts that a direction finds is kept from night to night. It is a cache: without it, it is built.
-fn graph_file(store: &Store, direction: Direction) -> PathBuf {
-    store.graphs_folder().join(format!("{}.hnsw", direction.name()))
+/// Where the graph of the texts that a direction finds of a language pair is kept from run to run. It is a cache: without it, it is built.
+fn graph_file(look: &Look<'_>, direction: Direction) -> PathBuf {
+    look.store.graphs_folder().join(format!("{}-{}.hnsw", look.scope(), direction.name()))
 }
 
 /// The graph of the night before with the new texts in it, or one from scratch; and what became of it, for the summary.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::Stop;
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -15,7 +17,7 @@ pub enum Event<'a> {
     },
     /// A stage has something to do.
     StageBegins {
-        /// Its name.
+        /// Its name, with the language pair where there are several: `align ru-tk`.
         stage: &'a str,
         /// How much, if that is known.
         total: Option<u64>,
@@ -81,9 +83,9 @@ pub trait Observer {
     /// Something happened.
     fn event(&mut self, event: &Event<'_>);
 
-    /// Whether the run is to stop between two units.
-    fn must_stop(&mut self) -> bool {
-        false
+    /// The flag that ends the run, which any thread may read. The default is never set.
+    fn stop(&self) -> Stop {
+        Stop::default()
     }
 }
 
