@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Look;
 use super::export::{File, Which};
 use super::filter::{Check, Rules};
-use super::Look;
 use crate::algo::margin;
 use crate::error::Result;
 use crate::files;

@@ -122,7 +122,17 @@ impl Stage for Export {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[Table::Pair, Table::Verdict, Table::PairFeatures, Table::Document, Table::Artefact, Table::Neighbours, Table::Sentence, Table::Task, Table::Annotation]
+        &[
+            Table::Pair,
+            Table::Verdict,
+            Table::PairFeatures,
+            Table::Document,
+            Table::Artefact,
+            Table::Neighbours,
+            Table::Sentence,
+            Table::Task,
+            Table::Annotation,
+        ]
     }
 
     fn params(&self, _settings: &Settings) -> Result<serde_json::Value> {

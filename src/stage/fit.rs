@@ -4,9 +4,9 @@
 //! cost stays proportional to the text, and an ordinary night changes nothing.
 
 use super::{Commit, Ctx, Grain, Inputs, Listing, Progress, Settings, Shared, Stage, Unit, embed, table};
+use crate::engine::model::{KnownModel, OpenEncoder};
 use crate::error::Result;
 use crate::model::Encoder as _;
-use crate::engine::model::{KnownModel, OpenEncoder};
 use crate::model::lexical::LexicalFit;
 use crate::store::table::Table;
 

@@ -302,8 +302,10 @@ impl Writer<'_> {
         for one in adjudications {
             self.execute(
                 "writing an adjudication",
-                &format!("INSERT INTO adjudication ({ADJUDICATION}, scope)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
+                &format!(
+                    "INSERT INTO adjudication ({ADJUDICATION}, scope)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                ),
                 params![
                     one.pair.0,
                     one.verdict,

@@ -108,8 +108,10 @@ impl Store {
         each: impl FnMut(Task) -> Result<()>,
     ) -> Result<()> {
         let doing = "walking over questions";
-        let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2
-               AND NOT EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair AND scope <> ?3) ORDER BY id");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2
+               AND NOT EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair AND scope <> ?3) ORDER BY id"
+        );
         self.walk(doing, &sql, params![interface.name(), people, scope], from_row, each)
     }
 }

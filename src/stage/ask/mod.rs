@@ -284,9 +284,7 @@ impl Stage for Ask {
         tasks.iter().for_each(|task| *counts.entry(task.strategy).or_default() += 1.0);
         let output = super::fingerprint(&(&unit.input, tasks.iter().map(|task| task.id).collect::<Vec<_>>()))?;
         let waiting = (open + tasks.len()) as f64;
-        let commit = Commit::new(output, move |writer, _| {
-            writer.put_tasks(&tasks, jiff::Timestamp::now()).map(|_| ())
-        });
+        let commit = Commit::new(output, move |writer, _| writer.put_tasks(&tasks, jiff::Timestamp::now()).map(|_| ()));
         let counted = COUNTED.iter().filter_map(|(strategy, name)| Some((*name, *counts.get(strategy)?)));
         Ok(commit.counts(counted).count("questions waiting", waiting))
     }
@@ -454,7 +452,8 @@ impl Asker {
     fn second_candidate(&self, look: &Look<'_>, judged: &JudgedPair) -> Result<Option<(PairId, String, f64)>> {
         let (Some(key), [only]) = (&self.neighbours, judged.pair.source.sentences.as_slice()) else { return Ok(None) };
         let Some(source) = look.store.sentence(*only)? else { return Ok(None) };
-        let list = look.store.neighbour_list(&look.scope(), Direction::Forward, key, source.text_id)?.unwrap_or_default();
+        let list =
+            look.store.neighbour_list(&look.scope(), Direction::Forward, key, source.text_id)?.unwrap_or_default();
         for (text, cosine) in list {
             let Some(sentence) = look.store.first_sentence(text)? else { continue };
             if sentence.text != judged.pair.target.text && !sentence.text.trim().is_empty() {

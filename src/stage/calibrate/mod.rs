@@ -238,10 +238,10 @@ impl Stage for Calibrate {
     }
 
     fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
-        Ok(serde_json::json!({ 
-            "calibrate": table(settings.get::<Params>()?)?,
-            "candidates": table(&settings.get::<extract::Params>()?.languages)?,
-         }))
+        Ok(serde_json::json!({
+           "calibrate": table(settings.get::<Params>()?)?,
+           "candidates": table(&settings.get::<extract::Params>()?.languages)?,
+        }))
     }
 
     /// The one calibration.

@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::split::{Part, Splitter};
-use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, filter, neighbours, table};
+use super::{
+    Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, filter, neighbours, table,
+};
 use crate::algo::minhash::{grams, jaccard};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files::{self, Staged};
@@ -181,7 +183,17 @@ impl Stage for Dataset {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[Table::Adjudication, Table::Pair, Table::Verdict, Table::Document, Table::DocumentPair, Table::Annotation, Table::Task, Table::Neighbours, Table::Sentence]
+        &[
+            Table::Adjudication,
+            Table::Pair,
+            Table::Verdict,
+            Table::Document,
+            Table::DocumentPair,
+            Table::Annotation,
+            Table::Task,
+            Table::Neighbours,
+            Table::Sentence,
+        ]
     }
 
     fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
@@ -349,7 +361,9 @@ fn hard_negatives(
         .map(|text| grams(&[&fold(text)], 4))
         .collect();
     let mut negatives = Vec::new();
-    for (text, _) in look.store.neighbour_list(&look.scope(), Direction::Forward, &key, source.text_id)?.unwrap_or_default() {
+    for (text, _) in
+        look.store.neighbour_list(&look.scope(), Direction::Forward, &key, source.text_id)?.unwrap_or_default()
+    {
         if negatives.len() == params.hard_negatives {
             break;
         }

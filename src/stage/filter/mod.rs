@@ -134,10 +134,10 @@ impl Stage for Filter {
     }
 
     fn params(&self, settings: &Settings) -> Result<serde_json::Value> {
-        Ok(serde_json::json!({ 
-            "filter": table(settings.get::<Params>()?)?,
-            "candidates": table(&settings.get::<extract::Params>()?.languages)?,
-         }))
+        Ok(serde_json::json!({
+           "filter": table(settings.get::<Params>()?)?,
+           "candidates": table(&settings.get::<extract::Params>()?.languages)?,
+        }))
     }
 
     /// Everything that made pairs: one unit for each of its units.
