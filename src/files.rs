@@ -191,7 +191,8 @@ impl Staged {
         let mut buffered = std::io::BufWriter::with_capacity(1 << 16, file);
         write(&mut buffered)?;
         buffered.flush().context(ErrorKind::Store, doing)?;
-        let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).context(ErrorKind::Store, doing)?;
+        let file =
+            buffered.into_inner().map_err(std::io::IntoInnerError::into_error).context(ErrorKind::Store, doing)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -248,7 +249,9 @@ impl Staged {
         }
         fs::rename(&self.temporary, &self.target).context(ErrorKind::Store, doing)?;
         // The rename itself must survive a power cut too.
-        fs::File::open(parent_of(&self.target)).and_then(|folder| folder.sync_all()).context(ErrorKind::Store, doing)?;
+        fs::File::open(parent_of(&self.target))
+            .and_then(|folder| folder.sync_all())
+            .context(ErrorKind::Store, doing)?;
         self.published = true;
         Ok(())
     }
@@ -438,7 +441,7 @@ mod tests {
         staged.publish().unwrap();
         drop(write("two").unwrap());
         assert_eq!(read_text(&path).unwrap(), "one");
-        assert_eq!(list(folder.path()).unwrap(), [path.clone()], "nothing is left beside it");
+        assert_eq!(list(folder.path()).unwrap(), std::slice::from_ref(&path), "nothing is left beside it");
         let of = |text: &'static str| {
             let fill = |folder: &Path| write_atomically(&folder.join("f"), |out| out.write_all(text.as_bytes()));
             Staged::folder(&folder.path().join("x"), fill).unwrap().named(&folder.path().join("y"))

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::{Common, DONE, print, say, to_json};
-use crate::error::{Error, ErrorKind, Result};
 use crate::engine::job;
+use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::RunReport;
 use crate::record::{DocumentId, PageId, PairId, SentenceId};
 use crate::report::format::printable;

@@ -30,10 +30,7 @@ impl std::fmt::Debug for Commit {
 
 impl Commit {
     /// Records, and the fingerprint of what later stages read of them.
-    pub fn new(
-        output: impl Into<String>,
-        write: impl FnOnce(&Writer<'_>, i64) -> Result<()> + Send + 'static,
-    ) -> Self {
+    pub fn new(output: impl Into<String>, write: impl FnOnce(&Writer<'_>, i64) -> Result<()> + Send + 'static) -> Self {
         Self {
             write: Box::new(write),
             output: output.into(),

@@ -35,12 +35,7 @@ impl Engine {
     ///
     /// # Errors
     /// Kind `Bug`: the registry is out of order.
-    pub fn new(
-        registry: Registry,
-        folder: &Path,
-        settings: Settings,
-        scopes: Vec<(Scope, Settings)>,
-    ) -> Result<Self> {
+    pub fn new(registry: Registry, folder: &Path, settings: Settings, scopes: Vec<(Scope, Settings)>) -> Result<Self> {
         registry.check()?;
         let mut languages: Vec<Language> = scopes.iter().flat_map(|(scope, _)| scope.both()).collect();
         languages.sort();

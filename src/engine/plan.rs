@@ -33,12 +33,7 @@ pub fn plan(engine: &Engine, store: &Store) -> Result<Vec<StagePlan>> {
     steps.into_iter().map(|(stage, scope)| stage_plan(engine, store, stage, scope)).collect()
 }
 
-fn stage_plan(
-    engine: &Engine,
-    store: &Store,
-    stage: &'static dyn Stage,
-    scope: Option<usize>,
-) -> Result<StagePlan> {
+fn stage_plan(engine: &Engine, store: &Store, stage: &'static dyn Stage, scope: Option<usize>) -> Result<StagePlan> {
     let ctx = engine.context(stage, scope)?;
     let mut plan = StagePlan {
         stage: ctx.label(),

@@ -25,12 +25,7 @@ const MAX_DEPTH: usize = 3;
 ///
 /// # Errors
 /// Kind `Model`: the folder describes no model, or a device is not there.
-pub fn of_folder(
-    folder: &Path,
-    opening: &Opening,
-    options: &Options,
-    hashes: &mut FileHashes,
-) -> Result<ModelId> {
+pub fn of_folder(folder: &Path, opening: &Opening, options: &Options, hashes: &mut FileHashes) -> Result<ModelId> {
     let doing = || format!("looking at the model {}", folder.display());
     let found = describe(folder, opening, options).and_then(|(name, form, folders)| {
         let mut hasher = blake3::Hasher::new();
@@ -128,10 +123,14 @@ mod tests {
         assert_eq!(plain, id(other.path(), &Options::default()), "a card");
         let prompted = Options { prompt: Some("query: ".into()), ..Options::default() };
         assert_ne!(plain, id(one.path(), &prompted));
-        let weights = parts(other.path()).unwrap().into_iter().find(|(name, _)| name.ends_with("safetensors")).unwrap().1;
+        let weights =
+            parts(other.path()).unwrap().into_iter().find(|(name, _)| name.ends_with("safetensors")).unwrap().1;
         // Weights that are cut off are not opened, and are other weights.
         std::fs::write(&weights, b"cut").unwrap();
         assert_ne!(plain, id(other.path(), &Options::default()));
-        assert!(of_folder(&one.path().join("none"), &Opening::default(), &Options::default(), &mut FileHashes::default()).is_err());
+        assert!(
+            of_folder(&one.path().join("none"), &Opening::default(), &Options::default(), &mut FileHashes::default())
+                .is_err()
+        );
     }
 }

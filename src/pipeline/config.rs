@@ -14,8 +14,8 @@ use crate::record::{Language, Scope};
 use crate::stage::books::{Reader, Shelf, Shelves};
 use crate::stage::site::Site;
 use crate::stage::{
-    adjudicate, align, ask, calibrate, crawl, dataset, dedup, embed, evaluate, export, extract, filter,
-    matching, mine, neighbours, segment,
+    adjudicate, align, ask, calibrate, crawl, dataset, dedup, embed, evaluate, export, extract, filter, matching, mine,
+    neighbours, segment,
 };
 use crate::text::confusables;
 

@@ -62,7 +62,8 @@ impl Pipeline {
             (Some(_), Some(_), []) | (None, None, [_, ..]) => {}
             (None, None, []) => {
                 return wrong(
-                    "the languages are missing: source = \"ru\" and target = \"tk\", or pairs = [[\"ru\", \"tk\"], …]".into(),
+                    "the languages are missing: source = \"ru\" and target = \"tk\", or pairs = [[\"ru\", \"tk\"], …]"
+                        .into(),
                 );
             }
             (Some(_), None, []) => return wrong("target is missing beside source".into()),
@@ -86,7 +87,10 @@ impl Pipeline {
         for (scope, tables) in &self.scope {
             if !scopes.iter().any(|own| own.name() == *scope) {
                 let names: Vec<String> = scopes.iter().map(Scope::name).collect();
-                return wrong(format!("[scope.{scope}]: there is no such language pair; there is {}", names.join(", ")));
+                return wrong(format!(
+                    "[scope.{scope}]: there is no such language pair; there is {}",
+                    names.join(", ")
+                ));
             }
             for (table, value) in tables {
                 if !TABLES.contains(&table.as_str()) {

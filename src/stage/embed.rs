@@ -8,11 +8,11 @@ use super::{Commit, Ctx, Finish, Grain, Inputs, Listing, Progress, Settings, Sta
 use crate::engine::model::{ModelSource, OpenEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{FileHashes, Staged};
-use crate::model::{cache, identity};
 use crate::model::lexical::{Lexical, LexicalParams};
 use crate::model::sentence_transformers::{Opening, PoolingMode};
 use crate::model::torch::{Device, Dtype, Options};
 use crate::model::{Encoder, ModelId};
+use crate::model::{cache, identity};
 use crate::record::{Language, TextId};
 use crate::store::Store;
 use crate::store::table::Table;

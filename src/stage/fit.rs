@@ -5,9 +5,9 @@
 //! whatever size the workspace has.
 
 use super::{Commit, Ctx, Grain, Inputs, Listing, Progress, Settings, Shared, Stage, Unit, embed, table};
+use crate::engine::model::{KnownModel, OpenEncoder};
 use crate::error::Result;
 use crate::model::Encoder as _;
-use crate::engine::model::{KnownModel, OpenEncoder};
 use crate::model::lexical::LexicalFit;
 use crate::store::table::Table;
 

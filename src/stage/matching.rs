@@ -103,8 +103,7 @@ impl Stage for Match {
         }
         let hash = |parts: &[String]| combined(&parts.iter().map(String::as_str).collect::<Vec<_>>());
         let unit = |(site, (documents, segmented)): (String, (Vec<String>, Vec<String>))| {
-            let inputs =
-                Inputs::new().table(Table::Document, &hash(&documents)).output("segment", &hash(&segmented));
+            let inputs = Inputs::new().table(Table::Document, &hash(&documents)).output("segment", &hash(&segmented));
             let none = ModelId(String::new());
             Unit::new(site, inputs.model(model.as_ref().unwrap_or(&none)))
         };

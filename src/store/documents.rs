@@ -243,7 +243,11 @@ impl Writer<'_> {
     /// # Errors
     /// Kind `Store`.
     pub fn put_document_pairs(&self, scope: &str, site: &str, pairs: &[DocumentPair]) -> Result<()> {
-        self.execute("replacing document pairs", "DELETE FROM document_pair WHERE scope = ?1 AND site = ?2", [scope, site])?;
+        self.execute(
+            "replacing document pairs",
+            "DELETE FROM document_pair WHERE scope = ?1 AND site = ?2",
+            [scope, site],
+        )?;
         for pair in pairs {
             self.execute(
                 "writing a document pair",

@@ -189,9 +189,12 @@ impl Store {
     /// # Errors
     /// Kind `Store`.
     pub fn stage_key(&self, scope: &str, stage: &str) -> Result<Option<(String, serde_json::Value)>> {
-        self.row("reading a stage's key", "SELECT key, parts FROM stage WHERE scope = ?1 AND name = ?2", [scope, stage], |row| {
-            Ok((row.get(0)?, json(row, 1)?))
-        })
+        self.row(
+            "reading a stage's key",
+            "SELECT key, parts FROM stage WHERE scope = ?1 AND name = ?2",
+            [scope, stage],
+            |row| Ok((row.get(0)?, json(row, 1)?)),
+        )
     }
 
     /// The input fingerprint with which a unit was last run.

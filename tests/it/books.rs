@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use kopri::error::ErrorKind;
 use kopri::engine::event::Silent;
+use kopri::error::ErrorKind;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 use kopri::stage::books::{Job, Reader};
 use kopri::stage::extract::Params;

@@ -127,7 +127,9 @@ impl Stage for Downstream {
     }
 
     fn params(&self, settings: &Settings) -> Result<Value> {
-        Ok(json!({ "downstream": { "setting": settings.get::<Arc<Script>>()?.setting, "limits": { "x": settings.get::<Arc<Script>>()?.setting } } }))
+        Ok(
+            json!({ "downstream": { "setting": settings.get::<Arc<Script>>()?.setting, "limits": { "x": settings.get::<Arc<Script>>()?.setting } } }),
+        )
     }
 
     fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kopri::error::Result;
 use kopri::engine::event::Silent;
+use kopri::error::Result;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 
 /// A temporary site of a few articles, its pipeline and workspaces.

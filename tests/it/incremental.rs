@@ -1,9 +1,9 @@
 //! What a stop or a change of the web leaves behind: the same store as if nothing had happened, and work for what is
 //! new alone.
 
+use kopri::engine::event::Silent;
 use kopri::error::ErrorKind;
 use kopri::pipeline::RunOptions;
-use kopri::engine::event::Silent;
 
 use crate::harness::{House, assert_same};
 
@@ -180,17 +180,13 @@ fn a_graph_is_kept_from_night_to_night_and_what_is_new_is_inserted() {
         let mut rows = database.prepare(sql).unwrap();
         rows.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
     };
-    let nodes = |report| {
-        ["kept", "inserted", "gone"].map(|what| count(report, "neighbours", &format!("graph nodes {what}")))
-    };
+    let nodes =
+        |report| ["kept", "inserted", "gone"].map(|what| count(report, "neighbours", &format!("graph nodes {what}")));
     house.write_article(2, true);
     let first = night("hnsw");
     night("exact");
     let [kept, texts, gone] = nodes(&first);
-    assert!(
-        [kept, gone] == [0.0, 0.0] && texts >= count(&first, "embed", "texts"),
-        "all texts, some in both graphs"
-    );
+    assert!([kept, gone] == [0.0, 0.0] && texts >= count(&first, "embed", "texts"), "all texts, some in both graphs");
 
     // A sentence goes on both sides, and of the new article three texts come a side.
     house.write_article(2, false);

@@ -4,9 +4,9 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use kopri::engine::event::Silent;
 use kopri::error::ErrorKind;
 use kopri::net::SiteServer;
-use kopri::engine::event::Silent;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 
 use crate::harness::{House, assert_same};

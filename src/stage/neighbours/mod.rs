@@ -174,9 +174,7 @@ impl Stage for Neighbours {
         if pools.sources.is_empty() || pools.targets.is_empty() {
             return next(None, 0, 0);
         }
-        let unit = |name: &str, of: &str| {
-            Unit::new(name, Inputs::new().table(Table::Sentence, of).model(&model))
-        };
+        let unit = |name: &str, of: &str| Unit::new(name, Inputs::new().table(Table::Sentence, of).model(&model));
         let refresh = unit(REFRESH, &pools.fingerprint);
         let row = store.units(&look.scope(), "neighbours")?.remove(REFRESH);
         let Some(row) = row.filter(|row| row.done && row.key == look.key && row.input == refresh.input) else {

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::index::{Exact, Neighbours};
 use crate::model::ModelId;
 use crate::model::torch::compute::Device;
-use crate::record::{SentenceId, TextId};
 use crate::record::id::IdMap;
+use crate::record::{SentenceId, TextId};
 use crate::store::Store;
 use crate::store::neighbours::Direction;
 
