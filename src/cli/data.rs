@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{Common, DONE, say};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
+use crate::report::format::printable;
 use crate::stage::export::{self, File, Which};
 use crate::stage::formats::Format;
 use crate::stage::{Look, annotate, fingerprint, pairs_in};
@@ -142,7 +143,7 @@ pub(super) fn import(arguments: &ImportArgs) -> Result<u8> {
 /// Takes annotations in; a second import of the same file changes nothing.
 fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
     let tally = annotate::read_label_studio(store, path)?;
-    tally.lines().iter().for_each(|line| say(line));
+    tally.lines().iter().for_each(|line| say(&printable(line)));
     Ok(if tally.problems() == 0 { DONE } else { exit::SOME_FAILED })
 }
 

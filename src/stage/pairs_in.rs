@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
 use crate::record::{Origin, Pair, PairId, Side};
+use crate::text::json::repaired;
 
 /// Reads pairs from TSV with the columns `source` and `target` (as exported, or only these two).
 ///
@@ -33,7 +34,8 @@ pub fn read_tsv(path: &Path) -> Result<Vec<Pair>> {
         .collect()
 }
 
-/// Reads pairs from JSON lines with `source` and `target` (as exported, or only these two).
+/// Reads pairs from JSON lines with `source` and `target` (as exported, or only these two). What other programs write
+/// beside the standard is repaired (`text::json`).
 ///
 /// # Errors
 /// Kind `Input`, naming the line.
@@ -44,13 +46,13 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<Pair>> {
         target: String,
     }
     let mut pairs = Vec::new();
-    for (index, line) in std::io::BufReader::new(files::open(path)?).lines().enumerate() {
+    for (index, line) in std::io::BufReader::new(files::open(path)?).split(b'\n').enumerate() {
         let doing = || format!("reading line {} of {}", index + 1, path.display());
-        let line = line.context(ErrorKind::Input, doing)?;
-        if line.trim().is_empty() {
+        let (line, _) = repaired(&line.context(ErrorKind::Input, doing)?);
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(&line).context(ErrorKind::Input, doing)?;
+        let line: Line = serde_json::from_slice(&line).context(ErrorKind::Input, doing)?;
         pairs.push(imported(&unit_name(path), &line.source, &line.target).map_err(|error| error.while_doing(doing()))?);
     }
     Ok(pairs)
@@ -85,6 +87,17 @@ pub fn imported(file: &str, source: &str, target: &str) -> Result<Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_lines_with_a_mark_or_a_cut_emoji_are_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines =
+            "\u{feff}{\"source\":\"a\",\"target\":\"b\",\"score\":NaN}\r\n\n{\"source\":\"c\\ud83d\",\"target\":\"d\"}";
+        std::fs::write(file.path(), lines).unwrap();
+        let read = read_jsonl(file.path()).unwrap();
+        let texts: Vec<_> = read.iter().map(|pair| (pair.source.text.as_str(), pair.target.text.as_str())).collect();
+        assert_eq!(texts, [("a", "b"), ("c\u{fffd}", "d")]);
+    }
 
     #[test]
     fn an_empty_side_is_no_pair() {

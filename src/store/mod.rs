@@ -21,6 +21,7 @@ pub mod documents;
 pub mod extraction;
 pub mod frontier;
 pub mod hosts;
+pub mod listings;
 pub mod open;
 pub mod pairs;
 pub mod placements;

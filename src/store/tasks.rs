@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{Store, Writer, json, to_json};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::record::{Features, Interface, PairId, Strategy, Task, TaskId};
 
 pub(super) const COLUMNS: &str =
@@ -32,6 +32,9 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Task> {
 const ANSWERS: &str = "(SELECT count(DISTINCT annotator) FROM annotation
     WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair AND annotation.updated_at >= task.asked_at))";
 
+/// Whether the pair of a question is still there: nobody is asked about one that has vanished.
+const IS_THERE: &str = "EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair)";
+
 impl Store {
     /// Questions of an interface that wait for answers of `people` and whose pair is still there, by id.
     ///
@@ -41,7 +44,7 @@ impl Store {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE interface = ?1 AND EXISTS (SELECT 1 FROM pair WHERE pair.id = task.pair) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE interface = ?1 AND {IS_THERE} AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
             params![interface.name(), people],
@@ -95,7 +98,7 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
-    /// Walks over the questions of an interface that wait for answers of `people`, by id.
+    /// Walks over the questions of [`open_tasks`](Self::open_tasks), by id.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
@@ -106,7 +109,8 @@ impl Store {
         each: impl FnMut(Task) -> Result<()>,
     ) -> Result<()> {
         let doing = "walking over questions";
-        let sql = format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {ANSWERS} < ?2 ORDER BY id");
+        let sql =
+            format!("SELECT {COLUMNS} FROM task WHERE interface = ?1 AND {IS_THERE} AND {ANSWERS} < ?2 ORDER BY id");
         self.walk(doing, &sql, params![interface.name(), people], from_row, each)
     }
 }
@@ -197,6 +201,19 @@ fn askable(row: &rusqlite::Row<'_>) -> rusqlite::Result<Askable> {
 }
 
 impl Writer<'_> {
+    /// What a question asks; `None`: the workspace does not have it.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn task_interface(&self, task: TaskId) -> Result<Option<Interface>> {
+        let name: Option<String> = self
+            .transaction
+            .prepare_cached("SELECT interface FROM task WHERE id = ?1")
+            .and_then(|mut statement| statement.query_row([task.0], |row| row.get(0)).optional())
+            .context(ErrorKind::Store, || "looking up a question".into())?;
+        Ok(name.as_deref().and_then(Interface::from_name))
+    }
+
     /// Writes new questions; one that is there already stays as it was asked.
     ///
     /// # Errors

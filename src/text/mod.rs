@@ -11,11 +11,13 @@
 mod abbreviations;
 pub mod copies;
 pub mod file_pattern;
+pub mod json;
 pub mod labels;
 pub mod language;
 pub mod names;
 pub mod normalise;
 pub mod numbers;
+pub mod printable;
 mod profiles;
 pub mod repetition;
 pub mod sentences;

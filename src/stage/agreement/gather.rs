@@ -1,6 +1,7 @@
 //! What an annotation says as a number, and what all of them together say: people, ratings, conflicts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Controls, Couple, Person, Question};
 use crate::metric::agreement::{self, Level, Weights};
@@ -85,12 +86,13 @@ impl Gathered {
                 ),
             }
         }
+        let gold = Gold::of(annotations);
         for ((annotator, task, _), annotation) in &answers {
             skipped.remove(&(*annotator, *task));
             let tally = &mut self.people[*annotator as usize];
             tally.answers += 1;
             tally.seconds.extend(annotation.lead_time.filter(|seconds| seconds.is_finite() && *seconds >= 0.0));
-            self.check(*annotator, annotation, annotations);
+            self.check(*annotator, annotation, &gold);
         }
         skipped.iter().for_each(|(annotator, _)| self.people[*annotator as usize].skipped += 1);
         for interface in Interface::ALL {
@@ -109,18 +111,18 @@ impl Gathered {
     }
 
     /// Compares an answer with what is known: by somebody else's gold answer, or because the question is a control item.
-    fn check(&mut self, annotator: u32, annotation: &Annotation, of_pair: &[Annotation]) {
+    fn check(&mut self, annotator: u32, annotation: &Annotation, gold: &Gold<'_>) {
         if annotation.ground_truth {
             return;
         }
         for (interface, place) in ratings(annotation) {
-            let gold =
-                of_pair.iter().rev().filter(|other| other.ground_truth && other.annotator != annotation.annotator);
-            let gold = gold.flat_map(ratings).find(|(of, _)| *of == interface).map(|(_, place)| place);
             // A control item may be known by this person's own word.
-            let mut own = of_pair.iter().filter(|other| other.ground_truth && other.annotator == annotation.annotator);
-            let control = annotation.task.filter(|_| own.next().is_none()).and_then(|task| self.controls.get(&task));
-            let Some(known) = gold.or_else(|| known(interface, control?, annotation.pair)) else { continue };
+            let own = gold.people.contains(annotation.annotator.as_str());
+            let control = annotation.task.filter(|_| !own).and_then(|task| self.controls.get(&task));
+            let known = gold
+                .of_others(interface, &annotation.annotator)
+                .or_else(|| known(interface, control?, annotation.pair));
+            let Some(known) = known else { continue };
             let tally = &mut self.people[annotator as usize];
             let slack = u8::from(interface == Interface::Similarity);
             tally.controls += 1;
@@ -179,39 +181,136 @@ impl Gathered {
         self.items.iter().map(question).collect()
     }
 
-    /// Kappa of the people who share most.
+    /// Kappa of the people who share most: at most [`COUPLES`].
+    ///
+    /// Two people can only share as many items as each has, so whoever has fewer than [`MIN_SHARED`], or than the couples
+    /// found so far share, is not looked at. Memory: linear in the ratings, whatever the number of couples.
     pub(super) fn couples(&self) -> Vec<Couple> {
-        let mut shared: BTreeMap<(Interface, u32, u32), Vec<(usize, usize)>> = BTreeMap::new();
+        let mut best: Vec<Shared> = Vec::new();
         for (interface, items) in &self.items {
-            for rated in items {
-                for (place, one) in rated.iter().enumerate() {
-                    for other in &rated[place + 1..] {
-                        let (one, other) = if one.annotator < other.annotator { (one, other) } else { (other, one) };
-                        let of = shared.entry((*interface, one.annotator, other.annotator)).or_default();
-                        of.push((one.place.into(), other.place.into()));
+            self.most_shared(*interface, items, &mut best);
+        }
+        best.into_iter().map(|shared| self.couple(&shared)).collect()
+    }
+
+    /// Adds the couples of one kind of question to the best ones, most shared items first, then by name.
+    fn most_shared(&self, interface: Interface, items: &[Vec<Rating>], best: &mut Vec<Shared>) {
+        let mut rated: Vec<Vec<u32>> = vec![Vec::new(); self.people.len()];
+        for (item, ratings) in (0..).zip(items) {
+            ratings.iter().for_each(|rating| rated[rating.annotator as usize].push(item));
+        }
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let mut order: Vec<u32> =
+            (0..number(rated.len())).filter(|who| rated[*who as usize].len() >= MIN_SHARED).collect();
+        order.sort_by_key(|who| std::cmp::Reverse(rated[*who as usize].len()));
+        let mut place_of = vec![0_usize; rated.len()];
+        order.iter().enumerate().for_each(|(place, who)| place_of[*who as usize] = place + 1);
+        // People whose items are all done, and how many items the present one shares with each of the others.
+        let mut shared = vec![0_u32; rated.len()];
+        for (place, who) in (1..).zip(&order) {
+            let least = if best.len() < COUPLES { MIN_SHARED } else { best[COUPLES - 1].items.max(MIN_SHARED) };
+            let own = &rated[*who as usize];
+            if own.len() < least {
+                break;
+            }
+            let mut met = Vec::new();
+            for item in own {
+                for other in &items[*item as usize] {
+                    let other = other.annotator as usize;
+                    if place_of[other] > place {
+                        if shared[other] == 0 {
+                            met.push(other);
+                        }
+                        shared[other] += 1;
                     }
                 }
             }
-        }
-        let mut couples: Vec<Couple> = shared
-            .into_iter()
-            .filter(|(_, pairs)| pairs.len() >= MIN_SHARED)
-            .map(|((interface, one, other), pairs)| {
-                let weights = if interface == Interface::Similarity { Weights::Quadratic } else { Weights::None };
-                let equal = pairs.iter().filter(|(one, other)| one == other).count();
-                Couple {
-                    interface,
-                    one: self.people[one as usize].name.clone(),
-                    other: self.people[other as usize].name.clone(),
-                    items: pairs.len(),
-                    equal: equal as f64 / pairs.len() as f64,
-                    kappa: agreement::cohen_kappa(&pairs, answers_of(interface), weights),
+            for other in met {
+                let count = std::mem::take(&mut shared[other]) as usize;
+                if count >= least {
+                    best.push(Shared {
+                        interface,
+                        one: (*who).min(number(other)),
+                        other: (*who).max(number(other)),
+                        items: count,
+                    });
                 }
-            })
-            .collect();
-        couples.sort_by(|a, b| b.items.cmp(&a.items).then_with(|| (&a.one, &a.other).cmp(&(&b.one, &b.other))));
-        couples.truncate(COUPLES);
-        couples
+            }
+            // Sorted once a person, so that what is kept stays small.
+            best.sort_by(|a, b| {
+                b.items
+                    .cmp(&a.items)
+                    .then_with(|| self.names(a).cmp(&self.names(b)))
+                    .then(a.interface.cmp(&b.interface))
+            });
+            best.truncate(COUPLES);
+        }
+    }
+
+    fn names(&self, shared: &Shared) -> (&str, &str) {
+        (&self.people[shared.one as usize].name, &self.people[shared.other as usize].name)
+    }
+
+    fn couple(&self, shared: &Shared) -> Couple {
+        let Shared { interface, one, other, .. } = *shared;
+        let place = |ratings: &[Rating], who: u32| {
+            ratings.iter().find(|rating| rating.annotator == who).map(|rating| usize::from(rating.place))
+        };
+        let pairs: Vec<(usize, usize)> =
+            self.items[&interface].iter().filter_map(|item| Some((place(item, one)?, place(item, other)?))).collect();
+        let weights = if interface == Interface::Similarity { Weights::Quadratic } else { Weights::None };
+        let equal = pairs.iter().filter(|(one, other)| one == other).count();
+        let (one, other) = self.names(shared);
+        Couple {
+            interface,
+            one: one.to_owned(),
+            other: other.to_owned(),
+            items: pairs.len(),
+            equal: equal as f64 / pairs.len() as f64,
+            kappa: agreement::cohen_kappa(&pairs, answers_of(interface), weights),
+        }
+    }
+}
+
+/// Two people, by number, and how many items of a kind both rated.
+#[derive(Debug, Clone, Copy)]
+struct Shared {
+    interface: Interface,
+    one: u32,
+    other: u32,
+    items: usize,
+}
+
+/// The gold answers on a pair.
+struct Gold<'a> {
+    /// Who gave any.
+    people: HashSet<&'a str>,
+    /// By kind of question: the newest, and the newest of anybody but its author.
+    newest: BTreeMap<Interface, [Option<(&'a str, u8)>; 2]>,
+}
+
+impl<'a> Gold<'a> {
+    fn of(annotations: &'a [Annotation]) -> Self {
+        let mut gold = Self { people: HashSet::new(), newest: BTreeMap::new() };
+        for annotation in annotations.iter().rev().filter(|annotation| annotation.ground_truth) {
+            gold.people.insert(&annotation.annotator);
+            for (interface, place) in ratings(annotation) {
+                let [newest, second] = gold.newest.entry(interface).or_default();
+                let given = Some((annotation.annotator.as_str(), place));
+                match newest {
+                    None => *newest = given,
+                    Some((author, _)) if second.is_none() && *author != annotation.annotator => *second = given,
+                    Some(_) => {}
+                }
+            }
+        }
+        gold
+    }
+
+    /// The newest answer of anybody else.
+    fn of_others(&self, interface: Interface, annotator: &str) -> Option<u8> {
+        let newest = self.newest.get(&interface)?;
+        newest.iter().flatten().find(|(author, _)| *author != annotator).map(|(_, place)| *place)
     }
 }
 
@@ -293,11 +392,15 @@ pub(super) fn newest<'a>(
     annotations: impl IntoIterator<Item = &'a Annotation>,
 ) -> Vec<(&'a Annotation, u8)> {
     let mut newest: Vec<(&Annotation, u8)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for annotation in annotations {
         let Some((_, place)) = ratings(annotation).into_iter().find(|(of, _)| *of == interface) else { continue };
-        match newest.iter_mut().find(|(older, _)| older.annotator == annotation.annotator) {
-            Some(older) => *older = (annotation, place),
-            None => newest.push((annotation, place)),
+        match places.entry(&annotation.annotator) {
+            Entry::Occupied(older) => newest[*older.get()] = (annotation, place),
+            Entry::Vacant(free) => {
+                free.insert(newest.len());
+                newest.push((annotation, place));
+            }
         }
     }
     newest
@@ -311,14 +414,15 @@ fn apart(interface: Interface, places: &[u8]) -> f64 {
         Interface::Similarity => f64::from(one.abs_diff(other)) / 5.0,
         Interface::Pairwise => f64::from(u8::from(one != other)),
     };
-    let (mut sum, mut count) = (0.0, 0.0);
-    for (place, one) in places.iter().enumerate() {
-        for other in &places[place + 1..] {
-            sum += distance(*one, *other);
-            count += 1.0;
-        }
-    }
-    if count > 0.0 { sum / count } else { 0.0 }
+    // There are few different answers, however many people gave them.
+    let mut counts: BTreeMap<u8, f64> = BTreeMap::new();
+    places.iter().for_each(|place| *counts.entry(*place).or_default() += 1.0);
+    let sum: f64 = counts
+        .iter()
+        .flat_map(|one| counts.range(one.0 + 1..).map(move |other| distance(*one.0, *other.0) * one.1 * other.1))
+        .sum();
+    let people = places.len() as f64;
+    if people > 1.0 { sum / (people * (people - 1.0) / 2.0) } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -441,5 +545,62 @@ mod tests {
         // Of ten, a says no five times and b four times: .9 are equal, .5 are by chance.
         assert!((couples[0].kappa.unwrap() - 0.8).abs() < 1e-12);
         assert!(gathered(&pairs[1..]).couples().is_empty());
+    }
+
+    /// The couples as they would be found by comparing everybody with everybody.
+    fn all_couples(gathered: &Gathered) -> Vec<(Interface, String, String, usize)> {
+        let mut shared: BTreeMap<(Interface, u32, u32), usize> = BTreeMap::new();
+        for (interface, items) in &gathered.items {
+            for rated in items {
+                for (place, one) in rated.iter().enumerate() {
+                    for other in &rated[place + 1..] {
+                        let (one, other) = (one.annotator.min(other.annotator), one.annotator.max(other.annotator));
+                        *shared.entry((*interface, one, other)).or_default() += 1;
+                    }
+                }
+            }
+        }
+        let name = |who: u32| gathered.people[who as usize].name.clone();
+        let mut all: Vec<_> = shared
+            .into_iter()
+            .filter(|(_, items)| *items >= MIN_SHARED)
+            .map(|((interface, one, other), items)| (interface, name(one), name(other), items))
+            .collect();
+        all.sort_by(|a, b| b.3.cmp(&a.3).then_with(|| (&a.1, &a.2).cmp(&(&b.1, &b.2))));
+        all.truncate(COUPLES);
+        all
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+        #[test]
+        fn the_couples_are_those_of_comparing_everybody(
+            answers in proptest::collection::vec(proptest::collection::vec(0_usize..5, 12), 1..40),
+        ) {
+            let words = ["yes", "partly", "no", "4", ""];
+            let pairs: Vec<Vec<Annotation>> = (1..).zip(&answers).map(|(pair, given)| {
+                given.iter().enumerate().map(|(who, word)| said(pair, pair, &format!("{who:02}"), words[*word])).collect()
+            }).collect();
+            let gathered = gathered(&pairs);
+            let found: Vec<_> =
+                gathered.couples().into_iter().map(|couple| (couple.interface, couple.one, couple.other, couple.items)).collect();
+            proptest::prop_assert_eq!(found, all_couples(&gathered));
+        }
+    }
+
+    #[test]
+    fn thousands_may_annotate_one_item() {
+        let started = std::time::Instant::now();
+        let many: Vec<Annotation> =
+            (0..6000).map(|who| said(1, 1, &format!("{who:04}"), if who % 3 == 0 { "no" } else { "yes" })).collect();
+        let mut gathered = gathered(&[many]);
+        assert!(gathered.couples().is_empty());
+        let conflicts = gathered.conflicts();
+        // 2000 · 4000 of 6000 · 5999 / 2 couples differ, by all the scale.
+        assert!((conflicts[0].apart - 8_000_000.0 / 17_997_000.0).abs() < 1e-12, "{conflicts:?}");
+        let questions = gathered.questions();
+        assert_eq!((questions[0].items, questions[0].ratings), (1, 6000));
+        assert_eq!(gathered.people(&HashMap::new()).len(), 6000);
+        assert!(started.elapsed().as_secs_f64() < 5.0, "{:?} even without optimisation", started.elapsed());
     }
 }

@@ -22,6 +22,7 @@
 mod card;
 pub mod split;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -32,12 +33,12 @@ use super::{Listing, Look, Output, Records, Stage, Unit, Work, combined, filter}
 use crate::algo::minhash::{grams, jaccard};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files;
-use crate::record::{Adjudication, Interface, Origin, Pair, PairId};
+use crate::record::{Adjudication, Interface, Origin, Pair, PairId, Task, TaskId};
 use crate::store::pairs::{Direction, JudgedPair, Selection};
 use crate::text::normalise::fold;
 
 /// Raised when the same answers make other data.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The one unit.
 pub const UNIT: &str = "dataset";
@@ -342,26 +343,42 @@ fn hard_negatives(
     Ok(negatives)
 }
 
-/// Choices between two candidates, where more people chose one than the other. Texts come from the questions.
+/// Candidates for a source as two questions may ask about them: the pair, and both candidates in order.
+type Choice = (PairId, [String; 2]);
+
+/// Choices between two candidates, where more people chose one than the other. The newest choice of each person between
+/// the same two counts, whichever question it answers. Texts come from the questions.
 fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
-    let mut votes: BTreeMap<PairId, BTreeMap<String, PairId>> = BTreeMap::new();
+    // The first question on each choice has the texts.
+    let mut tasks: BTreeMap<TaskId, Task> = BTreeMap::new();
+    let mut choices: HashMap<TaskId, Choice> = HashMap::new();
+    let mut first: BTreeMap<Choice, TaskId> = BTreeMap::new();
+    let mut on_pair: HashMap<PairId, TaskId> = HashMap::new();
+    for (id, pair, _) in look.store.asked(Interface::Pairwise)? {
+        let Some(task) = look.store.task(id)? else { continue };
+        let mut candidates = ["a_id", "b_id"].map(|key| task.body["data"][key].as_str().unwrap_or_default().to_owned());
+        candidates.sort();
+        let choice = (pair, candidates);
+        choices.insert(id, choice.clone());
+        on_pair.entry(pair).or_insert(id);
+        if let Entry::Vacant(free) = first.entry(choice) {
+            free.insert(id);
+            tasks.insert(id, task);
+        }
+    }
+    let mut votes: BTreeMap<TaskId, BTreeMap<String, PairId>> = BTreeMap::new();
     look.store.for_each_annotation(|annotation| {
-        let of = votes.entry(annotation.pair).or_default();
-        match annotation.preferred {
-            Some(preferred) => {
-                of.insert(annotation.annotator, preferred);
-            }
-            None if of.is_empty() => {
-                votes.remove(&annotation.pair);
-            }
-            None => {}
+        let Some(preferred) = annotation.preferred else { return Ok(()) };
+        let asked = annotation.task.filter(|task| choices.contains_key(task));
+        let asked = asked.or_else(|| on_pair.get(&annotation.pair).copied());
+        if let Some(first) = asked.and_then(|task| first.get(&choices[&task])) {
+            votes.entry(*first).or_default().insert(annotation.annotator, preferred);
         }
         Ok(())
     })?;
     let mut all = Vec::new();
-    for (_, pair, _) in look.store.asked(Interface::Pairwise)? {
-        let Some(of) = votes.get(&pair).filter(|of| !of.is_empty()) else { continue };
-        let Some(task) = look.store.task_on(Interface::Pairwise, pair)? else { continue };
+    for (id, of) in votes {
+        let Some(task) = tasks.get(&id) else { continue };
         let text = |key: &str| task.body["data"][key].as_str().unwrap_or_default().to_owned();
         let votes = |key: &str| of.values().filter(|chosen| chosen.to_string() == text(key)).count();
         let (a, b) = (votes("a_id"), votes("b_id"));
@@ -413,6 +430,7 @@ fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<(Strin
 
     let target = root.join(&version);
     if !target.join("README.md").is_file() {
+        set_aside(&target)?;
         files::write_folder_atomically(&target, |folder| {
             for file in files::list(scratch.path())? {
                 let name = file.file_name().ok_or_else(|| Error::bug("a file without a name"))?;
@@ -424,6 +442,27 @@ fn write(look: &Look<'_>, params: &Params, gathered: &Gathered) -> Result<(Strin
     }
     files::write_atomically(&root.join("LATEST"), |out| writeln!(out, "{version}"))?;
     Ok((version, told.totals()))
+}
+
+/// Moves away what stands under a version's name and is none: a broken copy, or what somebody put there. It may be the
+/// only copy, so it is kept, with a note beside it that says what happened.
+fn set_aside(target: &Path) -> Result<()> {
+    // An empty folder gives way by itself.
+    let is_empty = std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
+    if is_empty || std::fs::symlink_metadata(target).is_err() {
+        return Ok(());
+    }
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = |number: u32, more: &str| target.with_file_name(format!("{name}.set-aside-{number}{more}"));
+    let number = (1..).find(|number| std::fs::symlink_metadata(beside(*number, "")).is_err()).unwrap_or(1);
+    let aside = beside(number, "");
+    std::fs::rename(target, &aside)
+        .context(ErrorKind::Store, || format!("moving {} to {}", target.display(), aside.display()))?;
+    let note = format!(
+        "{name} had no README.md, so it was no complete version of the dataset. It was moved here, and the version was\n\
+         written again. Delete it when nothing in it is needed.\n"
+    );
+    put(&beside(number, ".txt"), &note)
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
