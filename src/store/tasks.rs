@@ -240,3 +240,30 @@ impl Writer<'_> {
         Ok(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::placements::tests::store;
+
+    #[test]
+    fn nobody_is_asked_about_a_pair_that_has_vanished() {
+        let (_folder, mut store) = store(2);
+        let walked = |store: &Store| {
+            let mut walked = Vec::new();
+            let each = |task: Task| {
+                walked.push(task.id);
+                Ok(())
+            };
+            store.for_each_open_task(Interface::Translation, 1, each).unwrap();
+            assert_eq!(walked, store.open_tasks(Interface::Translation, 1).unwrap());
+            walked
+        };
+        assert_eq!(walked(&store), [TaskId(1), TaskId(2)]);
+        let writer = store.writer().unwrap();
+        writer.put_pairs("import", "file", &[]).unwrap();
+        assert_eq!(writer.task_interface(TaskId(1)).unwrap(), Some(Interface::Translation));
+        writer.commit().unwrap();
+        assert!(walked(&store).is_empty());
+    }
+}

@@ -13,6 +13,7 @@ mod harness;
 mod incremental;
 mod killed;
 mod labelstudio;
+mod labelstudio_faults;
 mod mine;
 mod models;
 mod schemas;
