@@ -39,8 +39,8 @@ pub struct Placed {
     pub in_flight: u64,
 }
 
-/// What the last comparison of a whole project with the workspace found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What the last comparison of a whole project with the workspace found; by default, as many tasks on both sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compared {
     /// How many more tasks the server had than the workspace knew of; fewer: negative. A task that is pushed counts on
     /// both sides, so the difference stays until somebody adds or deletes tasks there.

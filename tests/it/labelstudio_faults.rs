@@ -117,7 +117,7 @@ fn a_push_after_a_run_is_interrupted_and_the_run_is_kept() {
     house.run("w");
     let server = Server::start(|hit, stream| match path(hit) {
         ("GET", "/api/projects/") => ok(stream, &json!({ "count": 1, "results": [project(0)], "next": null })),
-        ("GET", "/api/projects/5/") => ok(stream, &project(0)),
+        (_, "/api/projects/5/") => ok(stream, &project(0)),
         ("GET", "/api/tasks/") => ok(stream, &json!({ "tasks": [], "total": 0 })),
         _ => respond(stream, "503 Busy", &[("Retry-After", "30")], b"{}"),
     });

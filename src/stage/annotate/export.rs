@@ -90,7 +90,8 @@ impl Kind {
         match text.chars().next() {
             Some('[') => Ok(Self::Array),
             Some('{') => Ok(Self::Lines),
-            None => Err("it is empty".into()),
+            None if head.is_empty() => Err("it is empty".into()),
+            None => Ok(Self::Array),
             Some('<') => Err("it is an HTML or XML page, such as an error of the server".into()),
             _ if line.contains([',', '\t']) => {
                 Err("it is a table (CSV or TSV), which loses what an annotation is made of: export JSON".into())

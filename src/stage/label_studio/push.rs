@@ -355,13 +355,8 @@ impl Push<'_, '_> {
     fn compare(&mut self) -> Result<()> {
         let known = self.store.placed(self.row)?.known;
         let number = self.server.project(self.remote)?.and_then(|project| project.task_number);
-        if number == Some(known) {
-            return Ok(());
-        }
-        let last = self.store.compared(self.row)?;
-        if let (Some(number), Some(last)) = (number, last)
-            && surplus(number, known) == last.surplus
-        {
+        let last = self.store.compared(self.row)?.unwrap_or_default();
+        if number.is_some_and(|number| surplus(number, known) == last.surplus) {
             (self.pushed.foreign, self.pushed.gone) = (last.foreign, last.gone);
             return Ok(());
         }
