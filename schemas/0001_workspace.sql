@@ -373,7 +373,8 @@ CREATE TABLE annotation (
     task         INTEGER,                   -- NULL: the tool did not say
     remote       INTEGER,                   -- its number in the tool
     skipped      INTEGER NOT NULL DEFAULT 0,
-    preferred    INTEGER                    -- the pair chosen of two
+    preferred    INTEGER,                   -- the pair chosen of two
+    project      INTEGER                    -- the project that it was read from; NULL: not known
 ) STRICT;
 CREATE INDEX annotation_pair ON annotation (pair);
 CREATE INDEX annotation_remote ON annotation (remote, pair);
@@ -468,6 +469,7 @@ CREATE TABLE project (
     title        TEXT NOT NULL,
     interface    TEXT NOT NULL,
     pulled_until TEXT,                      -- the newest change that has been pulled
+    compared     TEXT,                      -- JSON of store::placements::Compared; NULL: never compared as a whole
     UNIQUE (server, remote)
 ) STRICT;
 
@@ -480,6 +482,16 @@ CREATE TABLE placement (
     PRIMARY KEY (project, task)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX placement_in_flight ON placement (project, batch) WHERE remote IS NULL;
+
+-- Which annotations a task had on the server when it was last pulled with all of them: what it lacked then, and is not
+-- newer, was taken back, and does not come back from an older file.
+CREATE TABLE listing (
+    project INTEGER NOT NULL REFERENCES project (id) ON DELETE CASCADE,
+    task    INTEGER NOT NULL,
+    at      TEXT NOT NULL,                  -- the task's updated_at there
+    numbers TEXT NOT NULL,                  -- JSON [number]
+    PRIMARY KEY (project, task)
+) STRICT, WITHOUT ROWID;
 
 -- Some exports name people by number, others by address.
 CREATE TABLE annotator_alias (

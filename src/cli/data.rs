@@ -243,6 +243,6 @@ fn day(import: &Import) -> String {
 /// Takes annotations in; a second import of the same file changes nothing.
 fn annotations(store: &mut Store, path: &std::path::Path) -> Result<u8> {
     let tally = annotate::read_label_studio(store, path)?;
-    tally.lines().iter().for_each(|line| say(line));
+    tally.lines().iter().for_each(|line| say(&printable(line)));
     Ok(if tally.problems() == 0 { DONE } else { exit::SOME_FAILED })
 }

@@ -1,19 +1,21 @@
 //! `labelstudio push`, `labelstudio pull`: questions to a Label Studio server, and people's answers back.
 
+
 use clap::{Args, Subcommand};
 use url::Url;
 
 use super::{Common, DONE, json_line, print, say};
+use crate::engine::Stop;
 use crate::error::{Error, Result, exit};
 use crate::pipeline::Pipeline;
-use crate::report::format::{count, duration, plural, rate};
+use crate::report::format::{count, duration, plural, printable, rate};
 use crate::report::meter::{Meter, left};
 use crate::report::progress::View;
 use crate::stage::label_studio::Step;
 use crate::stage::label_studio::pull::{self, Pulled};
 use crate::stage::label_studio::push::{self, Pushed, Target};
 use crate::stage::label_studio::retry::Patience;
-use crate::stage::label_studio::server::Server;
+use crate::stage::label_studio::server::{Limits, Server};
 use crate::stage::label_studio::token::Credentials;
 use crate::store::Store;
 use crate::store::open::Access;
@@ -91,8 +93,9 @@ fn push(arguments: &PushArgs) -> Result<u8> {
 }
 
 /// Sends the questions that a night has chosen.
-pub(super) fn push_nightly(common: &Common, pipeline: &Pipeline) -> Result<u8> {
-    push_from(Desk::new(pipeline, None, common.quiet)?, common, false, None)
+pub(super) fn push_nightly(common: &Common, pipeline: &Pipeline, stop: &Stop) -> Result<u8> {
+    let desk = Desk { stop: Some(stop.clone()), ..Desk::new(pipeline, None, common.quiet)? };
+    push_from(desk, common, false, None)
 }
 
 fn push_from(mut desk: Desk<'_>, common: &Common, reset_interface: bool, limit: Option<usize>) -> Result<u8> {
@@ -103,7 +106,7 @@ fn push_from(mut desk: Desk<'_>, common: &Common, reset_interface: bool, limit: 
     if common.json {
         print(&json_line(&pushed)?)?;
     } else if !common.quiet {
-        told_of_push(&pushed, &desk).iter().for_each(|line| say(line));
+        told_of_push(&pushed, &desk).iter().for_each(|line| say(&printable(line)));
     }
     Ok(if pushed.unfit == 0 { DONE } else { exit::SOME_FAILED })
 }
@@ -129,7 +132,7 @@ fn pull_from(mut desk: Desk<'_>, common: &Common, full: bool) -> Result<u8> {
     if common.json {
         print(&json_line(&pulled)?)?;
     } else if !common.quiet {
-        told_of_pull(&pulled, &desk).iter().for_each(|line| say(line));
+        told_of_pull(&pulled, &desk).iter().for_each(|line| say(&printable(line)));
     }
     Ok(if pulled.tally.problems() == 0 { DONE } else { exit::SOME_FAILED })
 }
@@ -145,6 +148,8 @@ struct Desk<'p> {
     title: String,
     config: String,
     quiet: bool,
+    /// Set when the user wants the work to end; `None`: an interrupt ends the process.
+    stop: Option<Stop>,
 }
 
 impl<'p> Desk<'p> {
@@ -167,6 +172,7 @@ impl<'p> Desk<'p> {
             title,
             config: pipeline.annotate.labelling(&pipeline.folder)?.0,
             quiet,
+            stop: None,
         })
     }
 
@@ -204,7 +210,10 @@ impl<'p> Desk<'p> {
         if self.url.scheme() == "http" && !local && !self.quiet {
             say(&format!("{} is no https: the token and all texts cross the network in clear", self.name));
         }
-        let mut server = Server::new(&self.url, credentials, Patience::default(), &mut tell)?;
+        let settings = &self.pipeline.annotate.label_studio;
+        let limits = Limits { answer: settings.max_answer.0, snapshot: settings.max_snapshot.0 };
+        let server = Server::new(&self.url, credentials, Patience::default(), limits, &mut tell)?;
+        let mut server = server.stopping_at(self.stop.clone());
         work(&mut server, &target)
     }
 }

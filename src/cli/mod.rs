@@ -30,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::pipeline::Pipeline;
 use crate::stage::books::{self, Reader};
+use crate::text::printable::printable_lines;
 
 /// Mines parallel sentences from bilingual sites and schoolbooks, and keeps them curated.
 #[derive(Debug, Parser)]
@@ -158,7 +159,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Nothing is left to do when even standard error is closed.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let _ = writeln!(std::io::stderr(), "error: {}", printable_lines(&error.to_string()));
             ExitCode::from(error.kind().exit_code())
         }
     }

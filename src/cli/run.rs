@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::pipeline::run::Only;
 use crate::pipeline::{Event, Observer, Pipeline, RunOptions, RunReport};
-use crate::report::format::plural;
+use crate::report::format::{plural, printable};
 use crate::report::progress::{Progress, View};
 use crate::report::summary::Outcome;
 use crate::report::{Summary, collect, html, terminal};
@@ -42,20 +42,29 @@ pub(super) struct StageArgs {
 pub(super) fn run(arguments: &RunArgs) -> Result<u8> {
     let options = RunOptions { no_crawl: arguments.no_crawl, take_over: arguments.take_over, ..RunOptions::default() };
     let (common, pipeline) = (&arguments.common, arguments.common.load()?);
+    let stop = Stop::default();
     if !pipeline.annotate.label_studio.nightly {
-        return work(common, &pipeline, options);
+        return work(common, &pipeline, options, &stop);
     }
     let pulled = exchanged("fetching answers", labelstudio::pull_nightly(common, &pipeline))?;
-    let ran = work(common, &pipeline, options)?;
-    let pushed = exchanged("sending questions", labelstudio::push_nightly(common, &pipeline))?;
+    let ran = work(common, &pipeline, options, &stop)?;
+    let pushed = exchanged("sending questions", labelstudio::push_nightly(common, &pipeline, &stop))?;
     Ok(if ran == DONE { pulled.max(pushed) } else { ran })
 }
 
-/// A night goes on without a server that cannot be reached, or that refuses; it is told, and in the exit code.
+/// A run goes on whatever is wrong with Label Studio: a token that is missing or has expired, a project that was deleted
+/// or renamed, a server that cannot be reached or refuses. The failure is reported, with what to do, and exit code 3. Only
+/// a workspace that fails, an interrupt and a defect of the program end the run.
 fn exchanged(doing: &str, result: Result<u8>) -> Result<u8> {
     match result {
-        Err(error) if matches!(error.kind(), ErrorKind::Network | ErrorKind::Input) => {
-            say(&format!("Label Studio: {}", error.while_doing(doing)));
+        Err(error)
+            if matches!(error.kind(), ErrorKind::Network | ErrorKind::Input | ErrorKind::Usage | ErrorKind::Config) =>
+        {
+            let error = error.while_doing(doing);
+            say(&format!(
+                "Label Studio: {}\n  the run does not depend on it; `kopri labelstudio pull` and `push` make up for it",
+                printable(&error.to_string())
+            ));
             Ok(exit::SOME_FAILED)
         }
         other => other,
@@ -63,7 +72,8 @@ fn exchanged(doing: &str, result: Result<u8>) -> Result<u8> {
 }
 
 pub(super) fn crawl(common: &Common) -> Result<u8> {
-    work(common, &common.load()?, RunOptions { only: Some(Only::Crawl), ..RunOptions::default() })
+    let options = RunOptions { only: Some(Only::Crawl), ..RunOptions::default() };
+    work(common, &common.load()?, options, &Stop::default())
 }
 
 pub(super) fn stage(arguments: &StageArgs) -> Result<u8> {
@@ -74,16 +84,18 @@ pub(super) fn stage(arguments: &StageArgs) -> Result<u8> {
         &arguments.common,
         &arguments.common.load()?,
         RunOptions { only: Some(Only::Stage(stage)), ..RunOptions::default() },
+        &Stop::default(),
     )
 }
 
-fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions) -> Result<u8> {
+/// Runs; an interrupt sets `stop`.
+fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions, stop: &Stop) -> Result<u8> {
     // For scripts that try resuming: stop, as if killed, after so many units.
     if let Some(units) = std::env::var_os("KOPRI_STOP_AFTER_UNITS") {
         options.stop_after = units.to_str().and_then(|units| units.parse().ok());
     }
-    let stop = Stop::default();
     signals::listen(stop.clone())?;
+    let stop = stop.clone();
 
     let mut listener = Listener {
         progress: Progress::new(View::of_stderr(common.quiet)),

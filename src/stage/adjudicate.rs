@@ -139,6 +139,15 @@ pub struct Answers {
     pub of: BTreeMap<PairId, Vec<Answer>>,
 }
 
+/// What reading answers has to look up. All answers of a pair come one after the other.
+#[derive(Debug, Default)]
+struct Known {
+    annotators: HashMap<String, u32>,
+    pair: Option<PairId>,
+    /// Where the answer of each annotator stands among those of the pair.
+    places: HashMap<u32, usize>,
+}
+
 /// What one person says of one pair.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -163,7 +172,7 @@ impl Answers {
     /// Kind `Store`.
     pub fn read(store: &Store, scope: Option<&str>) -> Result<Self> {
         let mut answers = Self::default();
-        let mut known = HashMap::new();
+        let mut known = Known::default();
         store.for_each_annotation(scope, |annotation| {
             answers.add(annotation, &mut known);
             Ok(())
@@ -172,13 +181,13 @@ impl Answers {
     }
 
     /// Takes an annotation in; those of a pair come oldest first.
-    fn add(&mut self, annotation: Annotation, known: &mut HashMap<String, u32>) {
+    fn add(&mut self, annotation: Annotation, known: &mut Known) {
         let Annotation { pair, annotator, skipped, verdict, sts, source_fix, target_fix, updated_at, .. } = annotation;
         if skipped || (verdict.is_none() && sts.is_none() && source_fix.is_none() && target_fix.is_none()) {
             return;
         }
-        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        let annotator = *known.entry(annotator).or_insert_with_key(|name| {
+        let next = u32::try_from(known.annotators.len()).unwrap_or(u32::MAX);
+        let annotator = *known.annotators.entry(annotator).or_insert_with_key(|name| {
             self.annotators.push(name.clone());
             next
         });
@@ -187,7 +196,12 @@ impl Answers {
         let fix = (source_fix.is_some() || target_fix.is_some()).then_some((source_fix, target_fix));
         let gold = annotation.ground_truth;
         let of = self.of.entry(pair).or_default();
-        match of.iter_mut().find(|answer| answer.annotator == annotator) {
+        if known.pair != Some(pair) {
+            known.pair = Some(pair);
+            known.places.clear();
+        }
+        let place = *known.places.entry(annotator).or_insert(of.len());
+        match of.get_mut(place) {
             // A similarity is another question: it leaves the verdict as it was.
             Some(older) if verdict.is_none() && fix.is_none() => older.sts = sts,
             Some(older) => *older = Answer { annotator, verdict, sts: sts.or(older.sts), fix, gold, at: updated_at },
@@ -377,7 +391,7 @@ mod tests {
     }
 
     fn answers(annotations: Vec<Annotation>) -> Answers {
-        let (mut answers, mut known) = (Answers::default(), HashMap::new());
+        let (mut answers, mut known) = (Answers::default(), Known::default());
         annotations.into_iter().for_each(|annotation| answers.add(annotation, &mut known));
         answers
     }

@@ -12,21 +12,25 @@
 //! - People go by number, or in snapshots by address; once both are seen together, the address stands for the number.
 //! - JSON_MIN has a row for each annotation, with neither gold answers nor skipped tasks nor ids of its own; its rows are
 //!   known by their number and pair.
+//!
+//! Files may be read in any order: of two versions of an annotation the one with the later `updated_at` stays. An answer
+//! that was taken back on a server, as a pull has seen, does not come back from an older file of its project.
+
+mod answer;
+mod export;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::error::{Context as _, ErrorKind, Result};
-use crate::files;
-use crate::record::annotation::VERDICTS;
-use crate::record::{Annotation, PairId, TaskId};
-use crate::store::annotations::{Change, NUMBERED};
+use self::answer::{Question, RawAnnotation, RawTask, of_row};
+pub use self::export::for_each_task;
+use crate::error::Result;
+use crate::record::{Annotation, Interface};
+use crate::store::annotations::Change;
 use crate::store::{Store, Writer};
-use crate::text::normalise::normalise;
+use crate::text::json::Repairs;
 
 /// Problems that are told one by one; more are counted.
 const TOLD: usize = 20;
@@ -42,6 +46,15 @@ pub struct Tally {
     pub changed: u64,
     /// Annotations that were there as they are.
     pub unchanged: u64,
+    /// Annotations of which a later version is there: that one stays.
+    pub older: u64,
+    /// Annotations that were taken back on the server after they were written to the file: they are left out.
+    pub withdrawn: u64,
+    /// Annotations whose results are not as our labelling interfaces make them. They are left out: their questions
+    /// count as not answered.
+    pub unreadable: u64,
+    /// Lone surrogates and broken bytes that were read as U+FFFD.
+    pub replaced: u64,
     /// Of all these, tasks that were passed by.
     pub skipped: u64,
     /// Drafts, which are no annotations yet.
@@ -76,7 +89,7 @@ impl Tally {
         if self.more_left_out > 0 {
             lines.push(format!("left out: {} more", self.more_left_out));
         }
-        let read = self.new + self.changed + self.unchanged;
+        let read = self.new + self.changed + self.unchanged + self.older;
         lines.push(format!(
             "{read} annotations of {} tasks: {} new, {} changed, {} as they were",
             self.tasks, self.new, self.changed, self.unchanged
@@ -88,6 +101,10 @@ impl Tally {
         for (count, what) in [
             (self.skipped, "tasks passed by"),
             (self.drafts, "drafts, which count once they are submitted"),
+            (self.older, "annotations are older than what the workspace has: the later answer stays"),
+            (self.withdrawn, "annotations were taken back on the server after they were exported: left out"),
+            (self.unreadable, "annotations cannot be read: their questions count as not answered"),
+            (self.replaced, "characters are broken (lone surrogates, no UTF-8) and read as U+FFFD"),
             (
                 self.unknown,
                 "annotations of pairs that the workspace does not have; they are kept for the day they return",
@@ -105,121 +122,22 @@ impl Tally {
 /// nothing.
 ///
 /// # Errors
-/// Kind `Input` when the file is no array of tasks, with the place where it breaks off; nothing is written then. A single
-/// task that is wrong is left out and told.
+/// Kind `Input` when the file holds no tasks, with the place where it breaks off; nothing is written then. A single
+/// task that is wrong is left out and reported.
 pub fn read_label_studio(store: &mut Store, path: &Path) -> Result<Tally> {
     let writer = store.writer()?;
     let mut intake = Intake::new(&writer)?;
-    for_each_task(path, &mut |task| intake.task(task))?;
-    let tally = intake.finish();
+    let repairs = for_each_task(path, &mut |task| intake.task(task))?;
+    let tally = intake.finish(repairs);
     writer.commit()?;
     Ok(tally)
-}
-
-/// Reads an export task by task, or row by row. Memory: one of them.
-///
-/// # Errors
-/// Kind `Input` when the file is no array, or breaks off; and what `each` answers.
-pub fn for_each_task(path: &Path, each: &mut dyn FnMut(Value) -> Result<()>) -> Result<()> {
-    let file = std::io::BufReader::with_capacity(1 << 20, files::open(path)?);
-    let mut failed = None;
-    let mut take = |task: Value| match each(task) {
-        Ok(()) => true,
-        Err(error) => {
-            failed = Some(error);
-            false
-        }
-    };
-    let mut reader = serde_json::Deserializer::from_reader(file);
-    let read = Tasks(&mut take).deserialize(&mut reader).and_then(|()| reader.end());
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    read.context(ErrorKind::Input, || {
-        format!(
-            "reading {}: expected Label Studio's export as JSON or JSON_MIN, an array of tasks (CSV and TSV lose what an annotation is made of)",
-            path.display()
-        )
-    })
-}
-
-/// Hands on the elements of an array one by one, until one is refused.
-struct Tasks<'a>(&'a mut dyn FnMut(Value) -> bool);
-
-impl<'de> DeserializeSeed<'de> for Tasks<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tasks<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array of tasks")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
-        while let Some(task) = tasks.next_element()? {
-            if !(self.0)(task) {
-                return Err(serde::de::Error::custom("stopped"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A task of an export, or of the API's list.
-#[derive(Debug, Deserialize)]
-struct Task {
-    id: i64,
-    #[serde(default)]
-    data: Value,
-    #[serde(default)]
-    annotations: Vec<RawAnnotation>,
-    #[serde(default)]
-    drafts: Vec<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawAnnotation {
-    id: i64,
-    #[serde(default)]
-    completed_by: Value,
-    #[serde(default)]
-    result: Vec<RawResult>,
-    #[serde(default)]
-    was_cancelled: bool,
-    #[serde(default)]
-    ground_truth: bool,
-    updated_at: Option<jiff::Timestamp>,
-    lead_time: Option<f64>,
-    unique_id: Option<String>,
-    import_id: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawResult {
-    from_name: Option<String>,
-    #[serde(default)]
-    value: Value,
-}
-
-/// A row of JSON_MIN, beside the task's data and the controls, which are keys of the same object.
-#[derive(Debug, Deserialize)]
-struct Row {
-    id: i64,
-    annotation_id: i64,
-    annotator: Value,
-    updated_at: Option<jiff::Timestamp>,
-    lead_time: Option<f64>,
 }
 
 /// Takes tasks with their annotations into the store.
 pub struct Intake<'w> {
     writer: &'w Writer<'w>,
+    /// The project on whose server the tasks are now; `None`: they come from a file.
+    project: Option<i64>,
     aliases: BTreeMap<String, String>,
     /// Numbers whose name is noted, or cannot be.
     named: BTreeSet<String>,
@@ -233,17 +151,26 @@ impl std::fmt::Debug for Intake<'_> {
 }
 
 impl<'w> Intake<'w> {
-    /// Begins.
+    /// Begins, with tasks from a file.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn new(writer: &'w Writer<'w>) -> Result<Self> {
         let aliases = writer.annotator_aliases()?;
-        Ok(Self { writer, aliases, named: BTreeSet::new(), tally: Tally::default() })
+        Ok(Self { writer, project: None, aliases, named: BTreeSet::new(), tally: Tally::default() })
     }
 
-    /// What it came to.
-    pub fn finish(self) -> Tally {
+    /// Begins, with tasks as a project on a server holds them now.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn of_project(writer: &'w Writer<'w>, project: i64) -> Result<Self> {
+        Ok(Self { project: Some(project), ..Self::new(writer)? })
+    }
+
+    /// What it came to; `repairs` is what reading the file repaired.
+    pub fn finish(mut self, repairs: Repairs) -> Tally {
+        self.tally.replaced = repairs.characters;
         self.tally
     }
 
@@ -257,7 +184,7 @@ impl<'w> Intake<'w> {
             return self.row(&task);
         }
         let number = self.tally.tasks;
-        let task: Task = match serde_json::from_value(task) {
+        let task: RawTask = match serde_json::from_value(task) {
             Ok(task) => task,
             Err(error) => {
                 self.tally.leave_out(format!("task {number} of the file: {error}"));
@@ -265,23 +192,27 @@ impl<'w> Intake<'w> {
             }
         };
         self.tally.drafts += task.drafts.len() as u64;
+        if !task.completions.is_empty() {
+            let why = "its answers are \"completions\", of Label Studio before 1.0: export them with a newer release";
+            self.tally.leave_out(format!("task {}: {why}", task.id));
+        }
         if task.annotations.is_empty() {
             return Ok(());
         }
-        let told = match Told::of(&task.data) {
-            Ok(told) => told,
+        let question = match Question::of(&task.data) {
+            Ok(question) => question,
             Err(why) => {
                 self.tally.leave_out(format!("task {}: {why}", task.id));
                 return Ok(());
             }
         };
-        for raw in task.annotations {
-            let id = raw.id;
-            match told.annotation(&raw) {
-                Ok(annotation) => {
-                    self.put(annotation, &raw.completed_by, &format!("task {}, annotation {id}", task.id))?
-                }
-                Err(why) => self.tally.leave_out(format!("task {}, annotation {id}: {why}", task.id)),
+        let asked = self.asked(&question, task.id, &task.data)?;
+        for (place, raw) in (1..).zip(task.annotations) {
+            let name = raw["id"].as_i64().map_or_else(|| format!("number {place}"), |id| id.to_string());
+            let place = format!("task {}, annotation {name}", task.id);
+            match serde_json::from_value(raw) {
+                Ok(raw) => self.annotation(&question, &raw, asked, &place)?,
+                Err(error) => self.unreadable(&place, &error.to_string()),
             }
         }
         Ok(())
@@ -289,23 +220,12 @@ impl<'w> Intake<'w> {
 
     fn row(&mut self, row: &Value) -> Result<()> {
         let number = self.tally.tasks;
-        let read = || -> Result<(Annotation, Value, i64), String> {
-            let head: Row = serde_json::from_value(row.clone()).map_err(|error| error.to_string())?;
-            let raw = RawAnnotation {
-                id: head.annotation_id,
-                completed_by: head.annotator,
-                result: CONTROLS.iter().filter_map(|name| min_result(name, row)).collect(),
-                was_cancelled: false,
-                ground_truth: false,
-                updated_at: head.updated_at,
-                lead_time: head.lead_time,
-                unique_id: None,
-                import_id: None,
-            };
-            Ok((Told::of(row)?.annotation(&raw)?, raw.completed_by, head.id))
-        };
-        match read() {
-            Ok((annotation, by, task)) => self.put(annotation, &by, &format!("row {number}, task {task}")),
+        let read = of_row(row).and_then(|(raw, task)| Ok((Question::of(row)?, raw, task)));
+        match read {
+            Ok((question, raw, task)) => {
+                let asked = self.asked(&question, task, row)?;
+                self.annotation(&question, &raw, asked, &format!("row {number}, task {task}"))
+            }
             Err(why) => {
                 self.tally.leave_out(format!("row {number}: {why}"));
                 Ok(())
@@ -313,7 +233,33 @@ impl<'w> Intake<'w> {
         }
     }
 
-    fn put(&mut self, mut annotation: Annotation, by: &Value, place: &str) -> Result<()> {
+    /// What the question asks, and the project in which it has this number, as far as the workspace knows.
+    fn asked(&self, question: &Question<'_>, number: i64, data: &Value) -> Result<Asked> {
+        let Some(task) = question.task else { return Ok(Asked { interface: None, project: self.project }) };
+        let project = match self.project {
+            // Only what was pushed names a batch: the same tasks in a project of somebody else have none.
+            None if data["batch"].is_string() => self.writer.project_of(task, number)?,
+            project => project,
+        };
+        Ok(Asked { interface: self.writer.task_interface(task)?, project })
+    }
+
+    fn annotation(&mut self, question: &Question<'_>, raw: &RawAnnotation, asked: Asked, place: &str) -> Result<()> {
+        match question.annotation(raw, asked.interface) {
+            Ok(annotation) => self.put(annotation, &raw.completed_by, asked.project, place),
+            Err(why) => {
+                self.unreadable(place, &why);
+                Ok(())
+            }
+        }
+    }
+
+    fn unreadable(&mut self, place: &str, why: &str) {
+        self.tally.unreadable += 1;
+        self.tally.leave_out(format!("{place}: {why}"));
+    }
+
+    fn put(&mut self, mut annotation: Annotation, by: &Value, project: Option<i64>, place: &str) -> Result<()> {
         let Some((number, address)) = person(by) else {
             self.tally.leave_out(format!("{place}: it does not say who made it (completed_by)"));
             return Ok(());
@@ -323,10 +269,18 @@ impl<'w> Intake<'w> {
         }
         let by_number = number.map(|number| self.aliases.get(&number).cloned().unwrap_or(number));
         annotation.annotator = address.or(by_number).unwrap_or_default();
-        match self.writer.put_annotation(&annotation)? {
+        // What a server holds now it has not taken back.
+        if let (None, Some(project)) = (self.project, project)
+            && self.writer.is_withdrawn(project, &annotation)?
+        {
+            self.tally.withdrawn += 1;
+            return Ok(());
+        }
+        match self.writer.put_annotation(&annotation, project)? {
             Change::New => self.tally.new += 1,
             Change::Changed => self.tally.changed += 1,
             Change::None => self.tally.unchanged += 1,
+            Change::Older => self.tally.older += 1,
         }
         self.tally.skipped += u64::from(annotation.skipped);
         self.tally.unknown += u64::from(!self.writer.has_pair(annotation.pair)?);
@@ -352,6 +306,13 @@ impl<'w> Intake<'w> {
     }
 }
 
+/// What the workspace knows of a question.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    interface: Option<Interface>,
+    project: Option<i64>,
+}
+
 /// A person's number, as in `user 3`, and address, as far as an export tells them.
 fn person(by: &Value) -> Option<(Option<String>, Option<String>)> {
     let number = |id: &Value| id.as_i64().map(|id| format!("user {id}"));
@@ -368,102 +329,7 @@ fn person(by: &Value) -> Option<(Option<String>, Option<String>)> {
     }
 }
 
-/// What a task's data tells of the question.
-struct Told<'a> {
-    pair: PairId,
-    task: Option<TaskId>,
-    data: &'a Value,
-}
-
-impl<'a> Told<'a> {
-    fn of(data: &'a Value) -> Result<Self, String> {
-        let pair = data["pair_id"].as_str().ok_or("it has no data.pair_id: kopri did not make it")?;
-        let task = data["task_id"]
-            .as_str()
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: crate::error::Error| error.to_string())?;
-        Ok(Self { pair: pair.parse().map_err(|error: crate::error::Error| error.to_string())?, task, data })
-    }
-
-    /// The annotation, but for the annotator's name.
-    fn annotation(&self, raw: &RawAnnotation) -> Result<Annotation, String> {
-        let result = |name: &str| raw.result.iter().find(|result| result.from_name.as_deref() == Some(name));
-        let choices = |name: &str| -> Vec<String> {
-            let value = result(name).and_then(|result| result.value.get("choices")).and_then(Value::as_array);
-            value.into_iter().flatten().filter_map(|choice| choice.as_str().map(str::to_owned)).collect()
-        };
-        let verdict = choices("verdict").into_iter().next();
-        if let Some(other) = verdict.as_deref().filter(|verdict| !VERDICTS.contains(verdict)) {
-            return Err(format!("the verdict {other:?} is none of {}", VERDICTS.join(", ")));
-        }
-        let rating = result("sts").and_then(|result| result.value.get("rating")).and_then(Value::as_u64);
-        let sts = rating.or_else(|| choices("sts").first().and_then(|choice| choice.parse().ok()));
-        let sts = match sts.map(u8::try_from) {
-            None => None,
-            Some(Ok(sts @ 0..=5)) => Some(sts),
-            Some(_) => return Err("the similarity is not between 0 and 5".into()),
-        };
-        let preferred = match result("better").and_then(|result| result.value.get("selected")).and_then(Value::as_str) {
-            Some(side @ ("left" | "right")) => {
-                let key = if side == "left" { "a_id" } else { "b_id" };
-                let id = self.data[key]
-                    .as_str()
-                    .ok_or_else(|| format!("a choice between two, and the task has no data.{key}"))?;
-                Some(id.parse().map_err(|error: crate::error::Error| error.to_string())?)
-            }
-            Some(other) => return Err(format!("the choice {other:?} is neither left nor right")),
-            None => None,
-        };
-        let fix = |name: &str, old: &str| {
-            let texts = result(name).and_then(|result| result.value.get("text"));
-            let text = match texts {
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Array(lines)) => lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
-                _ => return None,
-            };
-            let text = normalise(&text);
-            let same = self.data[old].as_str().is_some_and(|old| normalise(old) == text);
-            (!same && !text.is_empty()).then_some(text)
-        };
-        let mut problems = choices("problems");
-        problems.extend(choices("tie"));
-        let counts = !raw.was_cancelled;
-        Ok(Annotation {
-            pair: self.pair,
-            task: self.task,
-            annotator: String::new(),
-            external_id: raw.unique_id.clone().unwrap_or_else(|| format!("{NUMBERED}{}", raw.id)),
-            remote: Some(raw.id),
-            skipped: raw.was_cancelled,
-            verdict: verdict.filter(|_| counts),
-            problems: if raw.was_cancelled { Vec::new() } else { problems },
-            sts: sts.filter(|_| counts),
-            preferred: preferred.filter(|_| counts),
-            source_fix: fix("src_fix", "src_text").filter(|_| counts),
-            target_fix: fix("tgt_fix", "tgt_text").filter(|_| counts),
-            lead_time: raw.lead_time,
-            updated_at: raw.updated_at,
-            ground_truth: raw.ground_truth && raw.import_id.is_none(),
-        })
-    }
-}
-
-/// The controls that we read.
-const CONTROLS: [&str; 7] = ["verdict", "problems", "sts", "better", "tie", "src_fix", "tgt_fix"];
-
-/// A control's value in JSON_MIN, in the form that it has in JSON: there a single choice and a single line of text are
-/// plain strings, several are objects, and everything else is a list of objects.
-fn min_result(name: &str, row: &Value) -> Option<RawResult> {
-    let value = match (name, row.get(name)?) {
-        ("src_fix" | "tgt_fix", Value::String(text)) => serde_json::json!({ "text": [text] }),
-        (_, Value::String(choice)) => serde_json::json!({ "choices": [choice] }),
-        (_, Value::Array(values)) => values.first()?.clone(),
-        (_, Value::Object(fields)) => Value::Object(fields.clone()),
-        _ => return None,
-    };
-    Some(RawResult { from_name: Some(name.to_owned()), value })
-}
-
+#[cfg(test)]
+mod order;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use crate::stage::formats::Format;
 use crate::store::Store;
 use crate::store::imports::Import;
 use crate::text::dedup::text_pair;
+use crate::text::json::repaired;
 use crate::text::normalise;
 
 /// Goes up when the same file gives other pairs.
@@ -99,7 +100,8 @@ impl Rows {
         let mut rows = Self::default();
         for (number, line) in lines(bytes).filter(|(_, line)| !line.trim_ascii().is_empty()) {
             let at = || format!("{}, line {number}", path.display());
-            match serde_json::from_slice::<Line>(line) {
+            // What other programs write beside the standard: a byte order mark, NaN, half an emoji.
+            match serde_json::from_slice::<Line>(&repaired(line).0) {
                 Ok(Line { source, target }) => rows.add(at, &source, &target),
                 Err(error) => rows.problems.push(format!("{}: {error}", at())),
             }
@@ -298,10 +300,10 @@ mod tests {
         let jsonl = "\u{feff}{\"source\": \"one\", \"target\": \"bir\", \"more\": 1}\n{\"source\": null, \"target\": \"x\"}\n\n\
             {\"source\": \"\\ud83d\", \"target\": \"x\"}\n{\"source\": \"two\", \"target\": \" \"}\nrow\n{\"source\":\"two\",\"target\":\"iki\"}";
         let rows = read(Format::Jsonl, jsonl.as_bytes());
-        assert_eq!(texts(&rows), [("one", "bir"), ("two", "iki")]);
+        assert_eq!(texts(&rows), [("one", "bir"), ("\u{fffd}", "x"), ("two", "iki")], "half an emoji is read as U+FFFD");
         let lines: Vec<&str> = rows.problems.iter().map(|problem| problem.split(':').next().unwrap()).collect();
-        assert_eq!(lines, ["f, line 2", "f, line 4", "f, line 5", "f, line 6"]);
-        assert!(rows.problems[2].ends_with("the target is empty"));
+        assert_eq!(lines, ["f, line 2", "f, line 5", "f, line 6"]);
+        assert!(rows.problems[1].ends_with("the target is empty"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::{Store, Writer, json, parsed_option, to_json};
 use crate::error::{Context, ErrorKind, Result};
@@ -41,6 +41,8 @@ pub enum Change {
     Changed,
     /// Nothing.
     None,
+    /// Nothing: a later version of it is there.
+    Older,
 }
 
 impl Store {
@@ -174,42 +176,60 @@ fn adjudication(row: &rusqlite::Row<'_>) -> rusqlite::Result<Adjudication> {
 }
 
 impl Writer<'_> {
-    /// Writes an annotation over its older self.
+    /// Writes an annotation, unless a later version of it is there: the one with the later `updated_at` stays (none is
+    /// earlier than any), of equals one that does not depend on the order of reading; where both lack it, the one that is
+    /// read last. `project` is the project that it was read from, where that is known.
     ///
     /// An annotation is known by its external id, or, where an export gives none, by its number and pair. A name takes
     /// the place of a number, never the other way round.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn put_annotation(&self, annotation: &Annotation) -> Result<Change> {
-        let known = self.known_annotation(annotation)?;
-        let key = known.as_ref().map_or(&annotation.external_id, |(key, _)| key);
-        let annotator = match &known {
-            Some((_, name)) if is_number(&annotation.annotator) => name,
-            _ => &annotation.annotator,
+    pub fn put_annotation(&self, annotation: &Annotation, project: Option<i64>) -> Result<Change> {
+        let Some(key) = self.known_annotation(annotation, project)? else {
+            let key = self.free_key(annotation, project)?;
+            self.write_annotation(&Annotation { external_id: key, ..annotation.clone() }, project)?;
+            return Ok(Change::New);
         };
-        let changed = self.execute(
+        let (old, old_project) = self.annotation_at(&key)?;
+        let new = annotation.clone();
+        let is_older = moment(&new) < moment(&old);
+        // Where neither says when it was written, only the order of reading is left.
+        let is_timed = new.updated_at.is_some() || old.updated_at.is_some();
+        let old_stays = is_timed && rank(&new)? < rank(&old)?;
+        let (newer, older) = if old_stays { (old.clone(), new) } else { (new, old.clone()) };
+        let merged = Annotation {
+            external_id: if is_numbered(&annotation.external_id) {
+                key.clone()
+            } else {
+                annotation.external_id.clone()
+            },
+            task: newer.task.or(older.task),
+            remote: newer.remote.or(older.remote),
+            annotator: if is_number(&newer.annotator) { older.annotator } else { newer.annotator },
+            ..newer
+        };
+        let merged_project = project.or(old_project);
+        if merged == old && merged_project == old_project {
+            return Ok(if is_older { Change::Older } else { Change::None });
+        }
+        self.execute("replacing an annotation", "DELETE FROM annotation WHERE external_id = ?1", [&key])?;
+        self.write_annotation(&merged, merged_project)?;
+        let says_the_same = Annotation { external_id: old.external_id.clone(), ..merged } == old;
+        Ok(if says_the_same { Change::None } else { Change::Changed })
+    }
+
+    fn write_annotation(&self, annotation: &Annotation, project: Option<i64>) -> Result<()> {
+        self.execute(
             "writing an annotation",
             &format!(
-                "INSERT INTO annotation ({COLUMNS})
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-                 ON CONFLICT (external_id) DO UPDATE SET pair = excluded.pair, annotator = excluded.annotator,
-                   verdict = excluded.verdict, problems = excluded.problems, sts = excluded.sts,
-                   source_fix = excluded.source_fix, target_fix = excluded.target_fix, lead_time = excluded.lead_time,
-                   updated_at = excluded.updated_at, ground_truth = excluded.ground_truth,
-                   task = coalesce(excluded.task, task), remote = coalesce(excluded.remote, remote),
-                   skipped = excluded.skipped, preferred = excluded.preferred
-                 WHERE (pair, annotator, verdict, problems, sts, source_fix, target_fix, lead_time, updated_at,
-                     ground_truth, task, remote, skipped, preferred)
-                   IS NOT (excluded.pair, excluded.annotator, excluded.verdict, excluded.problems, excluded.sts,
-                     excluded.source_fix, excluded.target_fix, excluded.lead_time, excluded.updated_at,
-                     excluded.ground_truth, coalesce(excluded.task, task), coalesce(excluded.remote, remote),
-                     excluded.skipped, excluded.preferred)"
+                "INSERT INTO annotation ({COLUMNS}, project)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
             ),
             params![
-                key,
+                annotation.external_id,
                 annotation.pair.0,
-                annotator,
+                annotation.annotator,
                 annotation.verdict,
                 to_json(&annotation.problems)?,
                 annotation.sts,
@@ -221,53 +241,64 @@ impl Writer<'_> {
                 annotation.task.map(|id| id.0),
                 annotation.remote,
                 annotation.skipped,
-                annotation.preferred.map(|id| id.0)
+                annotation.preferred.map(|id| id.0),
+                project
             ],
         )?;
-        Ok(match (changed, known) {
-            (0, _) => Change::None,
-            (_, None) => Change::New,
-            (_, Some(_)) => Change::Changed,
-        })
+        Ok(())
     }
 
-    /// The key and the annotator of the annotation as it was written before.
-    fn known_annotation(&self, annotation: &Annotation) -> Result<Option<(String, String)>> {
+    /// An annotation that is there, and the project that it was read from.
+    fn annotation_at(&self, key: &str) -> Result<(Annotation, Option<i64>)> {
+        let doing = || "reading an annotation".to_owned();
+        self.transaction
+            .prepare_cached(&format!("SELECT {COLUMNS}, project FROM annotation WHERE external_id = ?1"))
+            .and_then(|mut statement| statement.query_row([key], |row| Ok((from_row(row)?, row.get(15)?))))
+            .context(ErrorKind::Store, doing)
+    }
+
+    /// The key of the annotation as it was written before.
+    fn known_annotation(&self, annotation: &Annotation, project: Option<i64>) -> Result<Option<String>> {
         let doing = || "looking up an annotation".to_owned();
-        let by_key = self
-            .transaction
-            .prepare_cached("SELECT external_id, annotator FROM annotation WHERE external_id = ?1")
-            .and_then(|mut statement| {
-                statement.query_row([&annotation.external_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .context(ErrorKind::Store, doing)?;
-        if by_key.is_some() {
-            return Ok(by_key);
+        let without_id = is_numbered(&annotation.external_id);
+        if !without_id && self.has_annotation(&annotation.external_id)? {
+            return Ok(Some(annotation.external_id.clone()));
         }
         let Some(remote) = annotation.remote else { return Ok(None) };
-        // Two servers may number alike: only an export without ids of its own is matched by number.
-        let without_id = |id: &str| id.starts_with(NUMBERED);
-        let by_number: Option<(String, String)> = self
+        // Two servers may number alike: only an annotation without an id of its own is matched by number, and none with
+        // one that is known to be of another project.
+        let mut statement = self
             .transaction
-            .prepare_cached("SELECT external_id, annotator FROM annotation WHERE remote = ?1 AND pair = ?2")
-            .and_then(|mut statement| {
-                statement.query_row([remote, annotation.pair.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
+            .prepare_cached(
+                "SELECT external_id FROM annotation
+                 WHERE remote = ?1 AND pair = ?2 AND (project IS NULL OR ?3 IS NULL OR project = ?3)
+                 ORDER BY project IS NOT ?3, external_id",
+            )
             .context(ErrorKind::Store, doing)?;
-        let Some((key, annotator)) = by_number else { return Ok(None) };
-        if without_id(&annotation.external_id) {
-            return Ok(Some((key, annotator)));
+        let keys: Vec<String> = statement
+            .query_map(params![remote, annotation.pair.0, project], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .context(ErrorKind::Store, doing)?;
+        Ok(keys.into_iter().find(|key| without_id || is_numbered(key)))
+    }
+
+    fn has_annotation(&self, key: &str) -> Result<bool> {
+        self.transaction
+            .prepare_cached("SELECT 1 FROM annotation WHERE external_id = ?1")
+            .and_then(|mut statement| statement.exists([key]))
+            .context(ErrorKind::Store, || "looking up an annotation".into())
+    }
+
+    /// The key of a new annotation: its id, or a name that no annotation of another pair or project has.
+    fn free_key(&self, annotation: &Annotation, project: Option<i64>) -> Result<String> {
+        if !is_numbered(&annotation.external_id) {
+            return Ok(annotation.external_id.clone());
         }
-        if without_id(&key) {
-            // Now it has an id.
-            self.execute(
-                "naming an annotation",
-                "UPDATE annotation SET external_id = ?2 WHERE external_id = ?1",
-                [&key, &annotation.external_id],
-            )?;
-            return Ok(Some((annotation.external_id.clone(), annotator)));
-        }
-        Ok(None)
+        let key = format!("{}:{}", annotation.external_id, annotation.pair);
+        Ok(match project {
+            Some(project) if self.has_annotation(&key)? => format!("{key}:{project}"),
+            _ => key,
+        })
     }
 
     /// Notes under which name a number goes, and names what came under the number. A number that has another name
@@ -361,6 +392,30 @@ impl Writer<'_> {
 
 /// What the id of an annotation begins with whose export gave none of its own.
 pub const NUMBERED: &str = "label-studio:";
+
+/// Whether an annotation goes by its number, since its export gave it no id.
+fn is_numbered(external_id: &str) -> bool {
+    external_id.starts_with(NUMBERED)
+}
+
+/// When a version was written, as the store keeps it: to the microsecond.
+fn moment(annotation: &Annotation) -> Option<String> {
+    annotation.updated_at.map(super::instant)
+}
+
+/// Which of two versions of an annotation stays: the later one; of equals a gold answer, since JSON_MIN does not say
+/// which are; else the one whose content is greater as text, whatever was read first.
+fn rank(annotation: &Annotation) -> Result<(Option<String>, bool, String)> {
+    let content = Annotation {
+        annotator: String::new(),
+        external_id: String::new(),
+        remote: None,
+        task: None,
+        updated_at: None,
+        ..annotation.clone()
+    };
+    Ok((moment(annotation), annotation.ground_truth, to_json(&content)?))
+}
 
 /// Whether an annotator goes by a number only.
 pub fn is_number(annotator: &str) -> bool {

@@ -27,6 +27,7 @@ pub mod frontier;
 pub mod hosts;
 pub mod imports;
 pub mod kept;
+pub mod listings;
 pub mod neighbours;
 pub mod occurrences;
 pub mod open;

@@ -7,8 +7,9 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use rusqlite::params;
+use serde::{Deserialize, Serialize};
 
-use super::{Store, Writer, instant, parsed_option, to_json};
+use super::{Store, Writer, instant, json, parsed_option, to_json};
 use crate::error::Result;
 use crate::record::{Interface, TaskId};
 
@@ -36,6 +37,18 @@ pub struct Placed {
     pub known: u64,
     /// Those that were sent, without a reply so far.
     pub in_flight: u64,
+}
+
+/// What the last comparison of a whole project with the workspace found; by default, as many tasks on both sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// How many more tasks the server had than the workspace knew of; fewer: negative. A task that is pushed counts on
+    /// both sides, so the difference stays until somebody adds or deletes tasks there.
+    pub surplus: i64,
+    /// Tasks there that are not ours.
+    pub foreign: u64,
+    /// Tasks of ours that are no longer there.
+    pub gone: u64,
 }
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ProjectRow> {
@@ -73,6 +86,15 @@ impl Store {
             self.number("counting placements", &sql, [project])
         };
         Ok(Placed { known: count("IS NOT NULL")?, in_flight: count("IS NULL")? })
+    }
+
+    /// What the last comparison of a project found; `None`: there was none.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn compared(&self, project: i64) -> Result<Option<Compared>> {
+        let sql = "SELECT compared FROM project WHERE id = ?1 AND compared IS NOT NULL";
+        self.row("reading a comparison", sql, [project], |row| json(row, 0))
     }
 
     /// Questions that still wait for answers of `people` and were never sent to a project, by id. Memory: 16 bytes each,
@@ -210,21 +232,17 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Takes answers away that a task in a project no longer has: those whose number is none of `numbers`. A task that
-    /// lies in several projects keeps them, since their numbers do not say where they were given. Answers how many.
+    /// Keeps what comparing a project as a whole found.
     ///
     /// # Errors
     /// Kind `Store`.
-    pub fn retract_answers(&self, project: i64, task: TaskId, numbers: &[i64]) -> Result<u64> {
-        let taken = self.execute(
-            "taking answers back",
-            "DELETE FROM annotation WHERE task = ?2
-               AND remote IS NOT NULL AND remote NOT IN (SELECT value FROM json_each(?3))
-               AND EXISTS (SELECT 1 FROM placement WHERE project = ?1 AND task = ?2)
-               AND NOT EXISTS (SELECT 1 FROM placement WHERE project <> ?1 AND task = ?2)",
-            params![project, task.0, to_json(&numbers)?],
+    pub fn set_compared(&self, project: i64, compared: &Compared) -> Result<()> {
+        self.execute(
+            "keeping a comparison",
+            "UPDATE project SET compared = ?2 WHERE id = ?1",
+            params![project, to_json(compared)?],
         )?;
-        Ok(taken as u64)
+        Ok(())
     }
 
     /// Keeps how far a project's annotations have been pulled.
@@ -246,13 +264,13 @@ fn failed(doing: &str, error: rusqlite::Error) -> crate::error::Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::record::{Annotation, Origin, Pair, PairId, Side, Strategy, Task};
     use crate::store::open::Access;
 
     /// A workspace with tasks 1 to `count`, on pairs of the same numbers.
-    fn store(count: i64) -> (tempfile::TempDir, Store) {
+    pub(in crate::store) fn store(count: i64) -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), Access::Write).unwrap();
         let side = |text: &str| Side { document: None, sentences: Vec::new(), text: text.to_owned() };
@@ -285,7 +303,7 @@ mod tests {
         (folder, store)
     }
 
-    fn answer(task: i64, remote: Option<i64>) -> Annotation {
+    pub(in crate::store) fn answer(task: i64, remote: Option<i64>) -> Annotation {
         Annotation {
             task: Some(TaskId(task)),
             remote,
@@ -315,7 +333,7 @@ mod tests {
 
         let writer = store.writer().unwrap();
         writer.forget_batch(project, "b1").unwrap();
-        writer.put_annotation(&answer(5, Some(1))).unwrap();
+        writer.put_annotation(&answer(5, Some(1)), None).unwrap();
         writer.commit().unwrap();
         assert_eq!(open(&store), [TaskId(1), TaskId(4)], "5 is answered, 2 keeps its number, 3 is in flight");
     }
@@ -333,33 +351,5 @@ mod tests {
         let known = store.projects("http://a.test").unwrap();
         assert_eq!((known.len(), known[0].title.as_str(), known[0].interface.as_str()), (1, "new", "similarity"));
         assert_eq!(known[0].pulled_until.unwrap().to_string(), "2026-11-21T21:55:15.956335Z");
-    }
-
-    #[test]
-    fn answers_are_taken_back_where_their_numbers_say_that_they_are_gone() {
-        let (_folder, mut store) = store(3);
-        let writer = store.writer().unwrap();
-        let project = writer.put_project("http://a.test", 9, "title", "translation").unwrap();
-        let other = writer.put_project("http://b.test", 9, "title", "translation").unwrap();
-        for task in [1, 2] {
-            writer.set_placed(project, TaskId(task), "b", 70 + task).unwrap();
-        }
-        writer.set_placed(other, TaskId(2), "b", 1).unwrap();
-        for task in [1, 2, 3] {
-            for remote in [Some(10 * task), Some(10 * task + 1), None] {
-                writer.put_annotation(&answer(task, remote)).unwrap();
-            }
-        }
-        assert_eq!(
-            writer.retract_answers(project, TaskId(1), &[10]).unwrap(),
-            1,
-            "11 is gone; who has no number stays"
-        );
-        assert_eq!(writer.retract_answers(project, TaskId(2), &[]).unwrap(), 0, "it lies in two projects");
-        assert_eq!(writer.retract_answers(project, TaskId(3), &[]).unwrap(), 0, "it lies in none");
-        assert_eq!(writer.retract_answers(project, TaskId(1), &[]).unwrap(), 1);
-        writer.commit().unwrap();
-        let left: Vec<_> = store.annotations(PairId(1)).unwrap().into_iter().map(|answer| answer.remote).collect();
-        assert_eq!(left, [None]);
     }
 }

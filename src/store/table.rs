@@ -46,6 +46,8 @@ pub enum Table {
     Import,
     /// Texts in which an encoder finds no token.
     NoVector,
+    /// Annotations that a server listed when it was last asked.
+    Listing,
     /// Verdicts on pairs.
     Verdict,
     /// Measurements of pairs.
@@ -73,7 +75,7 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [(Self, &'static str); 33] = [
+    const ALL: [(Self, &'static str); 34] = [
         (Self::Host, "host"),
         (Self::Url, "url"),
         (Self::Warc, "warc"),
@@ -95,6 +97,7 @@ impl Table {
         (Self::Comparison, "comparison"),
         (Self::Import, "import"),
         (Self::NoVector, "no_vector"),
+        (Self::Listing, "listing"),
         (Self::Verdict, "verdict"),
         (Self::PairFeatures, "pair_features"),
         (Self::Annotation, "annotation"),

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{Store, Writer, json, to_json};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::record::{Interface, PairId, Strategy, Task, TaskId};
 
 pub(super) const COLUMNS: &str =
@@ -32,6 +32,9 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Task> {
 const ANSWERS: &str = "(SELECT count(DISTINCT annotator) FROM annotation
     WHERE annotation.task = task.id OR (annotation.task IS NULL AND annotation.pair = task.pair AND annotation.updated_at >= task.asked_at))";
 
+/// Whether the pair of a question is still there: nobody is asked about one that has vanished.
+const IS_THERE: &str = "EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL)";
+
 impl Store {
     /// Questions of a scope (of all when `None`) in an interface that wait for answers of `people` and whose pair still
     /// occurs, by id.
@@ -42,7 +45,7 @@ impl Store {
         self.rows(
             "listing open questions",
             &format!(
-                "SELECT id FROM task WHERE (?3 IS NULL OR scope = ?3) AND interface = ?1 AND EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL) AND {ANSWERS} < ?2
+                "SELECT id FROM task WHERE (?3 IS NULL OR scope = ?3) AND interface = ?1 AND {IS_THERE} AND {ANSWERS} < ?2
                  ORDER BY id"
             ),
             params![interface.name(), people, scope],
@@ -111,7 +114,7 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
-    /// Walks over the questions of an interface that wait for answers of `people`, by id.
+    /// Walks over the questions of [`open_tasks`](Self::open_tasks), by id.
     ///
     /// # Errors
     /// Kind `Store`, or what `each` answers.
@@ -124,9 +127,7 @@ impl Store {
     ) -> Result<()> {
         let doing = "walking over questions";
         let sql = format!(
-            "SELECT {COLUMNS} FROM task WHERE scope = ?3 AND interface = ?1
-               AND EXISTS (SELECT 1 FROM text_pair WHERE text_pair.id = task.pair AND best IS NOT NULL)
-               AND {ANSWERS} < ?2 ORDER BY id"
+            "SELECT {COLUMNS} FROM task WHERE scope = ?3 AND interface = ?1 AND {IS_THERE} AND {ANSWERS} < ?2 ORDER BY id"
         );
         self.walk(doing, &sql, params![interface.name(), people, scope], from_row, each)
     }
@@ -212,6 +213,19 @@ fn askable(row: &rusqlite::Row<'_>) -> rusqlite::Result<Askable> {
 }
 
 impl Writer<'_> {
+    /// What a question asks; `None`: the workspace does not have it.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn task_interface(&self, task: TaskId) -> Result<Option<Interface>> {
+        let name: Option<String> = self
+            .transaction
+            .prepare_cached("SELECT interface FROM task WHERE id = ?1")
+            .and_then(|mut statement| statement.query_row([task.0], |row| row.get(0)).optional())
+            .context(ErrorKind::Store, || "looking up a question".into())?;
+        Ok(name.as_deref().and_then(Interface::from_name))
+    }
+
     /// Writes new questions; one that is there already stays as it was asked.
     ///
     /// # Errors
@@ -237,5 +251,32 @@ impl Writer<'_> {
             )? as u64;
         }
         Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::placements::tests::store;
+
+    #[test]
+    fn nobody_is_asked_about_a_pair_that_has_vanished() {
+        let (_folder, mut store) = store(2);
+        let walked = |store: &Store| {
+            let mut walked = Vec::new();
+            let each = |task: Task| {
+                walked.push(task.id);
+                Ok(())
+            };
+            store.for_each_open_task("ru-tk", Interface::Translation, 1, each).unwrap();
+            assert_eq!(walked, store.open_tasks(None, Interface::Translation, 1).unwrap());
+            walked
+        };
+        assert_eq!(walked(&store), [TaskId(1), TaskId(2)]);
+        let writer = store.writer().unwrap();
+        writer.put_occurrences("ru-tk", "import", "file", &[]).unwrap();
+        assert_eq!(writer.task_interface(TaskId(1)).unwrap(), Some(Interface::Translation));
+        writer.commit().unwrap();
+        assert!(walked(&store).is_empty());
     }
 }

@@ -203,6 +203,31 @@ fn an_old_dataset_stays_and_the_same_answers_make_the_same_version() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_version_is_set_aside() {
+    let house = House::new(4);
+    let pipeline = house.pipeline("w", &SETS);
+    run(&pipeline);
+    import(&pipeline, &[(tasks(&pipeline)[0].clone(), vec![answer(1, 1, "yes", None, 1)])]);
+    run(&pipeline);
+    let folder = pipeline.workspace_folder().join("dataset");
+    let version = std::fs::read_to_string(folder.join("LATEST")).unwrap().trim().to_owned();
+    std::fs::remove_file(folder.join(&version).join("README.md")).unwrap();
+    std::fs::write(folder.join(&version).join("own.txt"), "somebody's").unwrap();
+    run(&pipeline);
+    assert!(folder.join(&version).join("README.md").is_file() && !folder.join(&version).join("own.txt").exists());
+    let aside = folder.join(format!("{version}.set-aside-1"));
+    assert_eq!(std::fs::read_to_string(aside.join("own.txt")).unwrap(), "somebody's");
+    let note = std::fs::read_to_string(folder.join(format!("{version}.set-aside-1.txt"))).unwrap();
+    assert!(note.contains("had no README.md"), "{note}");
+    // A file of that name, and the first place is taken.
+    std::fs::remove_dir_all(folder.join(&version)).unwrap();
+    std::fs::write(folder.join(&version), "a file").unwrap();
+    run(&pipeline);
+    assert_eq!(std::fs::read_to_string(folder.join(format!("{version}.set-aside-2"))).unwrap(), "a file");
+    assert!(run(&pipeline).is_nothing_new());
+}
+
+#[test]
 fn a_night_that_is_killed_anywhere_ends_with_the_same_answers() {
     let house = House::new(4);
     let sets = SETS;
@@ -250,6 +275,13 @@ fn every_interface_asks_and_is_answered() {
         };
         let mut annotation = answer(1, 1, "yes", None, 1);
         annotation["result"] = json!([result]);
+        if interface == Interface::Pairwise {
+            // The same choice asked once more, as a control item is: one preference comes of it.
+            let database = rusqlite::Connection::open(pipeline.workspace_folder().join("kopri.db")).unwrap();
+            let again = "INSERT INTO task (id, interface, pair, other, strategy, control, asked_at, body)
+                         SELECT 1, interface, pair, other, strategy, control, asked_at, body FROM task WHERE printf('q%016x', id) = ?1";
+            assert_eq!(database.execute(again, [asked[0]["data"]["task_id"].as_str().unwrap()]).unwrap(), 1);
+        }
         assert_eq!(import(&pipeline, &[(asked[0].clone(), vec![annotation])]).new, 1);
         run(&pipeline);
         let store = store(&pipeline);

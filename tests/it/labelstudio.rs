@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use crate::server::{Hit, Server, respond};
 
 /// A personal access token with the claims `token_type: refresh` and nothing that any server would take.
-const PERSONAL: &str = "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCIsImV4cCI6ODA3MTExNDg3MywiaWF0IjoxfQ.bm9uZQ";
-const LEGACY: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const PERSONAL: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCIsImV4cCI6ODA3MTExNDg3MywiaWF0IjoxfQ.bm9uZQ";
+pub(crate) const LEGACY: &str = "0123456789abcdef0123456789abcdef01234567";
 const TASKS: &str = "id, interface, scope, pair, other, strategy, control, asked_at, body";
 
 fn golden(name: &str) -> PathBuf {
@@ -25,12 +26,12 @@ fn recorded() -> Value {
 }
 
 /// A pipeline with the recorded pairs and questions.
-struct Desk {
-    folder: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new(url: &str, title: &str) -> Self {
+    pub(crate) fn new(url: &str, title: &str) -> Self {
         let desk = Self { folder: tempfile::tempdir().unwrap() };
         let pipeline = format!(
             "version = 1\nname = \"golden\"\nsource = \"ru\"\ntarget = \"tk\"\nworkspace = \"workspace\"\n\
@@ -65,7 +66,7 @@ impl Desk {
     }
 
     /// `push` or `pull` with arguments, as recorded.
-    fn labelstudio(&self, run: &[&str], token: &str) -> Output {
+    pub(crate) fn labelstudio(&self, run: &[&str], token: &str) -> Output {
         self.kopri(&[&["labelstudio", run[0], "pipeline.toml"], &run[1..]].concat(), token)
     }
 
@@ -81,7 +82,7 @@ impl Desk {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
@@ -214,7 +215,7 @@ fn every_exchange_with_a_real_server_is_as_it_was_recorded() {
 }
 
 /// The answers of a small server of our own, which keeps what it is sent, at most so many tasks at once.
-fn small_server(
+pub(crate) fn small_server(
     hit: &Hit,
     stream: &mut std::net::TcpStream,
     tasks: &Mutex<Vec<Value>>,

@@ -17,6 +17,7 @@ mod imports;
 mod incremental;
 mod killed;
 mod labelstudio;
+mod labelstudio_faults;
 mod languages;
 mod mine;
 mod models;

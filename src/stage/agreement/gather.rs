@@ -1,9 +1,10 @@
 //! What an annotation says as a number, and what all of them together say: people, ratings, conflicts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Controls, Couple, Person, Question};
-use crate::metric::agreement::{self, Level, Weights};
+use super::{Controls, Person, Question};
+use crate::metric::agreement::{self, Level};
 use crate::metric::pairs::wilson;
 use crate::record::annotation::VERDICTS;
 use crate::record::{Annotation, Interface, PairId, TaskId};
@@ -12,25 +13,21 @@ use crate::record::{Annotation, Interface, PairId, TaskId};
 const RESAMPLES: usize = 1000;
 /// The same annotations, the same interval.
 const SEED: u64 = 1;
-/// Two people who share fewer items are not compared.
-pub const MIN_SHARED: usize = 10;
-/// At most so many couples of people are compared: those who share most.
-const COUPLES: usize = 20;
 
 /// The answers to a choice between two, by place.
 const CHOICES: [&str; 4] = ["first", "second", "both right", "both wrong"];
 
 /// What one person answered, as a number: a place in [`VERDICTS`], a similarity, a place in [`CHOICES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rating {
-    annotator: u32,
-    place: u8,
+pub(super) struct Rating {
+    pub(super) annotator: u32,
+    pub(super) place: u8,
 }
 
 /// What is known of a person after a part of the walk.
 #[derive(Debug, Default)]
-struct Tally {
-    name: String,
+pub(super) struct Tally {
+    pub(super) name: String,
     answers: usize,
     skipped: usize,
     seconds: Vec<f64>,
@@ -53,9 +50,9 @@ pub(super) struct Gathered {
     /// The known answers of control items.
     controls: HashMap<TaskId, String>,
     numbers: HashMap<String, u32>,
-    people: Vec<Tally>,
+    pub(super) people: Vec<Tally>,
     /// Items with at least two ratings.
-    items: BTreeMap<Interface, Vec<Vec<Rating>>>,
+    pub(super) items: BTreeMap<Interface, Vec<Vec<Rating>>>,
     conflicts: Vec<Found>,
 }
 
@@ -85,12 +82,13 @@ impl Gathered {
                 ),
             }
         }
+        let gold = Gold::of(annotations);
         for ((annotator, task, _), annotation) in &answers {
             skipped.remove(&(*annotator, *task));
             let tally = &mut self.people[*annotator as usize];
             tally.answers += 1;
             tally.seconds.extend(annotation.lead_time.filter(|seconds| seconds.is_finite() && *seconds >= 0.0));
-            self.check(*annotator, annotation, annotations);
+            self.check(*annotator, annotation, &gold);
         }
         skipped.iter().for_each(|(annotator, _)| self.people[*annotator as usize].skipped += 1);
         for interface in Interface::ALL {
@@ -109,18 +107,18 @@ impl Gathered {
     }
 
     /// Compares an answer with what is known: by somebody else's gold answer, or because the question is a control item.
-    fn check(&mut self, annotator: u32, annotation: &Annotation, of_pair: &[Annotation]) {
+    fn check(&mut self, annotator: u32, annotation: &Annotation, gold: &Gold<'_>) {
         if annotation.ground_truth {
             return;
         }
         for (interface, place) in ratings(annotation) {
-            let gold =
-                of_pair.iter().rev().filter(|other| other.ground_truth && other.annotator != annotation.annotator);
-            let gold = gold.flat_map(ratings).find(|(of, _)| *of == interface).map(|(_, place)| place);
             // A control item may be known by this person's own word.
-            let mut own = of_pair.iter().filter(|other| other.ground_truth && other.annotator == annotation.annotator);
-            let control = annotation.task.filter(|_| own.next().is_none()).and_then(|task| self.controls.get(&task));
-            let Some(known) = gold.or_else(|| known(interface, control?, annotation.pair)) else { continue };
+            let own = gold.people.contains(annotation.annotator.as_str());
+            let control = annotation.task.filter(|_| !own).and_then(|task| self.controls.get(&task));
+            let known = gold
+                .of_others(interface, &annotation.annotator)
+                .or_else(|| known(interface, control?, annotation.pair));
+            let Some(known) = known else { continue };
             let tally = &mut self.people[annotator as usize];
             let slack = u8::from(interface == Interface::Similarity);
             tally.controls += 1;
@@ -178,40 +176,38 @@ impl Gathered {
         };
         self.items.iter().map(question).collect()
     }
+}
 
-    /// Kappa of the people who share most.
-    pub(super) fn couples(&self) -> Vec<Couple> {
-        let mut shared: BTreeMap<(Interface, u32, u32), Vec<(usize, usize)>> = BTreeMap::new();
-        for (interface, items) in &self.items {
-            for rated in items {
-                for (place, one) in rated.iter().enumerate() {
-                    for other in &rated[place + 1..] {
-                        let (one, other) = if one.annotator < other.annotator { (one, other) } else { (other, one) };
-                        let of = shared.entry((*interface, one.annotator, other.annotator)).or_default();
-                        of.push((one.place.into(), other.place.into()));
-                    }
+/// The gold answers on a pair.
+struct Gold<'a> {
+    /// Who gave any.
+    people: HashSet<&'a str>,
+    /// By kind of question: the newest, and the newest of anybody but its author.
+    newest: BTreeMap<Interface, [Option<(&'a str, u8)>; 2]>,
+}
+
+impl<'a> Gold<'a> {
+    fn of(annotations: &'a [Annotation]) -> Self {
+        let mut gold = Self { people: HashSet::new(), newest: BTreeMap::new() };
+        for annotation in annotations.iter().rev().filter(|annotation| annotation.ground_truth) {
+            gold.people.insert(&annotation.annotator);
+            for (interface, place) in ratings(annotation) {
+                let [newest, second] = gold.newest.entry(interface).or_default();
+                let given = Some((annotation.annotator.as_str(), place));
+                match newest {
+                    None => *newest = given,
+                    Some((author, _)) if second.is_none() && *author != annotation.annotator => *second = given,
+                    Some(_) => {}
                 }
             }
         }
-        let mut couples: Vec<Couple> = shared
-            .into_iter()
-            .filter(|(_, pairs)| pairs.len() >= MIN_SHARED)
-            .map(|((interface, one, other), pairs)| {
-                let weights = if interface == Interface::Similarity { Weights::Quadratic } else { Weights::None };
-                let equal = pairs.iter().filter(|(one, other)| one == other).count();
-                Couple {
-                    interface,
-                    one: self.people[one as usize].name.clone(),
-                    other: self.people[other as usize].name.clone(),
-                    items: pairs.len(),
-                    equal: equal as f64 / pairs.len() as f64,
-                    kappa: agreement::cohen_kappa(&pairs, answers_of(interface), weights),
-                }
-            })
-            .collect();
-        couples.sort_by(|a, b| b.items.cmp(&a.items).then_with(|| (&a.one, &a.other).cmp(&(&b.one, &b.other))));
-        couples.truncate(COUPLES);
-        couples
+        gold
+    }
+
+    /// The newest answer of anybody else.
+    fn of_others(&self, interface: Interface, annotator: &str) -> Option<u8> {
+        let newest = self.newest.get(&interface)?;
+        newest.iter().flatten().find(|(author, _)| *author != annotator).map(|(_, place)| *place)
     }
 }
 
@@ -268,7 +264,7 @@ pub(super) fn words(interface: Interface, place: u8) -> String {
 }
 
 /// How many answers there are to choose from.
-fn answers_of(interface: Interface) -> usize {
+pub(super) fn answers_of(interface: Interface) -> usize {
     match interface {
         Interface::Translation => VERDICTS.len(),
         Interface::Pairwise => CHOICES.len(),
@@ -293,11 +289,15 @@ pub(super) fn newest<'a>(
     annotations: impl IntoIterator<Item = &'a Annotation>,
 ) -> Vec<(&'a Annotation, u8)> {
     let mut newest: Vec<(&Annotation, u8)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for annotation in annotations {
         let Some((_, place)) = ratings(annotation).into_iter().find(|(of, _)| *of == interface) else { continue };
-        match newest.iter_mut().find(|(older, _)| older.annotator == annotation.annotator) {
-            Some(older) => *older = (annotation, place),
-            None => newest.push((annotation, place)),
+        match places.entry(&annotation.annotator) {
+            Entry::Occupied(older) => newest[*older.get()] = (annotation, place),
+            Entry::Vacant(free) => {
+                free.insert(newest.len());
+                newest.push((annotation, place));
+            }
         }
     }
     newest
@@ -311,22 +311,23 @@ fn apart(interface: Interface, places: &[u8]) -> f64 {
         Interface::Similarity => f64::from(one.abs_diff(other)) / 5.0,
         Interface::Pairwise => f64::from(u8::from(one != other)),
     };
-    let (mut sum, mut count) = (0.0, 0.0);
-    for (place, one) in places.iter().enumerate() {
-        for other in &places[place + 1..] {
-            sum += distance(*one, *other);
-            count += 1.0;
-        }
-    }
-    if count > 0.0 { sum / count } else { 0.0 }
+    // There are few different answers, however many people gave them.
+    let mut counts: BTreeMap<u8, f64> = BTreeMap::new();
+    places.iter().for_each(|place| *counts.entry(*place).or_default() += 1.0);
+    let sum: f64 = counts
+        .iter()
+        .flat_map(|one| counts.range(one.0 + 1..).map(move |other| distance(*one.0, *other.0) * one.1 * other.1))
+        .sum();
+    let people = places.len() as f64;
+    if people > 1.0 { sum / (people * (people - 1.0) / 2.0) } else { 0.0 }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Who said what of a pair in a task; an empty word passes by.
-    fn said(pair: i64, task: i64, who: &str, word: &str) -> Annotation {
+    pub(in crate::stage::agreement) fn said(pair: i64, task: i64, who: &str, word: &str) -> Annotation {
         let is_number = word.parse::<u8>().is_ok();
         Annotation {
             task: (task > 0).then_some(TaskId(task)),
@@ -346,7 +347,7 @@ mod tests {
         Annotation { ground_truth: true, ..said(pair, 0, who, word) }
     }
 
-    fn gathered(pairs: &[Vec<Annotation>]) -> Gathered {
+    pub(in crate::stage::agreement) fn gathered(pairs: &[Vec<Annotation>]) -> Gathered {
         let controls =
             [(TaskId(91), "yes".to_owned()), (TaskId(92), "3".to_owned()), (TaskId(93), PairId(5).to_string())];
         let mut gathered = Gathered::new(controls.into());
@@ -427,19 +428,18 @@ mod tests {
     }
 
     #[test]
-    fn two_who_share_little_are_not_compared() {
-        let pair = |pair: i64, words: [&str; 3]| -> Vec<Annotation> {
-            ["a", "b", "c"].iter().zip(words).map(|(who, word)| said(pair, pair, who, word)).collect()
-        };
-        let shared = i64::try_from(MIN_SHARED).unwrap();
-        let word = |pair: i64| if pair % 2 == 0 { "yes" } else { "no" };
-        let pairs: Vec<_> = (1..=shared).map(|of| pair(of, [word(of), word(of + i64::from(of == 1)), ""])).collect();
-        let couples = gathered(&pairs).couples();
-        assert_eq!(couples.len(), 1, "c passed everything by");
-        assert_eq!((couples[0].one.as_str(), couples[0].other.as_str(), couples[0].items), ("a", "b", MIN_SHARED));
-        assert!((couples[0].equal - 0.9).abs() < 1e-12);
-        // Of ten, a says no five times and b four times: .9 are equal, .5 are by chance.
-        assert!((couples[0].kappa.unwrap() - 0.8).abs() < 1e-12);
-        assert!(gathered(&pairs[1..]).couples().is_empty());
+    fn thousands_may_annotate_one_item() {
+        let started = std::time::Instant::now();
+        let many: Vec<Annotation> =
+            (0..6000).map(|who| said(1, 1, &format!("{who:04}"), if who % 3 == 0 { "no" } else { "yes" })).collect();
+        let mut gathered = gathered(&[many]);
+        assert!(gathered.couples().is_empty());
+        let conflicts = gathered.conflicts();
+        // 2000 · 4000 of 6000 · 5999 / 2 couples differ, by all the scale.
+        assert!((conflicts[0].apart - 8_000_000.0 / 17_997_000.0).abs() < 1e-12, "{conflicts:?}");
+        let questions = gathered.questions();
+        assert_eq!((questions[0].items, questions[0].ratings), (1, 6000));
+        assert_eq!(gathered.people(&HashMap::new()).len(), 6000);
+        assert!(started.elapsed().as_secs_f64() < 5.0, "{:?} even without optimisation", started.elapsed());
     }
 }

@@ -7,13 +7,14 @@
 //! Everything is read in one walk over the annotations, pair by pair. Memory: some 60 bytes a rating, and the texts of
 //! the conflicts that are asked for.
 
+mod couples;
 mod gather;
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-pub use self::gather::MIN_SHARED;
+pub use self::couples::MIN_SHARED;
 use self::gather::{Found, Gathered, newest, words};
 use super::adjudicate;
 use crate::error::Result;

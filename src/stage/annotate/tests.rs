@@ -1,15 +1,17 @@
 //! Exports as Label Studio 1.23.2 writes them, and what they come to in a store.
 
 use super::*;
+use crate::error::ErrorKind;
+use crate::record::{PairId, TaskId};
 use crate::store::open::Access;
 
-fn store() -> (tempfile::TempDir, Store) {
+pub(super) fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), Access::Write).unwrap();
     (folder, store)
 }
 
-fn read(store: &mut Store, json: &str) -> Result<Tally> {
+pub(super) fn read(store: &mut Store, json: &str) -> Result<Tally> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json).unwrap();
     read_label_studio(store, file.path())
@@ -148,4 +150,150 @@ fn another_kind_of_file_is_refused_and_a_torn_one_leaves_nothing() {
     assert!(read(&mut store, torn).is_err());
     assert!(store.annotations(PairId(7)).unwrap().is_empty());
     assert!(read(&mut store, &format!("{WHOLE} []")).is_err(), "something after the array");
+}
+
+/// One task with these annotations.
+fn tasks(annotations: &[serde_json::Value]) -> String {
+    let data = serde_json::json!({ "pair_id": "p0000000000000007", "src_text": "a", "tgt_text": "b" });
+    serde_json::json!([{ "id": 3, "data": data, "annotations": annotations }]).to_string()
+}
+
+fn annotation(id: i64, results: &[(&str, serde_json::Value)]) -> serde_json::Value {
+    let result: Vec<_> = results
+        .iter()
+        .map(|(name, value)| serde_json::json!({ "from_name": name, "type": "choices", "value": value }))
+        .collect();
+    serde_json::json!({ "id": id, "completed_by": id, "result": result })
+}
+
+#[test]
+fn results_in_another_form_are_refused_by_name_and_count_for_nothing() {
+    use serde_json::json;
+    let cases = [
+        (
+            vec![("quality", json!({ "choices": ["yes"] }))],
+            "'sts' and 'better' are missing; the results are under 'quality'",
+        ),
+        (vec![("quality", json!({ "choices": ["yes"] })), ("tgt_fix", json!({ "text": ["c"] }))], "under 'quality'"),
+        (
+            vec![("verdict", json!({ "choices": ["yes", "no"] }))],
+            "control 'verdict' holds 2 choices (yes, no), expected one",
+        ),
+        (
+            vec![("verdict", json!({ "choices": ["yes"] })), ("verdict", json!({ "choices": ["no"] }))],
+            "2 choices (yes, no)",
+        ),
+        (vec![("verdict", json!({ "choices": "yes" }))], "the choices of control 'verdict' are the text \"yes\""),
+        (vec![("verdict", json!({ "labels": ["yes"] }))], "control 'verdict' has no choices (its value has labels)"),
+        (vec![("verdict", json!({ "choices": [] }))], "control 'verdict' holds no choice"),
+        (vec![("verdict", json!({ "choices": ["maybe"] }))], "the verdict \"maybe\" is none of"),
+        (vec![("sts", json!({ "choices": ["good"] }))], "\"good\" of control 'sts' is not a whole number"),
+        (vec![("sts", json!({ "rating": 2.5 }))], "\"2.5\" of control 'sts'"),
+        (vec![("better", json!({ "choices": ["left"] }))], "control 'better' selects nothing"),
+        (
+            vec![("verdict", json!({ "choices": ["yes"] })), ("problems", json!({ "choices": [1] }))],
+            "control 'problems' holds 1",
+        ),
+        (
+            vec![("verdict", json!({ "choices": ["yes"] })), ("src_fix", json!({ "text": 7 }))],
+            "the text of control 'src_fix' is 7",
+        ),
+    ];
+    for (results, why) in cases {
+        let (_folder, mut store) = store();
+        let sound = annotation(9, &[("verdict", json!({ "choices": ["no"] })), ("remark", json!({ "text": ["own"] }))]);
+        let tally = read(&mut store, &tasks(&[annotation(1, &results), sound])).unwrap();
+        assert_eq!((tally.unreadable, tally.problems(), tally.new), (1, 1, 1), "{tally:?}");
+        assert!(
+            tally.left_out[0].starts_with("task 3, annotation 1: ") && tally.left_out[0].contains(why),
+            "{tally:?}"
+        );
+        assert_eq!(only(&store).verdict.as_deref(), Some("no"));
+    }
+    // Passed by, or nothing chosen: that is no answer in another form.
+    let (_folder, mut store) = store();
+    let mut skipped = annotation(1, &[("verdict", json!({ "choices": ["yes", "no"] }))]);
+    skipped["was_cancelled"] = json!(true);
+    let tally = read(&mut store, &tasks(&[skipped, annotation(2, &[])])).unwrap();
+    assert_eq!((tally.unreadable, tally.problems(), tally.new), (0, 0, 2), "{tally:?}");
+}
+
+#[test]
+fn a_renamed_control_is_found_in_json_min_too() {
+    let (_folder, mut store) = store();
+    let row = |control: &str, id: i64| {
+        format!(
+            r#"{{"pair_id":"p0000000000000007","src_text":"a","tgt_text":"b","id":3,{control},"annotator":{id},"annotation_id":{id}}}"#
+        )
+    };
+    let rows = [
+        row(r#""quality":"yes""#, 1),
+        row(r#""verdict":{"choices":["yes","no"]}"#, 2),
+        row(r#""verdict":"yes""#, 3),
+        row(r#""verdict":"yes","quality":"good""#, 4),
+    ];
+    let tally = read(&mut store, &format!("[{}]", rows.join(","))).unwrap();
+    assert_eq!((tally.unreadable, tally.new), (2, 2), "{tally:?}");
+    assert!(tally.left_out[0].contains("row 1, task 3: the controls") && tally.left_out[0].contains("under 'quality'"));
+    assert!(tally.left_out[1].contains("holds 2 choices"), "{tally:?}");
+}
+
+#[test]
+fn what_programs_write_beside_the_standard_costs_no_answers() {
+    for (from, to, replaced) in [
+        ("[{\"id\":3", "\u{feff}[{\"id\":3", 0),
+        ("Зелёный.\",", "Зелёный\\ud83d.\",", 1),
+        ("\"new_field\":1", "\"new_field\":\"\\udc00\\udc00\"", 2),
+        ("\"lead_time\":12.5", "\"lead_time\":NaN", 0),
+        ("\"new_field\":1", "\"new_field\":[-Infinity,Infinity]", 0),
+    ] {
+        let (_folder, mut store) = store();
+        let tally = read(&mut store, &WHOLE.replacen(from, to, 1)).unwrap();
+        assert_eq!((tally.new, tally.problems(), tally.replaced), (1, 0, replaced), "{to}");
+        let is_timed = !to.contains("NaN");
+        assert_eq!(only(&store).lead_time.is_some(), is_timed, "{to}");
+    }
+    let (_folder, mut store) = store();
+    let line = WHOLE.replace('\n', " ");
+    let lines = format!("{}\n{{\"id\":4}}\n", &line[1..line.len() - 1]);
+    let tally = read(&mut store, &lines).unwrap();
+    assert_eq!((tally.tasks, tally.new, tally.problems()), (2, 1, 0), "JSON lines");
+}
+
+#[test]
+fn an_error_names_what_is_wrong_with_the_file() {
+    let (_folder, mut store) = store();
+    let utf16: Vec<u8> = std::iter::once(0xfeff).chain("[]".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for (bytes, what) in [
+        (&b"id,verdict\n1,yes\n"[..], "it is a table (CSV or TSV)"),
+        (utf16.as_slice(), "it is UTF-16"),
+        (b" <!doctype html>", "HTML or XML"),
+        (b"PK\x03\x04", "compressed"),
+        (b"", "it is empty"),
+        (b"nothing", "it begins with \"nothing\""),
+        (b"[{\"id\":1},", "the file breaks off"),
+        (b"[{\"id\":1},,]", "at line 1 column 11"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let error = read_label_studio(&mut store, file.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input);
+        let (error, path) = (error.to_string(), file.path().display().to_string());
+        assert!(error.contains(what) && error.contains(&path), "{error}");
+        assert_eq!(error.contains("CSV"), what.contains("CSV"), "{error}");
+    }
+}
+
+#[test]
+fn one_annotation_with_nulls_does_not_lose_the_others() {
+    let (_folder, mut store) = store();
+    let json = r#"[{"id":1,"data":{"pair_id":"p0000000000000007"},"drafts":null,"annotations":[
+        {"id":5,"completed_by":1,"result":null,"was_cancelled":null,"ground_truth":null},
+        {"id":null,"completed_by":1},
+        {"id":6,"completed_by":2,"result":[{"from_name":"verdict","value":{"choices":["yes"]}}]}]},
+        {"id":2,"data":{},"completions":[{"id":1}]}]"#;
+    let tally = read(&mut store, json).unwrap();
+    assert_eq!((tally.new, tally.unreadable, tally.problems()), (2, 1, 2), "{tally:?}");
+    assert!(tally.left_out[0].starts_with("task 1, annotation number 2: "), "{tally:?}");
+    assert!(tally.left_out[1].contains("before 1.0"), "{tally:?}");
 }

@@ -21,7 +21,7 @@ use self::choose::{Chosen, choose};
 use super::interface::{self, About, LabelConfig};
 use super::{Commit, Ctx, Inputs, Listing, Look, Progress, Settings, Stage, Unit, neighbours, table};
 use crate::error::{Error, Result};
-use crate::record::{Interface, PairId, Scorer, Strategy, Task, TaskId};
+use crate::record::{Bytes, Interface, PairId, Scorer, Strategy, Task, TaskId};
 use crate::store::neighbours::Direction;
 use crate::store::table::Table;
 use crate::store::text_pairs::JudgedPair;
@@ -130,7 +130,7 @@ impl Mix {
 }
 
 /// A Label Studio server and the project there. The token comes from the environment: `LABEL_STUDIO_TOKEN`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Server {
     /// Its URL, such as `http://localhost:8080`.
@@ -141,6 +141,23 @@ pub struct Server {
     pub project: Option<u64>,
     /// Whether a whole run fetches answers before it begins and sends its questions when it has ended.
     pub nightly: bool,
+    /// The largest answer in JSON that is read, decompressed. A parser makes up to twenty times as much of it in memory.
+    pub max_answer: Bytes,
+    /// The largest snapshot that is fetched.
+    pub max_snapshot: Bytes,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            url: None,
+            title: None,
+            project: None,
+            nightly: false,
+            max_answer: Bytes(32_000_000),
+            max_snapshot: Bytes(4_000_000_000),
+        }
+    }
 }
 
 impl Server {

@@ -20,6 +20,7 @@
 //! Memory: about a kilobyte for each example but those that nobody judged, which stream.
 
 mod card;
+mod preferences;
 pub mod split;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,12 +28,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use self::preferences::preferences;
 pub use self::split::{Part, Splitter};
 use super::{Commit, Ctx, Inputs, Languages, Listing, Look, Progress, Settings, Stage, Unit, neighbours, table};
 use crate::algo::minhash::{grams, jaccard};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::files::{self, Staged};
-use crate::record::{Adjudication, Interface, Origin, Pair, PairId};
+use crate::record::{Adjudication, Origin, Pair, PairId};
 use crate::store::Store;
 use crate::store::neighbours::Direction;
 use crate::store::table::Table;
@@ -41,7 +43,7 @@ use crate::text::dedup::text_pair;
 use crate::text::normalise::fold;
 
 /// Raised when the same answers make other data.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The stage.
 #[derive(Debug)]
@@ -442,46 +444,6 @@ fn hard_negatives(
     Ok(negatives)
 }
 
-/// Choices between two candidates, where more people chose one than the other. Texts come from the questions.
-fn preferences(look: &Look<'_>) -> Result<Vec<Preference>> {
-    let mut votes: BTreeMap<PairId, BTreeMap<String, PairId>> = BTreeMap::new();
-    look.store.for_each_annotation(Some(&look.scope()), |annotation| {
-        let of = votes.entry(annotation.pair).or_default();
-        match annotation.preferred {
-            Some(preferred) => {
-                of.insert(annotation.annotator, preferred);
-            }
-            None if of.is_empty() => {
-                votes.remove(&annotation.pair);
-            }
-            None => {}
-        }
-        Ok(())
-    })?;
-    let mut all = Vec::new();
-    for (_, pair, _) in look.store.asked(&look.scope(), Interface::Pairwise)? {
-        let Some(of) = votes.get(&pair).filter(|of| !of.is_empty()) else { continue };
-        let Some(task) = look.store.task_on(Interface::Pairwise, pair)? else { continue };
-        let text = |key: &str| task.body["data"][key].as_str().unwrap_or_default().to_owned();
-        let votes = |key: &str| of.values().filter(|chosen| chosen.to_string() == text(key)).count();
-        let (a, b) = (votes("a_id"), votes("b_id"));
-        let (better, worse, most, least) = match a.cmp(&b) {
-            std::cmp::Ordering::Greater => ("cand_a", "cand_b", a, b),
-            std::cmp::Ordering::Less => ("cand_b", "cand_a", b, a),
-            std::cmp::Ordering::Equal => continue,
-        };
-        let people = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        all.push(Preference {
-            source: text("src_text"),
-            better: text(better),
-            worse: text(worse),
-            votes_for: people(most),
-            votes_against: people(least),
-        });
-    }
-    Ok(all)
-}
-
 /// A version that is written and waits to be published.
 struct Written {
     version: String,
@@ -539,12 +501,34 @@ fn write(
     let mut files = Vec::new();
     // The same answers make the same version: one that is whole stays as it is.
     if !target.join("README.md").is_file() {
+        set_aside(&target)?;
         files.push(staged.named(&target));
     }
     files.push(Staged::file(&root.join("LATEST"), |out| {
         writeln!(out, "{version}").context(ErrorKind::Store, || "naming the newest dataset".into())
     })?);
     Ok(Written { version, examples, silver, files })
+}
+
+/// Moves away what stands under a version's name and is none: a broken copy, or what somebody put there. It may be the
+/// only copy, so it is kept, with a note beside it that says what happened.
+fn set_aside(target: &Path) -> Result<()> {
+    // An empty folder gives way by itself.
+    let is_empty = std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
+    if is_empty || std::fs::symlink_metadata(target).is_err() {
+        return Ok(());
+    }
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = |number: u32, more: &str| target.with_file_name(format!("{name}.set-aside-{number}{more}"));
+    let number = (1..).find(|number| std::fs::symlink_metadata(beside(*number, "")).is_err()).unwrap_or(1);
+    let aside = beside(number, "");
+    std::fs::rename(target, &aside)
+        .context(ErrorKind::Store, || format!("moving {} to {}", target.display(), aside.display()))?;
+    let note = format!(
+        "{name} had no README.md, so it was no complete version of the dataset. It was moved here, and the version was\n\
+         written again. Delete it when nothing in it is needed.\n"
+    );
+    put(&beside(number, ".txt"), &note)
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {

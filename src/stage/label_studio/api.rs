@@ -4,14 +4,15 @@
 //! [`Server::import`], [`Server::create_project`] and [`Server::create_snapshot`] are made once: made twice, they would
 //! do their work twice. Who calls them looks afterwards what became of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::server::{Call, Failure, Server, read};
-use crate::error::Result;
+use super::server::{Call, Failure, Server};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Stream, Verb};
 
 /// The server writes all tasks of an import before it answers.
@@ -26,6 +27,8 @@ pub const ANSWERS: &str = "id,data,updated_at,total_annotations,cancelled_annota
     was_cancelled,ground_truth,lead_time,import_id,unique_id";
 /// Tasks a page of a listing.
 pub const PAGE: u32 = 500;
+/// No project has as many tasks.
+const MOST_ENTRIES: u64 = 100_000_000;
 
 /// A project, as far as we look at it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -96,6 +99,35 @@ impl TaskPage {
     }
 }
 
+/// Counts the pages of a listing, so that a server that always names another one is left.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    taken: u64,
+    most: u64,
+}
+
+impl Pages {
+    /// Takes a page of `length` entries that are new, where `total` entries are still to come, these included.
+    ///
+    /// # Errors
+    /// Kind `Network`: there are more pages than the first one said.
+    pub(super) fn take(&mut self, doing: &str, length: u64, total: u64) -> Result<()> {
+        let wrong = |what: String| Err(Error::new(ErrorKind::Network, format!("{doing}: {what}: is it Label Studio?")));
+        if total > MOST_ENTRIES {
+            return wrong(format!("the server says that {total} entries are to come"));
+        }
+        if self.taken == 0 {
+            // Later pages may hold fewer, and more may be added meanwhile.
+            self.most = 2 * (total.div_ceil(length.max(1)) + 1);
+        }
+        self.taken += 1;
+        if self.taken > self.most {
+            return wrong(format!("the server names page after page, {} where {} were to come", self.taken, self.most));
+        }
+        Ok(())
+    }
+}
+
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct User {
@@ -116,7 +148,7 @@ impl Server<'_> {
         let doing = format!("looking at project {id}");
         let path = format!("api/projects/{id}/");
         match self.ask(Call::new(&doing, Verb::Get, &path)) {
-            Ok(response) => read(&doing, &response).map(Some),
+            Ok(response) => self.read(&doing, &response).map(Some),
             Err(Failure::Refused { status: 404, .. }) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
@@ -129,22 +161,31 @@ impl Server<'_> {
     pub fn projects_titled(&mut self, title: &str) -> Result<Vec<Project>> {
         #[derive(Deserialize)]
         struct Page {
+            #[serde(default)]
+            count: Option<u64>,
             results: Vec<Project>,
             next: Option<String>,
         }
         let doing = "listing the projects";
-        let mut found = Vec::new();
-        for page in 1_u32.. {
-            let page = page.to_string();
-            let query = [("page", page.as_str()), ("page_size", "100"), ("title", title)];
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut pages = Pages::default();
+        for number in 1_u32.. {
+            let number = number.to_string();
+            let query = [("page", number.as_str()), ("page_size", "100"), ("title", title)];
             let response = self.ask(Call { query: &query, ..Call::new(doing, Verb::Get, "api/projects/") })?;
-            let page: Page = read(doing, &response)?;
-            // The server looks for titles that hold this one.
-            found.extend(page.results.into_iter().filter(|project| project.title == title));
-            if page.next.is_none() {
+            let page: Page = self.read(doing, &response)?;
+            let is_new = page.results.iter().filter(|project| seen.insert(project.id)).count() > 0;
+            // A page that brings nothing new is one that came before.
+            if page.next.is_none() || !is_new {
+                found.extend(page.results.into_iter().filter(|project| project.title == title));
                 break;
             }
+            pages.take(doing, page.results.len() as u64, page.count.unwrap_or(page.results.len() as u64))?;
+            // The server looks for titles that hold this one.
+            found.extend(page.results.into_iter().filter(|project| project.title == title));
         }
+        found.sort_by_key(|project: &Project| project.id);
+        found.dedup_by_key(|project| project.id);
         Ok(found)
     }
 
@@ -156,7 +197,7 @@ impl Server<'_> {
         let doing = "making a project";
         let body = json!({ "title": title, "label_config": config, "maximum_annotations": answers }).to_string();
         let response = self.once(Call { body: Some(&body), ..Call::new(doing, Verb::Post, "api/projects/") })?;
-        read(doing, &response).map_err(Failure::Final)
+        self.read(doing, &response).map_err(Failure::Final)
     }
 
     /// Changes fields of a project.
@@ -167,7 +208,7 @@ impl Server<'_> {
         let doing = format!("changing project {id}");
         let (path, body) = (format!("api/projects/{id}/"), fields.to_string());
         let response = self.ask(Call { body: Some(&body), ..Call::new(&doing, Verb::Patch, &path) })?;
-        read(&doing, &response)
+        self.read(&doing, &response)
     }
 
     /// Imports tasks, all or none. Made once: a lost reply is [`Failure::Lost`].
@@ -183,9 +224,13 @@ impl Server<'_> {
             body: Some(body),
             timeout: IMPORT_TIME,
             ..Call::new(&doing, Verb::Post, &path)
+        });
+        let response = response.map_err(|failure| match failure {
+            Failure::TooLarge(error) => Failure::Lost { error, status: None, wait: None },
+            failure => failure,
         })?;
         // The tasks are there, though what was said of them cannot be read.
-        read(&doing, &response).map_err(|error| Failure::Lost { error, status: None, wait: None })
+        self.read(&doing, &response).map_err(|error| Failure::Lost { error, status: None, wait: None })
     }
 
     /// Tasks of a project by number, after the number `after`: at most [`PAGE`] of them. `filters` are
@@ -202,17 +247,24 @@ impl Server<'_> {
         items.extend_from_slice(filters);
         let wanted =
             json!({ "filters": { "conjunction": "and", "items": items }, "ordering": ["tasks:id"] }).to_string();
-        let (project, page_size) = (project.to_string(), PAGE.to_string());
-        let query = [
-            ("project", project.as_str()),
-            ("page", "1"),
-            ("page_size", page_size.as_str()),
-            ("fields", "all"),
-            ("include", fields),
-            ("query", wanted.as_str()),
-        ];
-        let response = self.ask(Call { query: &query, ..Call::new(&doing, Verb::Get, "api/tasks/") })?;
-        read(&doing, &response)
+        let project = project.to_string();
+        loop {
+            let page_size = self.page.to_string();
+            let query = [
+                ("project", project.as_str()),
+                ("page", "1"),
+                ("page_size", page_size.as_str()),
+                ("fields", "all"),
+                ("include", fields),
+                ("query", wanted.as_str()),
+            ];
+            match self.ask(Call { query: &query, ..Call::new(&doing, Verb::Get, "api/tasks/") }) {
+                Ok(response) => return self.read(&doing, &response),
+                // Long texts with many answers: fewer tasks at once.
+                Err(Failure::TooLarge(_)) if self.page > 1 => self.page = self.page.div_ceil(4),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
     }
 
     /// Deletes a task; one that is gone already is as good.
@@ -232,7 +284,7 @@ impl Server<'_> {
         let doing = format!("listing the snapshots of project {project}");
         let path = format!("api/projects/{project}/exports/");
         let response = self.ask(Call::new(&doing, Verb::Get, &path))?;
-        read(&doing, &response)
+        self.read(&doing, &response)
     }
 
     /// Begins a snapshot of all tasks, with annotations of every kind and who made them. Made once: a lost reply is
@@ -255,7 +307,7 @@ impl Server<'_> {
         let body = body.to_string();
         let timeout = SNAPSHOT_TIME;
         let response = self.once(Call { body: Some(&body), timeout, ..Call::new(&doing, Verb::Post, &path) })?;
-        read(&doing, &response).map_err(Failure::Final)
+        self.read(&doing, &response).map_err(Failure::Final)
     }
 
     /// How far a snapshot is.
@@ -266,7 +318,7 @@ impl Server<'_> {
         let doing = format!("looking at snapshot {snapshot} of project {project}");
         let path = format!("api/projects/{project}/exports/{snapshot}");
         let response = self.ask(Call::new(&doing, Verb::Get, &path))?;
-        read(&doing, &response)
+        self.read(&doing, &response)
     }
 
     /// A snapshot's file, as a stream.
@@ -295,7 +347,7 @@ impl Server<'_> {
     pub fn users(&mut self) -> Result<Vec<User>> {
         let doing = "listing the users";
         let response = self.ask(Call::new(doing, Verb::Get, "api/users/"))?;
-        read(doing, &response)
+        self.read(doing, &response)
     }
 
     fn delete(&mut self, doing: &str, path: &str) -> Result<()> {
@@ -303,5 +355,21 @@ impl Server<'_> {
             Ok(_) | Err(Failure::Refused { status: 404, .. }) => Ok(()),
             Err(failure) => Err(failure.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_end() {
+        let walk = |length: u64, total: u64| {
+            let mut pages = Pages::default();
+            (0..10_000).take_while(|_| pages.take("listing", length, total).is_ok()).count()
+        };
+        assert_eq!(walk(2, 7), 10, "four pages and some more");
+        assert_eq!(walk(500, 500), 4);
+        assert_eq!(walk(1, u64::MAX), 0);
     }
 }

@@ -12,13 +12,14 @@ use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::api::{ANSWERS, Project, Snapshot};
+use super::api::{ANSWERS, Pages, Project, Snapshot};
 use super::push::{Target, known};
 use super::server::{Failure, Server};
 use super::{SNAPSHOT, Step, remote, unlike};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::stage::annotate::{Intake, Tally, for_each_task};
 use crate::store::{Store, Writer};
+use crate::text::json::Repairs;
 
 /// Transactions of the server that are under way when it answers may carry an earlier time than the newest it shows.
 const OVERLAP: Duration = Duration::from_secs(60);
@@ -26,6 +27,8 @@ const OVERLAP: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(2);
 /// How long a snapshot may be in the making.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// How long a snapshot's file may take to come.
+const LONGEST_FETCH: Duration = Duration::from_secs(4 * 3600);
 const PIECE: usize = 1 << 16;
 
 /// What a pull brought.
@@ -97,7 +100,7 @@ struct Taking<'w> {
 
 impl<'w> Taking<'w> {
     fn new(writer: &'w Writer<'w>, row: i64) -> Result<Self> {
-        Ok(Self { writer, intake: Intake::new(writer)?, row, taken_back: 0 })
+        Ok(Self { writer, intake: Intake::of_project(writer, row)?, row, taken_back: 0 })
     }
 
     fn task(&mut self, task: Value) -> Result<()> {
@@ -109,7 +112,8 @@ impl<'w> Taking<'w> {
             .is_some_and(|(given, skipped)| given + skipped == annotations.len() as u64);
         if whole && let (_, Some(ours)) = remote(&task)? {
             let numbers: Vec<i64> = annotations.iter().filter_map(|one| one.get("id")?.as_i64()).collect();
-            self.taken_back += self.writer.retract_answers(self.row, ours.task, &numbers)?;
+            let at = task.get("updated_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            self.taken_back += self.writer.put_listing(self.row, ours.task, at, &numbers)?;
         }
         self.intake.task(task)
     }
@@ -128,7 +132,7 @@ fn changes(
     });
     let writer = store.writer()?;
     let mut taking = Taking::new(&writer, row)?;
-    let (mut after, mut newest) = (0, since);
+    let (mut after, mut newest, mut pages) = (0, since, Pages::default());
     server.tell(Step::Begin(None));
     loop {
         let page = server.tasks_after(project, after, std::slice::from_ref(&behind), ANSWERS)?;
@@ -139,6 +143,7 @@ fn changes(
             }
         }
         let (count, last) = (page.tasks.len() as u64, page.is_last());
+        pages.take("listing changed tasks", count, page.total)?;
         for task in page.tasks {
             let (number, _) = remote(&task)?;
             if number <= after {
@@ -154,7 +159,8 @@ fn changes(
             break;
         }
     }
-    let (tally, taken_back) = (taking.intake.finish(), taking.taken_back);
+    let repairs = Repairs { characters: server.replaced, numbers: 0 };
+    let (tally, taken_back) = (taking.intake.finish(repairs), taking.taken_back);
     writer.set_pulled_until(row, newest)?;
     writer.commit()?;
     Ok((tally, taken_back))
@@ -171,11 +177,13 @@ fn everything(store: &mut Store, server: &mut Server<'_>, (row, project): (i64, 
     let writer = store.writer()?;
     let mut taking = Taking::new(&writer, row)?;
     server.tell(Step::Begin(None));
-    for_each_task(file.path(), &mut |task| {
+    let repairs = for_each_task(file.path(), &mut |mut task| {
+        server.go_on()?;
         server.tell(Step::Done(1));
+        server.hide_in(&mut task);
         taking.task(task)
     })?;
-    let (tally, taken_back) = (taking.intake.finish(), taking.taken_back);
+    let (tally, taken_back) = (taking.intake.finish(repairs), taking.taken_back);
     if let Some(begun) = snapshot.created_at {
         writer.set_pulled_until(row, begun)?;
     }
@@ -214,14 +222,14 @@ fn make(server: &mut Server<'_>, project: i64) -> Result<Snapshot> {
                 ),
             ));
         }
-        std::thread::sleep(POLL);
+        server.pause(POLL)?;
         snapshot = server.snapshot(project, snapshot.id)?;
     }
     if snapshot.status != "completed" {
         return Err(Error::new(
             ErrorKind::Network,
             format!(
-                "the server could not make snapshot {} of project {project} ({}): look into its log",
+                "the server could not make snapshot {} of project {project} ({:?}): look into its log",
                 snapshot.id, snapshot.status
             ),
         ));
@@ -238,10 +246,14 @@ fn fetch(server: &mut Server<'_>, project: i64, snapshot: &Snapshot, store: &Sto
         let failure = match server.download(project, snapshot.id) {
             Ok(mut stream) => {
                 let (mut buffer, mut hash) = (vec![0; PIECE], Md5::new());
+                let mut size = 0;
                 let broken = loop {
+                    server.go_on()?;
                     match stream.read(&mut buffer) {
                         Ok(0) => break None,
                         Ok(count) => {
+                            size += count as u64;
+                            bounded(server, size, started).map_err(|error| error.while_doing(doing()))?;
                             hash.update(&buffer[..count]);
                             file.write_all(&buffer[..count]).context(ErrorKind::Store, doing)?;
                         }
@@ -265,4 +277,22 @@ fn fetch(server: &mut Server<'_>, project: i64, snapshot: &Snapshot, store: &Sto
         failures += 1;
         server.wait(failure, failures, started)?;
     }
+}
+
+/// Whether a snapshot may still grow: neither its size nor the time that it takes is without limit.
+fn bounded(server: &Server<'_>, size: u64, started: Instant) -> Result<()> {
+    let limit = server.limits().snapshot;
+    if size > limit {
+        return Err(Error::new(
+            ErrorKind::Network,
+            format!("it is larger than {limit} bytes: raise annotate.label-studio.max-snapshot if that is right"),
+        ));
+    }
+    if started.elapsed() > LONGEST_FETCH {
+        return Err(Error::new(
+            ErrorKind::Network,
+            format!("it did not come within {} hours: the next pull begins anew", LONGEST_FETCH.as_secs() / 3600),
+        ));
+    }
+    Ok(())
 }

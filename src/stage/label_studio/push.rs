@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::api::{IDS, Project};
+use super::api::{IDS, Pages, Project};
 use super::server::{Failure, Server, item_at_fault};
 use super::{Remote, Step, data_equals, remote};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -14,6 +14,7 @@ use crate::record::id::hash_parts;
 use crate::record::{Interface, TaskId};
 use crate::stage::interface::LabelConfig;
 use crate::store::Store;
+use crate::store::placements::Compared;
 
 /// Tasks a request.
 pub const BATCH: usize = 500;
@@ -302,7 +303,7 @@ impl Push<'_, '_> {
                     };
                     return Err(Failure::Refused { status, words, doing }.into());
                 }
-                Err(failure @ Failure::Final(_)) => return Err(failure.into()),
+                Err(failure @ (Failure::Final(_) | Failure::TooLarge(_))) => return Err(failure.into()),
             }
             let all = tasks.len();
             tasks = self.settle(batch)?;
@@ -348,19 +349,32 @@ impl Push<'_, '_> {
         self.store.in_flight(self.row, batch)
     }
 
-    /// Compares the whole project with what we know of it, when their numbers differ: tasks of a workspace that came
-    /// from a backup are found, and doubles that a lost reply left.
+    /// Compares the whole project with what we know of it, when their numbers differ otherwise than they did after the last
+    /// comparison: tasks of a workspace that came from a backup are found, and doubles that a lost reply left. What was
+    /// deleted there, and what others put there, makes the numbers differ for good.
     fn compare(&mut self) -> Result<()> {
         let known = self.store.placed(self.row)?.known;
         let number = self.server.project(self.remote)?.and_then(|project| project.task_number);
-        if number == Some(known) {
+        let last = self.store.compared(self.row)?.unwrap_or_default();
+        if number.is_some_and(|number| surplus(number, known) == last.surplus) {
+            (self.pushed.foreign, self.pushed.gone) = (last.foreign, last.gone);
             return Ok(());
         }
+        let doubles = self.pushed.doubles;
         let found = self.walk(&[])?;
         let ours = found.first.len() as u64;
         self.pushed.foreign = found.foreign;
         self.keep("found", found.first)?;
-        self.pushed.gone = self.store.placed(self.row)?.known.saturating_sub(ours);
+        let known = self.store.placed(self.row)?.known;
+        self.pushed.gone = known.saturating_sub(ours);
+        if let Some(number) = number {
+            let left = number.saturating_sub(self.pushed.doubles - doubles);
+            let compared =
+                Compared { surplus: surplus(left, known), foreign: self.pushed.foreign, gone: self.pushed.gone };
+            let writer = self.store.writer()?;
+            writer.set_compared(self.row, &compared)?;
+            writer.commit()?;
+        }
         Ok(())
     }
 
@@ -368,9 +382,10 @@ impl Push<'_, '_> {
     /// is deleted. (Drafts of others than the token's owner are not shown; they are lost with it.)
     fn walk(&mut self, filters: &[Value]) -> Result<Found> {
         let mut found = Found::default();
-        let mut after = 0;
+        let (mut after, mut pages) = (0, Pages::default());
         loop {
             let page = self.server.tasks_after(self.remote, after, filters, IDS)?;
+            pages.take("listing tasks", page.tasks.len() as u64, page.total)?;
             for task in &page.tasks {
                 let (number, remote) = remote(task)?;
                 if number <= after {
@@ -427,6 +442,12 @@ impl Push<'_, '_> {
         self.pushed.found += new;
         Ok(())
     }
+}
+
+/// How many more tasks the server has than we know of; fewer: negative.
+fn surplus(number: u64, known: u64) -> i64 {
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    signed(number).saturating_sub(signed(known))
 }
 
 /// What a walk over the project met.

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::Token;
@@ -103,6 +104,67 @@ impl Access {
     }
 }
 
+/// What a server or a proxy may send back to us and nobody may read: the tokens of this process.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+/// What stands in the place of a token.
+const HIDDEN: &str = "(token)";
+/// Shorter texts are no secrets: to replace them would break words.
+const SHORTEST: usize = 6;
+
+impl Secrets {
+    /// The token itself.
+    pub fn of(credentials: &Credentials) -> Self {
+        let mut secrets = Self::default();
+        let (Credentials::Legacy(token) | Credentials::Personal(token)) = credentials;
+        secrets.add(token.reveal());
+        secrets
+    }
+
+    /// Adds a token; of one with three parts, its payload and signature too, which say as much alone.
+    pub fn add(&mut self, token: &str) {
+        let parts = token.split('.').skip(1);
+        for secret in std::iter::once(token).chain(parts).filter(|secret| secret.len() >= SHORTEST) {
+            if !self.0.iter().any(|known| known == secret) {
+                self.0.push(secret.to_owned());
+            }
+        }
+        // A whole token goes before its parts.
+        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
+    /// A text without them.
+    pub fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(
+            text.to_owned(),
+            |text, secret| {
+                if text.contains(secret) { text.replace(secret, HIDDEN) } else { text }
+            },
+        )
+    }
+
+    /// All texts of a value without them.
+    pub fn hide_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if self.0.iter().any(|secret| text.contains(secret)) {
+                    *text = self.hide(text);
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.hide_in(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.hide_in(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
 /// The claims of a JSON Web Token. Its signature is the server's business.
 fn claims(token: &str) -> Option<Claims> {
     let mut parts = token.split('.');
@@ -176,6 +238,20 @@ mod tests {
         assert_eq!(format!("{personal:?}"), "Personal(Token(…))");
         let access = Access::new(&jwt(r#"{"exp":1300,"iat":1000}"#));
         assert!(!format!("{access:?}").contains("Bearer"));
+    }
+
+    #[test]
+    fn tokens_are_hidden_wherever_they_stand() {
+        let personal = jwt(r#"{"token_type":"refresh","exp":8071114873,"iat":1}"#);
+        let mut secrets = Secrets::of(&Credentials::parse(&personal).unwrap());
+        secrets.add("abcdef-legacy");
+        let signature = personal.rsplit('.').next().unwrap();
+        let text = format!("Bearer {personal}; {signature}, Token abcdef-legacy; abcdef");
+        assert_eq!(secrets.hide(&text), "Bearer (token); (token), Token (token); abcdef");
+        let mut value = serde_json::json!({ "a": [1, { "b": personal }], "c": "plain" });
+        secrets.hide_in(&mut value);
+        assert_eq!(value, serde_json::json!({ "a": [1, { "b": "(token)" }], "c": "plain" }));
+        assert_eq!(format!("{secrets:?}"), "Secrets(4)");
     }
 
     #[test]
