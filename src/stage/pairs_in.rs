@@ -367,7 +367,7 @@ mod tests {
         assert_eq!((gone.id, pairs(&store)), (second.id, 2));
         remove(&mut store, &again.id).unwrap();
         assert_eq!((store.imports().unwrap(), pairs(&store)), (Vec::new(), 0));
-        assert!(store.units(STAGE).unwrap().is_empty());
+        assert!(store.units("ru-tk", STAGE).unwrap().is_empty());
         let error = remove(&mut store, &again.id).unwrap_err();
         assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("--list"), "{error}");
     }

@@ -531,7 +531,7 @@ fn a_listing_reads_no_file_that_looks_as_before() {
     };
     books.iter().for_each(|book| set_time(book, long_ago));
     let extracted = |report: &RunReport| {
-        let tally = report.stages.iter().find(|(stage, _)| *stage == Stage::Extract).map(|(_, tally)| tally).unwrap();
+        let tally = report.stage("extract").unwrap();
         (tally.done + tally.failed, tally.unchanged)
     };
     assert_eq!(extracted(&library.run()), (2, 0));

@@ -352,7 +352,7 @@ fn units_of_a_stage_run_on_several_threads_and_readers_are_used_again() {
         }
         fn run(&self, ctx: &Ctx<'_>, _: &Unit, _: &Progress<'_>) -> Result<Commit> {
             MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            ctx.store()?.verdict_counts()?;
+            ctx.store()?.verdict_counts("ru-tk")?;
             std::thread::sleep(std::time::Duration::from_millis(2));
             RUNNING.fetch_sub(1, Ordering::SeqCst);
             Ok(Commit::nothing("done"))
@@ -451,7 +451,7 @@ fn answer_all(pipeline: &Pipeline) {
             updated_at: Some(jiff::Timestamp::now()),
             ground_truth: false,
         };
-        writer.put_annotation(&annotation).unwrap();
+        writer.put_annotation(&annotation, None).unwrap();
     }
     writer.commit().unwrap();
 }

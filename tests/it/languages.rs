@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kopri::pipeline::event::Silent;
+use kopri::engine::event::Silent;
 use kopri::pipeline::{Pipeline, RunOptions, RunReport};
 use kopri::record::Language;
 use kopri::store::Store;
@@ -216,7 +216,7 @@ fn precision_counts_what_the_reference_covers() {
         reference(&town, urls);
         let report = town.run(["de", "fr"], "[evaluate]\npairs = \"reference.tsv\"\nmin-precision = 0.5\n");
         assert_eq!(report.gate, None);
-        let figures = kopri::stage::evaluate::Figures::current(&town.store()).unwrap().unwrap();
+        let figures = kopri::stage::evaluate::Figures::current(&town.store(), "de-fr").unwrap().unwrap();
         use kopri::stage::evaluate::figures as name;
         let count = |what| figures.count(what).unwrap();
         // Seven rows are the site's own sentences; those that are kept are found, wherever their one copy is kept.

@@ -2,7 +2,6 @@
 //! renamed. What was fetched and made of it must never be lost on the way.
 
 use kopri::pipeline::{RunOptions, RunReport};
-use kopri::stage::Stage;
 
 use crate::crawl::Crawler;
 use crate::harness::House;
@@ -18,7 +17,7 @@ fn documents(house: &House) -> Vec<String> {
 }
 
 fn extract_notes(report: &RunReport) -> String {
-    let (_, tally) = report.stages.iter().find(|(stage, _)| *stage == Stage::Extract).unwrap();
+    let tally = report.stage("extract").unwrap();
     tally.notes.join("\n")
 }
 
@@ -89,7 +88,7 @@ fn renaming_a_site_loses_no_document() {
     let of =
         |site: &str| house.ask("work", &format!("SELECT cast(count(*) AS TEXT) FROM document WHERE site = '{site}'"));
     assert_eq!((of("home"), of("house")), ("6".into(), "0".into()), "old and new ones are of one site");
-    assert_eq!(report.stages.iter().map(|(_, tally)| tally.failed).sum::<u64>(), 0);
+    assert_eq!(report.stages.iter().map(|report| report.tally.failed).sum::<u64>(), 0);
     let pairs = |house: &House| house.ask("work", "SELECT cast(count(*) AS TEXT) FROM document_pair");
     assert_eq!(pairs(&house), "3");
 

@@ -1,8 +1,7 @@
 //! Texts that a model has no token for: they are named and left alone, and the run goes on.
 
 use kopri::pipeline::RunOptions;
-use kopri::pipeline::event::Silent;
-use kopri::stage::Stage;
+use kopri::engine::event::Silent;
 
 use crate::harness::{Desk, House, text};
 
@@ -17,11 +16,11 @@ fn a_run_goes_on_past_a_text_without_a_token_and_does_not_try_it_again() {
     let run = || kopri::pipeline::run(&pipeline, RunOptions::default(), &mut Silent).unwrap();
     let report = run();
     assert_eq!(report.failed(), 0);
-    let embed = &report.stages.iter().find(|(stage, _)| *stage == Stage::Embed).unwrap().1;
+    let embed = report.stage("embed").unwrap();
     assert_eq!(embed.counts.get("texts without a vector"), Some(&2.0), "one in each language");
     let note = embed.notes.iter().find(|note| note.contains("no vector")).unwrap();
     assert!(note.starts_with("2 texts have no vector") && note.contains("\\u{fffd}\" in http://house.test/"), "{note}");
-    let align = &report.stages.iter().find(|(stage, _)| *stage == Stage::Align).unwrap().1;
+    let align = report.stage("align").unwrap();
     assert_eq!(align.done, 2);
     let database = rusqlite::Connection::open(house.path("w/kopri.db")).unwrap();
     let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();

@@ -96,7 +96,7 @@ fn export(state: &State, format: usize) -> Value {
 fn kept(store: &Store) -> Vec<(String, i64, String, bool, String, String)> {
     let mut kept = Vec::new();
     store
-        .for_each_annotation(|one| {
+        .for_each_annotation(None, |one| {
             let at = one.updated_at.map(|at| format!("{at:.6}")).unwrap_or_default();
             kept.push((
                 one.annotator,
@@ -140,7 +140,7 @@ fn push(store: &mut Store) -> i64 {
         })
         .collect();
     let writer = store.writer().unwrap();
-    writer.put_tasks(&tasks, jiff::Timestamp::UNIX_EPOCH).unwrap();
+    writer.put_tasks("ru-tk", &tasks, jiff::Timestamp::UNIX_EPOCH).unwrap();
     let project = writer.put_project("http://a.test", 1, "title", "translation").unwrap();
     for task in 0..3 {
         writer.set_placed(project, TaskId(50 + task), "b0", 10 + task).unwrap();
