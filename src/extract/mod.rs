@@ -34,4 +34,5 @@ pub mod ocr;
 pub mod pdf;
 pub mod profile;
 pub mod tmx;
+mod tree;
 mod twins;
