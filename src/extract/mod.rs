@@ -28,6 +28,8 @@ pub mod html;
 pub mod links;
 mod measure;
 mod metadata;
+#[cfg(test)]
+mod mutants;
 mod names;
 mod nesting;
 pub mod ocr;

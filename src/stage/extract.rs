@@ -19,7 +19,7 @@ use crate::store::warc;
 use crate::text::language;
 
 /// Raised when the same bytes give another document.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What changes a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
