@@ -12,9 +12,34 @@ const MUTANTS: usize = 300;
 
 /// What is put into pages: tags that move others about, and pieces of syntax.
 const PIECES: [&str; 28] = [
-    "<div>", "</div>", "<table>", "</table>", "<tr><td>", "<p>", "</p>", "<a href=/x>", "</a>", "<b>", "</i>", "<svg>", "</svg>",
-    "<math><mi>", "<template>", "</template>", "<select>", "<frameset>", "<noscript>", "<!--", "--!>", "<![CDATA[", "</body>",
-    "<html lang=a-b-c-d-e-f>", "<plaintext>", "<script>", "<textarea>", "\0",
+    "<div>",
+    "</div>",
+    "<table>",
+    "</table>",
+    "<tr><td>",
+    "<p>",
+    "</p>",
+    "<a href=/x>",
+    "</a>",
+    "<b>",
+    "</i>",
+    "<svg>",
+    "</svg>",
+    "<math><mi>",
+    "<template>",
+    "</template>",
+    "<select>",
+    "<frameset>",
+    "<noscript>",
+    "<!--",
+    "--!>",
+    "<![CDATA[",
+    "</body>",
+    "<html lang=a-b-c-d-e-f>",
+    "<plaintext>",
+    "<script>",
+    "<textarea>",
+    "\0",
 ];
 
 /// Xorshift: the same numbers on every machine.

@@ -14,9 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 use html5ever::interface::TreeSink;
 use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::{
-    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer,
-};
+use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer};
 use html5ever::tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts};
 use html5ever::{LocalName, ParseOpts, TokenizerResult};
 use scraper::{Html, HtmlTreeSink};
@@ -43,8 +41,8 @@ const FORMATTING: [&str; 14] =
 
 /// Elements that hold no elements, so that they add nothing to the depth of others.
 const LEAVES: [&str; 23] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr", "script",
-    "style", "textarea", "title", "xmp", "noscript", "iframe", "noembed", "noframes",
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+    "script", "style", "textarea", "title", "xmp", "noscript", "iframe", "noembed", "noframes",
 ];
 
 type Handle = <HtmlTreeSink as TreeSink>::Handle;
@@ -234,7 +232,8 @@ mod tests {
 
     #[test]
     fn end_tags_that_match_nothing_do_not_hide_the_depth() {
-        for unit in ["<div></x>", "<ul><li></x>", "<table><tr><td></x>", "<svg></p>", "<b></i>", "<marquee><a href=x>"] {
+        for unit in ["<div></x>", "<ul><li></x>", "<table><tr><td></x>", "<svg></p>", "<b></i>", "<marquee><a href=x>"]
+        {
             let html = format!("{}core", unit.repeat(600_000 / unit.len()));
             let start = Instant::now();
             let page = parse(&html);
