@@ -16,6 +16,7 @@ use super::key::StageKey;
 use super::{Event, Observer, Pipeline, dispatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, Settings, SiteServer};
+use crate::stage::pages::Cost;
 use crate::stage::{self, Listing, Output, Records, Session, Stage, Unit, Work, crawl, drift};
 use crate::store::Store;
 use crate::store::extraction::Drift;
@@ -250,7 +251,9 @@ impl Driver<'_> {
         let client = Client::new(&settings)?;
         self.observer.event(&Event::StageBegins { stage: "crawl", total: Some(store.due_count()?), unit_word: "URL" });
         let mut watch = CrawlWatch { observer: self.observer, units_left: &mut self.units_left };
-        let tally = crawl::run(store, &pipeline.crawl, &pipeline.site, &client, &mut watch)?;
+        let reader = (&pipeline.reader, Cost::from(&pipeline.extract.limits));
+        let tally = crawl::run(store, &pipeline.crawl, &pipeline.site, &client, reader, &mut watch)?;
+        pipeline.reader.rest();
         let note = format!(
             "{} requests: {} new or changed, {} unchanged, {} redirected, {} gone, {} forbidden, {} put off, {} failed",
             tally.requests,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::books::{self, Ocr, Reader, Shelf, Shelves};
+use super::pages::{Cost, PageJob, ReadPage};
 use super::site::Site;
 use super::{Listing, Look, Output, Records, Session, Unit, Work, combined};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::extract::agreement::agreement as agreement_of;
-use crate::extract::{charset, html};
+use crate::extract::html;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, Document, DocumentId, DocumentKind, Language, Page};
 use crate::store::extraction::PageNote;
@@ -86,9 +86,11 @@ pub fn units(look: &Look<'_>, params: &Params, origins: Origins<'_>, session: &m
     for site in origins.sites {
         profiles.insert(site.name.as_str(), super::fingerprint(&(&site.extract, &site.articles, site.same_id))?);
     }
+    let page_limits = super::fingerprint(&(params.limits.page_memory, params.limits.page_time))?;
     for (url, site, body_hash) in look.store.archived_articles(params.keep_vanished)? {
         let Some(profile) = profiles.get(site.as_str()) else { continue };
-        units.push(Unit::new(url, combined(&[&body_hash, profile])));
+        let limits = Some(page_limits.clone());
+        units.push(Unit { limits, ..Unit::new(url, combined(&[&body_hash, profile])) });
     }
     let recogniser = match params.ocr {
         Ocr::Tesseract if !origins.shelves.is_empty() => {
@@ -115,10 +117,10 @@ pub fn prepare(
         let site = site_of(origins.sites, &page)
             .cloned()
             .ok_or_else(|| Error::bug(format!("the page {} belongs to no site", page.url)))?;
-        let (folder, params) = (look.store.pages_folder(), params.clone());
+        let (folder, params, reader) = (look.store.pages_folder(), params.clone(), origins.reader.clone());
         return Ok(Box::new(move || {
             let archived = warc::read(&folder, &page.warc)?;
-            page_document(&page, &archived.body, &site, &params)
+            page_document(&page, &archived.body, &site, &params, &reader)
                 .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
         }));
     }
@@ -150,13 +152,19 @@ fn site_of<'a>(sites: &'a [Site], page: &Page) -> Option<&'a Site> {
 }
 
 /// The document of a page.
-fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Result<Output> {
+fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params, reader: &Reader) -> Result<Output> {
     let url = Url::parse(&page.url).context(ErrorKind::Bug, || format!("the archive names {:?}", page.url))?;
-    let decoded = charset::decode(body, page.content_type.as_deref());
     // A feed's copy of a page has none of the page's layout, for a profile to find its way in.
     let of_layout = site.extract.as_ref().filter(|_| page.content_type.as_deref() != Some(FEED_COPY));
-    let profile = of_layout.map(crate::extract::profile::Profile::compile).transpose()?;
-    let extracted = html::extract(&decoded.text, &url, profile.as_ref());
+    let job = PageJob::text(
+        &page.url,
+        page.content_type.as_deref(),
+        of_layout.cloned(),
+        Cost::from(&params.limits),
+    )?;
+    let ReadPage::Text { extracted, agreement } = reader.page(&job, body)? else {
+        return Err(Error::bug("asked for a page's text, a process answered with its links"));
+    };
     let mut builder = TextBuilder::default();
     if let Some(title) = &extracted.title {
         builder.push(BlockKind::Title, title, None);
@@ -169,10 +177,8 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     // A layout that changed shows so: the profile takes another text than the generic extractor, or finds no body, and
     // the generic extractor had to step in.
     let by_profile = extracted.method == html::Method::Profile;
-    let past_profile = profile.is_some() && !by_profile;
-    let agreement = profile.is_some().then(|| html::extract(&decoded.text, &url, None));
-    let agreement = agreement.and_then(|generic| agreement_of(&extracted, &generic));
-    let note = profile_key(site)?.filter(|_| profile.is_some()).map(|key| PageNote {
+    let past_profile = of_layout.is_some() && !by_profile;
+    let note = profile_key(site)?.filter(|_| of_layout.is_some()).map(|key| PageNote {
         location: page.url.clone(),
         site: site.name.clone(),
         key,

@@ -15,6 +15,7 @@ mod killed;
 mod labelstudio;
 mod mine;
 mod models;
+mod pages;
 mod schemas;
 mod server;
 mod site;

@@ -6,10 +6,13 @@ use jiff::civil::Date;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::extract::{charset, feeds, links};
+use crate::extract::feeds;
+use crate::extract::links::MAX_LINKS;
 use crate::net::traps::Trap;
 use crate::net::{self, Response, Robots};
 use crate::record::PageId;
+use crate::stage::books::{Limits, Reader};
+use crate::stage::pages::{Cost, PageJob, ReadPage};
 use crate::stage::site::Site;
 use crate::store::visit::{Found, Role, Visit};
 
@@ -23,6 +26,8 @@ pub struct Scope<'a> {
     by_host: BTreeMap<&'a str, &'a Site>,
     max_depth: u32,
     today: Date,
+    /// Who reads pages, and what each may cost.
+    reader: (Reader, Cost),
 }
 
 /// What an answer leads to.
@@ -32,7 +37,7 @@ pub(super) struct Findings {
     pub(super) urls: Vec<Found>,
     /// Articles whose whole text a feed carries: their URL, and the text as a page.
     pub(super) copies: Vec<(String, String)>,
-    /// Why a sitemap was not read to its end.
+    /// Why a sitemap or page was not read to its end.
     pub(super) warning: Option<String>,
     /// Links that lead into traps.
     pub(super) traps: Vec<(Url, Trap)>,
@@ -56,7 +61,8 @@ impl<'a> Scope<'a> {
             }
         }
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let scope = Self { sites, by_host, max_depth, today };
+        let reader = (Reader::InProcess, Cost::from(&Limits::default()));
+        let scope = Self { sites, by_host, max_depth, today, reader };
         for site in sites {
             for entry in site.seeds.iter().chain(&site.sitemaps).chain(&site.feeds) {
                 let url = Url::parse(entry)
@@ -72,6 +78,12 @@ impl<'a> Scope<'a> {
             }
         }
         Ok(scope)
+    }
+
+    /// The same scope, with pages read by `reader` instead of this process.
+    #[must_use]
+    pub fn read_by(self, reader: &Reader, cost: Cost) -> Self {
+        Self { reader: (reader.clone(), cost), ..self }
     }
 
     /// All hosts.
@@ -176,8 +188,19 @@ impl<'a> Scope<'a> {
                 if deeper > self.max_depth || content_type.is_some_and(|kind| !kind.contains("html")) {
                     return Ok(findings);
                 }
-                let html = charset::decode(&response.body, content_type);
-                let links = links::links(&html.text, at);
+                let (reader, cost) = &self.reader;
+                let links = match reader.page(&PageJob::links(at, content_type, *cost), &response.body) {
+                    Ok(ReadPage::Links(links)) => links,
+                    Ok(ReadPage::Text { .. }) => Vec::new(),
+                    // The page itself is archived all the same.
+                    Err(error) => {
+                        findings.warning = Some(format!("its links are not followed: {error}"));
+                        return Ok(findings);
+                    }
+                };
+                if links.len() == MAX_LINKS {
+                    findings.warning = Some(format!("only the first {MAX_LINKS} links of the page are followed"));
+                }
                 findings.urls = links
                     .iter()
                     .filter(|link| !link.nofollow)

@@ -30,6 +30,8 @@ use std::time::{Duration as Span, Instant};
 use jiff::Timestamp;
 use url::Url;
 
+use super::books::Reader;
+use super::pages::Cost;
 use super::site::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, FetchError, GetRequest, Response};
@@ -111,8 +113,15 @@ type Answer = std::result::Result<Response, FetchError>;
 ///
 /// # Errors
 /// Kind `Store`; kind `Interrupted` when `watch` says so. Failures of single URLs are kept in the frontier.
-pub fn run(store: &mut Store, crawl: &Crawl, sites: &[Site], client: &Client, watch: &mut dyn Watch) -> Result<Tally> {
-    let scope = Scope::new(sites, crawl.max_depth)?;
+pub fn run(
+    store: &mut Store,
+    crawl: &Crawl,
+    sites: &[Site],
+    client: &Client,
+    reader: (&Reader, Cost),
+    watch: &mut dyn Watch,
+) -> Result<Tally> {
+    let scope = Scope::new(sites, crawl.max_depth)?.read_by(reader.0, reader.1);
     let began = Timestamp::now();
     let (id, round_began) = open_round(store, &scope)?;
     let archive = open_archive(store, round_began)?;
