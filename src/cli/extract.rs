@@ -16,9 +16,9 @@ use crate::files;
 use crate::record::{BlockKind, BookPage, Language, TwinLink};
 use crate::report::format::printable;
 use crate::stage::books::{Job, PageBox, Reader};
-use crate::stage::pages::{Cost, PageJob, ReadPage};
 use crate::stage::crawl::Crawl;
 use crate::stage::extract::Params;
+use crate::stage::pages::{Cost, PageJob, ReadPage};
 use crate::stage::site::Site;
 use crate::text::identify;
 use crate::text::labels::{Label, label};
@@ -272,13 +272,7 @@ fn document(source: &Source, read: Read, sites: Option<&Sites>, pages: &[Pages],
     Ok(line)
 }
 
-fn web_page(
-    source: &Source,
-    read: &Read,
-    site: Option<&Site>,
-    sites: Option<&Sites>,
-    reader: &Reader,
-) -> Result<Line> {
+fn web_page(source: &Source, read: &Read, site: Option<&Site>, sites: Option<&Sites>, reader: &Reader) -> Result<Line> {
     let decoded = charset::decode(&read.bytes, read.content_type.as_deref());
     let profile = site
         .and_then(|site| Some((site, site.extract.as_ref()?)))
@@ -290,7 +284,8 @@ fn web_page(
     let url = address(&decoded.text, read.url.as_ref())?;
     let limits = sites.map_or_else(|| Params::default().limits, |sites| sites.extract.limits.clone());
     let job = PageJob::text(url.as_str(), read.content_type.as_deref(), profile, Cost::from(&limits))?;
-    let page = reader.page(&job, &read.bytes).map_err(|error| error.while_doing(format!("reading {}", source.name())))?;
+    let page =
+        reader.page(&job, &read.bytes).map_err(|error| error.while_doing(format!("reading {}", source.name())))?;
     let ReadPage::Text { extracted, .. } = page else {
         return Err(Error::bug("asked for a page's text, a process answered with its links"));
     };

@@ -357,7 +357,8 @@ mod tests {
         let found = sitemap(&gzip(format!("<urlset>{}</urlset>", long.repeat(5_000)).as_bytes())).unwrap();
         assert!((1_600..1_700).contains(&found.urls.len()), "{}", found.urls.len());
         assert!(found.warning.unwrap().contains("bytes of addresses"));
-        let longer = format!("<urlset><url><loc>https://a.tm/{}</loc></url><url><loc>x</loc></url></urlset>", "b".repeat(9_000));
+        let longer =
+            format!("<urlset><url><loc>https://a.tm/{}</loc></url><url><loc>x</loc></url></urlset>", "b".repeat(9_000));
         let found = sitemap(longer.as_bytes()).unwrap();
         assert_eq!((found.urls.len(), found.urls[0].0.as_str()), (1, "x"));
         assert!(found.warning.unwrap().contains("longer than"));

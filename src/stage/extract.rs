@@ -156,12 +156,7 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params, reader:
     let url = Url::parse(&page.url).context(ErrorKind::Bug, || format!("the archive names {:?}", page.url))?;
     // A feed's copy of a page has none of the page's layout, for a profile to find its way in.
     let of_layout = site.extract.as_ref().filter(|_| page.content_type.as_deref() != Some(FEED_COPY));
-    let job = PageJob::text(
-        &page.url,
-        page.content_type.as_deref(),
-        of_layout.cloned(),
-        Cost::from(&params.limits),
-    )?;
+    let job = PageJob::text(&page.url, page.content_type.as_deref(), of_layout.cloned(), Cost::from(&params.limits))?;
     let ReadPage::Text { extracted, agreement } = reader.page(&job, body)? else {
         return Err(Error::bug("asked for a page's text, a process answered with its links"));
     };

@@ -12,10 +12,10 @@ use url::Url;
 use super::books::Limits;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::extract::agreement::agreement;
+use crate::extract::charset;
 use crate::extract::html::{self, Extracted};
 use crate::extract::links::{self, Link};
 use crate::extract::profile::{CompiledProfile, Profile};
-use crate::extract::charset;
 
 /// What is to be read of a page, and what it may cost. Its bytes travel beside this.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

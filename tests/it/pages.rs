@@ -9,7 +9,9 @@ use url::Url;
 
 const KOPRI: &str = env!("CARGO_BIN_EXE_kopri");
 const COST: Cost = Cost { memory: 1_000_000_000, time: Duration::from_secs(20) };
-const PAGE: &[u8] = "<html lang=ru><h1>Мост</h1><article><p>Мост открыт, и по нему уже едут машины.</p><a href=/ru/2>дальше</a>".as_bytes();
+const PAGE: &[u8] =
+    "<html lang=ru><h1>Мост</h1><article><p>Мост открыт, и по нему уже едут машины.</p><a href=/ru/2>дальше</a>"
+        .as_bytes();
 
 fn text(cost: Cost) -> PageJob {
     let profile = toml::from_str("body = ['article p']").unwrap();
@@ -44,9 +46,21 @@ fn a_page_over_its_limits_fails_alone_and_for_good() {
     let slow = format!("<svg><title><b {}>", (0..1_000_000).map(|n| format!("a{n} ")).collect::<String>());
     let cost = Cost { memory: 100_000_000, time: Duration::from_secs(1) };
     for (job, body, reason) in [
-        (text(Cost { memory: cost.memory, ..COST }), &large, "more than the 100MB of memory allowed (extract.limits.page-memory)"),
-        (text(Cost { time: cost.time, ..COST }), &slow, "longer than the 1s of processor time allowed (extract.limits.page-time)"),
-        (links(Cost { time: cost.time, ..COST }), &slow, "longer than the 1s of processor time allowed (extract.limits.page-time)"),
+        (
+            text(Cost { memory: cost.memory, ..COST }),
+            &large,
+            "more than the 100MB of memory allowed (extract.limits.page-memory)",
+        ),
+        (
+            text(Cost { time: cost.time, ..COST }),
+            &slow,
+            "longer than the 1s of processor time allowed (extract.limits.page-time)",
+        ),
+        (
+            links(Cost { time: cost.time, ..COST }),
+            &slow,
+            "longer than the 1s of processor time allowed (extract.limits.page-time)",
+        ),
     ] {
         let good = reader.page(&job, PAGE).unwrap();
         let error = reader.page(&job, body.as_bytes()).unwrap_err();

@@ -241,10 +241,9 @@ impl Crew {
             .context(ErrorKind::Input, || format!("waiting for the process that read the {}", limits.kind.name()))?;
         Err(match stop {
             Stop::Time => took_too_long(limits, &place),
-            Stop::Nonsense(said) => Error::input(format!(
-                "the process that read it gave no answer{place}; it said: {}",
-                said.trim()
-            )),
+            Stop::Nonsense(said) => {
+                Error::input(format!("the process that read it gave no answer{place}; it said: {}", said.trim()))
+            }
             Stop::Failed { .. } | Stop::End => why(status, &last_words, limits, &place),
         })
     }
