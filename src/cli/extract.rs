@@ -18,6 +18,7 @@ use crate::report::format::printable;
 use crate::stage::books::{Job, PageBox, Reader};
 use crate::stage::crawl::Crawl;
 use crate::stage::extract::{Params, page_language};
+use crate::stage::pages::{Cost, PageJob, ReadPage};
 use crate::stage::site::Site;
 use crate::text::confusables;
 use crate::text::identify;
@@ -268,21 +269,36 @@ fn document(source: &Source, read: Read, sites: Option<&Sites>, pages: &[Pages],
         return Err(usage(format!("{}: only PDFs have pages", source.name())));
     } else {
         let site = sites.map(|sites| sites.of(read.url.as_ref())).transpose()?;
-        web_page(source, &read, site, &candidates)?
+        web_page(source, &read, (site, sites), &candidates, reader)?
     };
     line.url = read.url.map(String::from);
     Ok(line)
 }
 
-fn web_page(source: &Source, read: &Read, site: Option<&Site>, candidates: &[Language]) -> Result<Line> {
+fn web_page(
+    source: &Source,
+    read: &Read,
+    (site, sites): (Option<&Site>, Option<&Sites>),
+    candidates: &[Language],
+    reader: &Reader,
+) -> Result<Line> {
     let decoded = charset::decode(&read.bytes, read.content_type.as_deref());
     let profile = site
         .and_then(|site| Some((site, site.extract.as_ref()?)))
-        .map(|(site, profile)| profile.compile().map_err(|error| error.while_doing(format!("site {}", site.name))))
+        .map(|(site, profile)| {
+            profile.compile().map_err(|error| error.while_doing(format!("site {}", site.name))).map(|_| profile.clone())
+        })
         .transpose()?;
+    let has_profile = profile.is_some();
     let url = address(&decoded.text, read.url.as_ref())?;
-    let extracted = html::extract(&decoded.text, &url, profile.as_ref());
-    if let Some(site) = site.filter(|_| profile.is_some() && extracted.method == html::Method::Generic) {
+    let limits = sites.map_or_else(|| Params::default().limits, |sites| sites.extract.limits.clone());
+    let job = PageJob::text(url.as_str(), read.content_type.as_deref(), profile, Cost::from(&limits))?;
+    let page =
+        reader.page(&job, &read.bytes).map_err(|error| error.while_doing(format!("reading {}", source.name())))?;
+    let ReadPage::Text { extracted, .. } = page else {
+        return Err(Error::bug("asked for a page's text, a process answered with its links"));
+    };
+    if let Some(site) = site.filter(|_| has_profile && extracted.method == html::Method::Generic) {
         say(&format!(
             "{}: the body selectors of {} find nothing here: this is what the generic extractor takes",
             source.name(),

@@ -147,6 +147,10 @@ impl Collector {
 
     fn line_break(&mut self) {
         self.breaks += 1;
+        if self.breaks > 2 {
+            // Nothing stands between this one and the block that has ended.
+            return;
+        }
         // `…:<br>1) …;<br>2) …` is a list, however it is marked up.
         if self.breaks == 2 || self.buffer.trim_end().ends_with([';', ':']) {
             self.end_block();
@@ -246,6 +250,17 @@ mod tests {
         let found = blocks("<div>one<br>line<br> &nbsp;<br/>two<b><br><br>three</b><br></div>", "div");
         let texts: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(texts, ["one line", "two", "three"]);
+    }
+
+    #[test]
+    fn many_line_breaks_take_little_time() {
+        for unit in ["<br>", "</br>", "<br> ", "x<br>", "<br><b> </b>"] {
+            let html = format!("<div>one{}two</div>", unit.repeat(600_000 / unit.len()));
+            let start = std::time::Instant::now();
+            let found = blocks(&html, "div");
+            assert!(start.elapsed().as_secs() < 5, "{unit}: {:?}", start.elapsed());
+            assert!(found[0].1.starts_with("one") && found[found.len() - 1].1.ends_with("two"), "{unit}");
+        }
     }
 
     #[test]

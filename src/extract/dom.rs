@@ -3,7 +3,7 @@
 use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
-use super::nesting;
+use super::{nesting, tree};
 use crate::text::normalise;
 
 /// Elements whose text no reader sees as text: code, controls, embedded objects.
@@ -15,9 +15,12 @@ const UNREAD: [&str; 17] = [
 /// Elements that surround the content of a page.
 const SURROUNDINGS: [&str; 6] = ["nav", "aside", "footer", "form", "figure", "dialog"];
 
-/// Parses a page of any quality; see [`nesting`] for its limits.
+/// Longest address that is read, in bytes: a `<base>` of some megabytes would multiply with every link of its page.
+const MAX_ADDRESS: usize = 8 * 1024;
+
+/// Parses a page of any quality; see [`nesting`] and [`tree`] for its limits.
 pub(super) fn parse(html: &str) -> Html {
-    Html::parse_document(&nesting::limit(html))
+    tree::parse(&nesting::limit(html))
 }
 
 /// A selector of our own.
@@ -42,6 +45,8 @@ pub(super) enum Go {
     On,
     /// Straight to its end.
     Past,
+    /// No further at all.
+    Stop,
 }
 
 /// Visits `root` and all under it in document order. Needs no stack, however deep the page is.
@@ -52,7 +57,10 @@ pub(super) fn walk<'a>(root: ElementRef<'a>, mut visit: impl FnMut(Step<'a>) -> 
         if let Some(element) = ElementRef::wrap(node) {
             go = visit(Step::Open(element));
         } else if let Some(text) = node.value().as_text() {
-            visit(Step::Text(text));
+            go = visit(Step::Text(text));
+        }
+        if go == Go::Stop {
+            return;
         }
         if let Some(child) = node.first_child().filter(|_| go == Go::On) {
             node = child;
@@ -131,16 +139,45 @@ pub(super) fn text(element: ElementRef<'_>) -> String {
     normalise(&text)
 }
 
+/// The beginning of its text, as of [`text`]: about `most` characters, from its first ten thousand nodes. For elements
+/// that can stand inside each other, so that each of them would hold the text of all.
+pub(super) fn text_up_to(element: ElementRef<'_>, most: usize) -> String {
+    const MAX_STEPS: usize = 10_000;
+    let mut text = String::new();
+    let (mut characters, mut steps) = (0, 0);
+    walk(element, |step| {
+        steps += 1;
+        match step {
+            Step::Open(inner) if inner != element && is_unread(inner) => return Go::Past,
+            Step::Open(inner) if inner.value().name() == "br" => text.push(' '),
+            Step::Text(piece) => {
+                let mut places = piece.char_indices().skip(most - characters);
+                let end = places.next().map_or(piece.len(), |(at, _)| at);
+                text.push_str(&piece[..end]);
+                // White space is folded in the end.
+                characters += piece[..end].split_whitespace().map(|word| word.chars().count() + 1).sum::<usize>();
+            }
+            Step::Open(_) | Step::Close(_) => {}
+        }
+        if characters >= most || steps >= MAX_STEPS { Go::Stop } else { Go::On }
+    });
+    normalise(&text)
+}
+
 /// The address that the page's relative links start from: its `<base href>`, or its own.
 pub(super) fn base(page: &Html, url: &Url) -> Url {
     elements(page, "base")
         .find_map(|base| base.attr("href"))
+        .filter(|href| href.len() <= MAX_ADDRESS)
         .and_then(|href| url.join(href.trim()).ok())
         .unwrap_or_else(|| url.clone())
 }
 
 /// An absolute `http` or `https` address without fragment; `None` for anything else.
 pub(super) fn resolve(base: &Url, href: &str) -> Option<Url> {
+    if href.len() > MAX_ADDRESS {
+        return None;
+    }
     let mut url = base.join(href.trim()).ok()?;
     url.set_fragment(None);
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
@@ -165,6 +202,17 @@ mod tests {
             "<p>Ta\u{308}ze&nbsp;<b>k&ouml;pri</b>\n<script>no()</script><i hidden>no</i><i style='DISPLAY : none'>no</i>a<br>ç</p>",
         );
         assert_eq!(text(body(&page)), "Täze köpri a ç");
+    }
+
+    #[test]
+    fn the_beginning_of_a_text_is_cut_by_characters() {
+        let page = parse("<p>ýüz <b>on</b><br>alty<script>no</script> köpri</p>");
+        for (most, expected) in [(3, "ýüz"), (6, "ýüz on"), (100, "ýüz on alty köpri")] {
+            let text = text_up_to(body(&page), most);
+            assert!(text.starts_with(expected) && text.chars().count() <= most, "{most}: {text}");
+        }
+        let long = parse(&format!("<p>{}", "<i>a b </i>".repeat(1000)));
+        assert!((200..=300).contains(&text_up_to(body(&long), 300).chars().count()));
     }
 
     #[test]

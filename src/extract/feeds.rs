@@ -13,8 +13,23 @@ use super::{charset, dates, dom};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::text::normalise;
 
-/// Largest sitemap or feed after decompression, in bytes: the sitemap protocol's 50 MB and some room.
+/// Largest sitemap after decompression, in bytes: the sitemap protocol's 50 MB and some room.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Largest feed after decompression, in bytes. All of it is held in memory, several times its size.
+const MAX_FEED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most items that a feed may have: feeds are the latest news, and have some tens.
+const MAX_ITEMS: usize = 10_000;
+
+/// Longest address that is read from a sitemap, in bytes: the protocol allows 2,048 characters.
+const MAX_LOCATION: usize = 8 * 1024;
+
+/// Bytes of all addresses of one sitemap: 50,000 addresses of 200 bytes.
+const MAX_LOCATIONS: usize = 10_000_000;
+
+/// Elements of a sitemap inside each other: extensions have five.
+const MAX_DEPTH: usize = 100;
 
 /// Most entries taken from one sitemap: the protocol's limit.
 const MAX_ENTRIES: usize = 50_000;
@@ -33,12 +48,12 @@ pub struct Sitemap {
 /// Reads a sitemap or a sitemap index, gzipped or plain.
 ///
 /// Entities are not expanded beyond the five of XML and character references. Damage after the beginning and limits
-/// (64 MiB, 50,000 entries) end the reading with a warning.
+/// (64 MiB, 50,000 entries, 10 MB of addresses, 100 elements inside each other) end the reading with a warning.
 ///
 /// # Errors
 /// Kind `Input`, when the bytes are no sitemap.
 pub fn sitemap(bytes: &[u8]) -> Result<Sitemap> {
-    let (bytes, cut) = decompressed(bytes);
+    let (bytes, cut) = decompressed(bytes, MAX_BYTES);
     let text = charset::decode(&bytes, None).text;
     let mut reading = SitemapReading::default();
     let mut reader = Reader::from_str(&text);
@@ -56,8 +71,8 @@ pub fn sitemap(bytes: &[u8]) -> Result<Sitemap> {
                 break;
             }
         }
-        if reading.is_full() {
-            reading.warn(&format!("more than {MAX_ENTRIES} entries; the rest was left out"));
+        if let Some(limit) = reading.limit() {
+            reading.warn(&format!("more than {limit}; the rest was left out"));
             break;
         }
     }
@@ -79,6 +94,8 @@ struct SitemapReading {
     path: Vec<String>,
     location: String,
     last_change: String,
+    /// Bytes of the addresses so far.
+    locations: usize,
 }
 
 impl SitemapReading {
@@ -126,8 +143,8 @@ impl SitemapReading {
     fn text(&mut self, text: &str) {
         let [_, entry, field] = &self.path[..] else { return };
         match (entry.as_str(), field.as_str()) {
-            ("url" | "sitemap", "loc") => self.location.push_str(text),
-            ("url" | "sitemap", "lastmod") => self.last_change.push_str(text),
+            ("url" | "sitemap", "loc") if self.location.len() <= MAX_LOCATION => self.location.push_str(text),
+            ("url" | "sitemap", "lastmod") if self.last_change.len() <= MAX_LOCATION => self.last_change.push_str(text),
             _ => {}
         }
     }
@@ -138,6 +155,11 @@ impl SitemapReading {
         if location.trim().is_empty() {
             return;
         }
+        if location.len() > MAX_LOCATION {
+            self.warn(&format!("addresses longer than {MAX_LOCATION} bytes were left out"));
+            return;
+        }
+        self.locations += location.trim().len();
         let entry = (location.trim().to_owned(), dates::parse(&last_change, dates::TURKMENISTAN));
         if self.path[0] == "urlset" {
             self.sitemap.urls.push(entry);
@@ -146,8 +168,15 @@ impl SitemapReading {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.sitemap.urls.len() + self.sitemap.sitemaps.len() >= MAX_ENTRIES && self.path.len() > 1
+    /// The limit that was passed.
+    fn limit(&self) -> Option<String> {
+        if self.sitemap.urls.len() + self.sitemap.sitemaps.len() >= MAX_ENTRIES && self.path.len() > 1 {
+            return Some(format!("{MAX_ENTRIES} entries"));
+        }
+        if self.locations > MAX_LOCATIONS {
+            return Some(format!("{MAX_LOCATIONS} bytes of addresses"));
+        }
+        (self.path.len() > MAX_DEPTH).then(|| format!("{MAX_DEPTH} elements inside each other"))
     }
 
     fn warn(&mut self, warning: &str) {
@@ -171,12 +200,18 @@ pub struct FeedItem {
 /// Reads an RSS, Atom or JSON feed. `base` is the address it was fetched from. Items without a link are left out.
 ///
 /// # Errors
-/// Kind `Input`, when the bytes are no feed or are larger than 64 MiB.
+/// Kind `Input`, when the bytes are no feed, are larger than 16 MiB, or have more than 10,000 items.
 pub fn feed(bytes: &[u8], base: &Url) -> Result<Vec<FeedItem>> {
     let doing = || format!("reading the feed {base}");
-    let (bytes, cut) = decompressed(bytes);
+    let (bytes, cut) = decompressed(bytes, MAX_FEED_BYTES);
     if let Some(cut) = cut {
-        return Err(Error::input(cut)).map_err(|error| error.while_doing(doing()));
+        return Err(Error::input(cut).while_doing(doing()));
+    }
+    // Counted before anything is made of them; prefixes (`rss:item`) count as well, other elements do not.
+    let items = bytes.split(|&byte| byte == b'<').filter(|tag| is_item(tag)).nth(MAX_ITEMS);
+    if items.is_some() {
+        let message = format!("it has more than the {MAX_ITEMS} items allowed; the site's sitemap may list its pages");
+        return Err(Error::input(message).while_doing(doing()));
     }
     let parser = feed_rs::parser::Builder::new().base_uri(Some(base)).sanitize_content(false).build();
     let feed = parser.parse(&*bytes).context(ErrorKind::Input, doing)?;
@@ -191,6 +226,13 @@ pub fn feed(bytes: &[u8], base: &Url) -> Result<Vec<FeedItem>> {
         })
     };
     Ok(feed.entries.into_iter().filter_map(item).collect())
+}
+
+/// Whether what follows a `<` is the start tag of an item of RSS or an entry of Atom.
+fn is_item(tag: &[u8]) -> bool {
+    let end = tag.iter().position(|byte| byte.is_ascii_whitespace() || b"/>".contains(byte)).unwrap_or(tag.len());
+    let local = tag[..end].rsplit(|&byte| byte == b':').next();
+    matches!(local, Some(b"item" | b"entry"))
 }
 
 /// The least text of an item that is taken for the whole article, in characters: teasers are shorter.
@@ -223,16 +265,16 @@ fn plain(title: &str) -> String {
 }
 
 /// Unpacks gzip, told by its first bytes, up to the limit; the second value says that and why something is missing.
-fn decompressed(bytes: &[u8]) -> (Vec<u8>, Option<String>) {
+fn decompressed(bytes: &[u8], most: u64) -> (Vec<u8>, Option<String>) {
     let mut unpacked = Vec::new();
     let outcome = if bytes.starts_with(&[0x1F, 0x8B]) {
-        MultiGzDecoder::new(bytes).take(MAX_BYTES + 1).read_to_end(&mut unpacked)
+        MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut unpacked)
     } else {
-        bytes.take(MAX_BYTES + 1).read_to_end(&mut unpacked)
+        bytes.take(most + 1).read_to_end(&mut unpacked)
     };
-    if unpacked.len() as u64 > MAX_BYTES {
-        unpacked.truncate(MAX_BYTES as usize);
-        return (unpacked, Some(format!("larger than {MAX_BYTES} bytes")));
+    if unpacked.len() as u64 > most {
+        unpacked.truncate(most as usize);
+        return (unpacked, Some(format!("larger than {most} bytes after decompression")));
     }
     (unpacked, outcome.err().map(|error| format!("damaged gzip: {error}")))
 }
@@ -303,6 +345,37 @@ mod tests {
         assert!(found.warning.unwrap().contains("50000"));
         let bomb = gzip(&vec![b' '; MAX_BYTES as usize + 10]);
         assert!(sitemap(&[gzip(b"<urlset>"), bomb].concat()).unwrap().warning.is_some());
+    }
+
+    #[test]
+    fn bombs_end_with_a_note_and_little_memory() {
+        let nested = [b"<urlset><url><loc>https://a.tm/1</loc></url>".as_slice(), &b"<a>".repeat(20_000_000)].concat();
+        let found = sitemap(&gzip(&nested)).unwrap();
+        assert_eq!(found.urls.len(), 1);
+        assert!(found.warning.unwrap().contains("100 elements inside each other"));
+        let long = format!("<url><loc>https://a.tm/{}</loc></url>", "b".repeat(6_000));
+        let found = sitemap(&gzip(format!("<urlset>{}</urlset>", long.repeat(5_000)).as_bytes())).unwrap();
+        assert!((1_600..1_700).contains(&found.urls.len()), "{}", found.urls.len());
+        assert!(found.warning.unwrap().contains("bytes of addresses"));
+        let longer =
+            format!("<urlset><url><loc>https://a.tm/{}</loc></url><url><loc>x</loc></url></urlset>", "b".repeat(9_000));
+        let found = sitemap(longer.as_bytes()).unwrap();
+        assert_eq!((found.urls.len(), found.urls[0].0.as_str()), (1, "x"));
+        assert!(found.warning.unwrap().contains("longer than"));
+    }
+
+    #[test]
+    fn feeds_have_a_limit_of_items_and_bytes() {
+        let base = Url::parse("https://a.tm/rss").unwrap();
+        let of = |items: usize| {
+            let items = "<item><link>/7</link><itemid/></item>".repeat(items);
+            gzip(format!("<rss version='2.0'><channel>{items}</channel></rss>").as_bytes())
+        };
+        assert_eq!(feed(&of(MAX_ITEMS), &base).unwrap().len(), MAX_ITEMS);
+        let error = feed(&of(MAX_ITEMS + 1), &base).unwrap_err().to_string();
+        assert!(error.contains("https://a.tm/rss") && error.contains("10000 items"), "{error}");
+        let error = feed(&gzip(&vec![b' '; MAX_FEED_BYTES as usize + 1]), &base).unwrap_err().to_string();
+        assert!(error.contains("larger than 16777216 bytes"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use scraper::{ElementRef, Html, Selector};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::profile::CompiledProfile;
@@ -12,8 +13,12 @@ use super::twins::Place;
 use super::{blocks, credits, dom, generic, metadata};
 use crate::record::{BlockKind, Language, TwinLink};
 
+/// Pictures of a page, and links to it in other languages, that are kept at most.
+pub(super) const MAX_NAMED: usize = 1000;
+
 /// How the body of a page was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// By the site's profile.
     Profile,
@@ -32,7 +37,7 @@ impl Method {
 }
 
 /// What was read from a page. All text has its entities decoded, its white space folded, and is Unicode NFC.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Extracted {
     /// The title, if there is one. It is not among the blocks.
     pub title: Option<String>,
@@ -60,7 +65,7 @@ pub struct Extracted {
 
 /// Reads a page that was fetched from `url`, by its site's profile if there is one.
 ///
-/// Never fails: a page without text has no blocks. Input past 20 MiB and nesting past 1000 elements are ignored.
+/// Never fails: a page without text has no blocks. Input past 20 MiB is ignored, and so are tags past a depth of 512.
 pub fn extract(html: &str, url: &Url, profile: Option<&CompiledProfile>) -> Extracted {
     let page = dom::parse(html);
     let base = dom::base(&page, url);
@@ -174,7 +179,7 @@ fn images(page: &Html, roots: &[ElementRef<'_>], base: &Url) -> Vec<String> {
     if let Some(shared) = metadata::meta(page, &["og:image", "og:image:url", "og:image:secure_url"]) {
         add(&shared);
     }
-    for image in roots.iter().flat_map(|root| root.select(&IMAGE)) {
+    for image in roots.iter().flat_map(|root| root.select(&IMAGE)).take(MAX_NAMED) {
         // Pictures that load late have a placeholder in `src`.
         let address = ["data-src", "data-lazy-src", "src"].into_iter().find_map(|name| image.attr(name));
         if let Some(address) = address.filter(|address| !address.trim().is_empty()) {

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use scraper::{Html, Selector};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::dom;
 
 /// A link of a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Absolute `http` or `https` address, without fragment.
     pub url: Url,
-    /// What it is called, white space folded. Empty for pictures and for `<link>`.
+    /// What it is called, white space folded, the first 300 characters. Empty for pictures and for `<link>`.
     pub text: String,
     /// Whether it leads to the next page of a list (`rel=next`).
     pub rel_next: bool,
@@ -23,7 +24,14 @@ pub struct Link {
     pub nofollow: bool,
 }
 
-/// All links of a page in document order, each address once.
+/// Characters of a link's text that are read. Links can stand inside each other, with all text in the innermost.
+const MAX_TEXT: usize = 300;
+
+/// Addresses of one page that are kept.
+pub const MAX_LINKS: usize = 20_000;
+
+/// All links of a page in document order, each address once, [`MAX_LINKS`] at most: a caller that gets so many says that
+/// there may be more.
 ///
 /// Relative addresses start from the page's `<base href>`, or else from `base`, the address it was fetched from. An
 /// address that is linked more than once gets its first text that is not empty, is `rel_next` or `is_alternate` if one
@@ -43,7 +51,7 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
         }
         let Some(url) = element.attr("href").and_then(|href| dom::resolve(&base, href)) else { continue };
         let nofollow = page_nofollow || dom::has_word(element, "rel", "nofollow");
-        let text = dom::text(element);
+        let text = dom::text_up_to(element, MAX_TEXT);
         if let Some(&place) = places.get(&url) {
             let known: &mut Link = &mut links[place];
             known.rel_next |= rel_next;
@@ -52,7 +60,7 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
             if known.text.is_empty() {
                 known.text = text;
             }
-        } else {
+        } else if links.len() < MAX_LINKS {
             places.insert(url.clone(), links.len());
             links.push(Link { url, text, rel_next, is_alternate, nofollow });
         }
@@ -125,6 +133,20 @@ mod tests {
             ("https://a.tm/ru/news/3?a=1&b=2", "", false),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn links_inside_links_do_not_multiply_their_text_and_are_counted() {
+        let start = std::time::Instant::now();
+        let nested: String = (0..500).map(|n| format!("<a href=/{n}><marquee>")).collect();
+        let links = found(&format!("{nested}{}", "текст ".repeat(100_000)));
+        assert!(!links.is_empty() && links.iter().all(|link| link.text.chars().count() <= MAX_TEXT));
+        assert!(links[0].text.starts_with("текст текст"));
+        let many: String = (0..MAX_LINKS + 5).map(|n| format!("<a href=/{n}>{n}</a>")).collect();
+        assert_eq!(found(&many).len(), MAX_LINKS);
+        let base = format!("<base href='/{}'><a href=x>x</a>", "b".repeat(50_000));
+        assert_eq!(found(&base)[0].url.as_str(), "https://a.tm/ru/x");
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     }
 
     #[test]

@@ -28,10 +28,13 @@ pub mod html;
 pub mod links;
 mod measure;
 mod metadata;
+#[cfg(test)]
+mod mutants;
 mod names;
 mod nesting;
 pub mod ocr;
 pub mod pdf;
 pub mod profile;
 pub mod tmx;
+mod tree;
 mod twins;

@@ -1,36 +1,19 @@
-//! A guard before the HTML parser against markup that would make it slow.
+//! What is cut from markup before the HTML parser sees it.
 //!
 //! What no extractor reads is not parsed either: programs, style sheets and drawings are half of the bytes of many a
 //! page, so their insides are cut. JSON-LD stays, it is metadata.
 //!
-//! The parser itself neither recurses nor limits anything: for every tag it looks through the stack of open elements,
-//! and for every attribute through those of its tag, so a hundred thousand nested `<div>` or attributes cost minutes.
-//! Browsers cap the depth too (Chrome at 512). Pages under the limits, that is all honest ones, pass untouched.
+//! The parser compares every attribute with those before it in its tag, so a hundred thousand attributes of one tag
+//! cost minutes: such tags are cut too. How deep elements may nest is not decided here but in [`super::tree`], by what
+//! the parser really holds open. Pages under the limits, that is all honest ones, pass untouched.
 
 use std::borrow::Cow;
-
-/// Elements open at one time.
-const MAX_DEPTH: usize = 1000;
-
-/// Formatting elements open at one time. The parser opens all of them anew in every paragraph that follows, so some
-/// hundred forgotten `</font>` would multiply a page.
-const MAX_FORMATTING: usize = 64;
-
-const FORMATTING: [&str; 13] =
-    ["b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
 
 /// Bytes of one tag outside quoted values: room for thousands of attributes. Long values (data URLs) are no problem.
 const MAX_TAG: usize = 16 * 1024;
 
 /// Longest input, in bytes, of which the rest is cut off.
 const MAX_INPUT: usize = 20 * 1024 * 1024;
-
-/// Elements that hold nothing, so that their tags open nothing.
-const VOID: [&str; 14] =
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
-
-/// Elements that their next sibling closes: authors leave the end tag out by the thousand.
-const SELF_ENDING: [&str; 11] = ["p", "li", "dt", "dd", "option", "tr", "td", "th", "thead", "tbody", "tfoot"];
 
 /// Elements whose content is text up to their end tag.
 const RAW_TEXT: [&str; 7] = ["script", "style", "textarea", "title", "xmp", "noscript", "iframe"];
@@ -57,29 +40,14 @@ const DRAWING: [&str; 18] = [
     "animatetransform",
 ];
 
-/// The same markup, but without the insides of programs and drawings and without the tags past the limits. Their text stays.
+/// The same markup, but without the insides of programs and drawings and without tags of too many attributes.
 pub(super) fn limit(html: &str) -> Cow<'_, str> {
     let html = &html[..html.floor_char_boundary(MAX_INPUT)];
     let mut out = String::new();
     let mut copied = 0;
-    let mut depth = Depth { open: 0, most: MAX_DEPTH };
-    let mut formatting = Depth { open: 0, most: MAX_FORMATTING };
-    // Inside SVG and MathML no rule of HTML ends an element early.
-    let mut foreign = 0usize;
     let mut tags = Tags { html, at: 0 };
     while let Some(tag) = tags.next() {
-        let counts = foreign > 0 || !(VOID.contains(&&*tag.name) || SELF_ENDING.contains(&&*tag.name));
-        let mut too_deep = false;
-        if counts && !(foreign > 0 && tag.self_closing) {
-            too_deep = depth.passes(tag.is_end);
-            if FORMATTING.contains(&&*tag.name) {
-                too_deep |= formatting.passes(tag.is_end);
-            }
-        }
-        if tag.name == "svg" || tag.name == "math" {
-            foreign = if tag.is_end { foreign.saturating_sub(1) } else { foreign + usize::from(!tag.self_closing) };
-        }
-        if too_deep || tag.unquoted > MAX_TAG {
+        if tag.unquoted > MAX_TAG {
             out.push_str(&html[copied..tag.start]);
             copied = tag.end;
         }
@@ -126,24 +94,6 @@ fn end_of_drawing(html: &str, start: usize) -> Option<usize> {
     }
 }
 
-struct Depth {
-    open: usize,
-    most: usize,
-}
-
-impl Depth {
-    /// Counts a tag, and says whether it opens or ends an element past the limit.
-    fn passes(&mut self, is_end: bool) -> bool {
-        if is_end {
-            self.open = self.open.saturating_sub(1);
-            self.open >= self.most
-        } else {
-            self.open += 1;
-            self.open > self.most
-        }
-    }
-}
-
 struct Tag {
     /// In lower case.
     name: String,
@@ -168,7 +118,7 @@ impl Tags<'_> {
             let start = self.at + self.html[self.at..].find('<')?;
             let rest = &self.html[start..];
             if rest.starts_with("<!--") {
-                self.at = start + 2 + rest[2..].find("-->")? + 3;
+                self.at = start + end_of_comment(rest)?;
                 continue;
             }
             let is_end = rest.starts_with("</");
@@ -226,6 +176,23 @@ impl Tags<'_> {
     }
 }
 
+/// Where a comment ends: `-->` and `--!>` end it, and `<!-->` and `<!--->` are whole ones.
+fn end_of_comment(comment: &str) -> Option<usize> {
+    let inside = &comment[4..];
+    let empty = [">", "->"].into_iter().find(|end| inside.starts_with(end));
+    if let Some(end) = empty {
+        return Some(4 + end.len());
+    }
+    let mut at = 4;
+    loop {
+        at += comment[at..].find("--")? + 2;
+        let end = comment[at..].trim_start_matches('-');
+        if let Some(behind) = end.strip_prefix('>').or_else(|| end.strip_prefix("!>")) {
+            return Some(comment.len() - behind.len());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,27 +206,6 @@ mod tests {
     }
 
     #[test]
-    fn tags_past_the_depth_go_in_pairs_and_their_text_stays() {
-        let deep = 3 * MAX_DEPTH;
-        let html = format!("{}<b>core</b>{}<p>after</p>", "<div>".repeat(deep), "</div>".repeat(deep));
-        let expected = format!("{}core{}<p>after</p>", "<div>".repeat(MAX_DEPTH), "</div>".repeat(MAX_DEPTH));
-        assert_eq!(limit(&html), expected);
-    }
-
-    #[test]
-    fn forgotten_ends_of_formatting_do_not_pile_up() {
-        let html: String = (0..500).map(|size| format!("<p><font size={size}>x")).collect();
-        assert_eq!(limit(&html).matches("<font").count(), MAX_FORMATTING);
-        assert_eq!(limit(&html).matches("<p>x").count(), 500 - MAX_FORMATTING);
-    }
-
-    #[test]
-    fn elements_that_end_themselves_in_html_nest_in_svg() {
-        let html = format!("<svg>{}", "<tr>".repeat(3 * MAX_DEPTH));
-        assert_eq!(limit(&html).matches("<tr>").count(), MAX_DEPTH - 1);
-    }
-
-    #[test]
     fn a_tag_of_endless_attributes_goes_but_long_values_stay() {
         let attributes: String = (0..9000).map(|n| format!("a{n} ")).collect();
         assert_eq!(limit(&format!("<p>a<b {attributes}>b")), "<p>ab");
@@ -268,9 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn raw_text_holds_no_tags() {
-        let html = format!("<textarea>{}</TEXTAREA><p>x", "<div>".repeat(3 * MAX_DEPTH));
-        assert_eq!(limit(&html), html);
+    fn comments_end_where_the_parser_ends_them() {
+        let endless: String = (0..9000).map(|n| format!("a{n} ")).collect();
+        for comment in ["<!-- <p> -->", "<!-->", "<!--->", "<!-- --!>", "<!-- --->", "<!---- - -- -->"] {
+            assert_eq!(limit(&format!("{comment}<b {endless}>x")), format!("{comment}x"));
+        }
+        let open = format!("<!-- <b {endless}>x");
+        assert_eq!(limit(&open), open);
     }
 
     #[test]

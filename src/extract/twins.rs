@@ -7,6 +7,7 @@ use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
 use super::dom;
+use super::html::MAX_NAMED;
 use super::profile::CompiledProfile;
 use crate::record::{Language, TwinKind, TwinLink};
 
@@ -69,6 +70,9 @@ const NAMES: [(&str, &[&str]); 7] = [
     ("kk", &["kz", "kk", "kaz", "қазақша", "казахский"]),
 ];
 
+/// More characters than any of these names has: a longer text is none of them.
+const LONGEST_NAME: usize = 100;
+
 /// What the search knows of the page it searches.
 pub(super) struct Place<'a> {
     pub(super) page: &'a Html,
@@ -119,6 +123,7 @@ impl Place<'_> {
         self.page
             .select(&ALTERNATE)
             .filter(|link| dom::has_word(*link, "rel", "alternate"))
+            .take(MAX_NAMED)
             .filter_map(|link| {
                 let language = Language::guess_from_tag(link.attr("hreflang")?)?;
                 Some((language, dom::resolve(self.base, link.attr("href")?)?))
@@ -139,7 +144,7 @@ impl Place<'_> {
         let mut links: Vec<(Language, Url)> = Vec::new();
         for rule in profile.map(|profile| &*profile.language_switch).unwrap_or_default() {
             let attribute = rule.attribute.as_deref().unwrap_or("href");
-            let found = self.page.select(&rule.selector).filter_map(|element| {
+            let found = self.page.select(&rule.selector).take(MAX_NAMED).filter_map(|element| {
                 let url = dom::resolve(self.base, element.attr(attribute)?)?;
                 Some((language_of_link(element).or_else(|| language_of_address(&url))?, url))
             });
@@ -150,7 +155,7 @@ impl Place<'_> {
         }
         if links.is_empty() {
             static ANCHOR: LazyLock<Selector> = LazyLock::new(|| dom::css("a[href]"));
-            links.extend(self.page.select(&ANCHOR).filter_map(|anchor| self.guess_switch(anchor)));
+            links.extend(self.page.select(&ANCHOR).filter_map(|anchor| self.guess_switch(anchor)).take(MAX_NAMED));
         }
         links.retain(|(_, url)| path(url).len() > 1);
         links
@@ -160,7 +165,7 @@ impl Place<'_> {
     fn guess_switch(&self, anchor: ElementRef<'_>) -> Option<(Language, Url)> {
         let named = language_of_link(anchor);
         let among_languages = || dom::ancestors(anchor).take(3).chain([anchor]).any(is_about_languages);
-        if named.is_none() && !dom::text(anchor).is_empty() && !among_languages() {
+        if named.is_none() && !dom::text_up_to(anchor, LONGEST_NAME).is_empty() && !among_languages() {
             return None;
         }
         let in_menu = || dom::ancestors(anchor).any(|element| matches!(element.value().name(), "header" | "nav"));
@@ -178,7 +183,7 @@ impl Place<'_> {
 /// The language that a link's text names, or its picture's, or its attributes.
 fn language_of_link(link: ElementRef<'_>) -> Option<Language> {
     static IMAGE: LazyLock<Selector> = LazyLock::new(|| dom::css("img[alt]"));
-    let text = dom::text(link);
+    let text = dom::text_up_to(link, LONGEST_NAME);
     if !text.is_empty() {
         return language_named(&text);
     }

@@ -9,6 +9,7 @@ use crate::engine::{Driver, Stop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, Settings, SiteServer};
 use crate::record::Scope;
+use crate::stage::pages::Cost;
 use crate::stage::{crawl, drift, evaluate};
 use crate::store::Store;
 use crate::store::extraction::Drift;
@@ -280,7 +281,9 @@ impl Running<'_> {
         let client = Client::new(&settings)?;
         self.observer.event(&Event::StageBegins { stage: "crawl", total: Some(store.due_count()?), unit_word: "URL" });
         let mut watch = CrawlWatch { observer: self.observer, stop: &self.stop, units_left: self.units_left };
-        let tally = crawl::run(store, &pipeline.crawl, &pipeline.site, &client, &mut watch)?;
+        let reader = (&pipeline.reader, Cost::from(&pipeline.extract.limits));
+        let tally = crawl::run(store, &pipeline.crawl, &pipeline.site, &client, reader, &mut watch)?;
+        pipeline.reader.rest();
         let note = format!(
             "{} requests: {} new or changed, {} unchanged, {} redirected, {} gone, {} forbidden, {} put off, {} failed",
             tally.requests,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::books::{self, Ocr, Reader, Shelf, Shelves};
+use super::pages::{Cost, PageJob, ReadPage};
 use super::site::{Site, SitesByHost, host_of};
 use super::{Commit, Ctx, Finish, Grain, Inputs, Listing, Progress, Settings, Shared, Stage, Unit, table};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::extract::agreement::agreement as agreement_of;
-use crate::extract::{charset, html};
+use crate::extract::html;
 use crate::record::document::TextBuilder;
 use crate::record::{BlockKind, Document, DocumentId, DocumentKind, Language, Page};
 use crate::store::extraction::PageNote;
@@ -124,6 +124,7 @@ impl Stage for Extract {
             let parts = (&site.name, &site.extract, &site.articles, site.same_id, site.language);
             profiles.insert(site.name.as_str(), super::fingerprint(&parts)?);
         }
+        let limits = super::fingerprint(&(params.limits.page_memory, params.limits.page_time))?;
         let by_host = SitesByHost::new(&sources.sites)?;
         let mut outside = BTreeMap::<String, u64>::new();
         let store = ctx.store()?;
@@ -140,7 +141,8 @@ impl Stage for Extract {
             };
             // The content type may name the character encoding.
             let row = super::fingerprint(&(&article.body_hash, &article.content_type))?;
-            units.push(Unit::new(article.url, Inputs::new().table(Table::Url, &row).value("profile", profile)));
+            let inputs = Inputs::new().table(Table::Url, &row).value("profile", profile);
+            units.push(Unit::new(article.url, inputs).limited(&limits));
         }
         ctx.shared().set("", LeftOut(left_out(&outside)));
         let recogniser = match params.ocr {
@@ -164,7 +166,7 @@ impl Stage for Extract {
         let site = site_of(&sources.sites, &page)?
             .ok_or_else(|| Error::bug(format!("the page {} belongs to no site", page.url)))?;
         let archived = archived(&ctx.folder().join("pages"), &page)?;
-        page_document(&page, &archived.body, site, params)
+        page_document(&page, &archived.body, site, params, &sources.reader)
             .map_err(|error| error.while_doing(format!("extracting {}", page.url)))
     }
 
@@ -275,13 +277,14 @@ fn archived(folder: &std::path::Path, page: &Page) -> Result<warc::ArchivedRespo
 }
 
 /// The document of a page.
-fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Result<Commit> {
+fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params, reader: &Reader) -> Result<Commit> {
     let url = Url::parse(&page.url).context(ErrorKind::Bug, || format!("the archive names {:?}", page.url))?;
-    let decoded = charset::decode(body, page.content_type.as_deref());
     // A feed's copy of a page has none of the page's layout, for a profile to find its way in.
     let of_layout = site.extract.as_ref().filter(|_| page.content_type.as_deref() != Some(FEED_COPY));
-    let profile = of_layout.map(crate::extract::profile::Profile::compile).transpose()?;
-    let extracted = html::extract(&decoded.text, &url, profile.as_ref());
+    let job = PageJob::text(&page.url, page.content_type.as_deref(), of_layout.cloned(), Cost::from(&params.limits))?;
+    let ReadPage::Text { extracted, agreement } = reader.page(&job, body)? else {
+        return Err(Error::bug("asked for a page's text, a process answered with its links"));
+    };
     let mut builder = TextBuilder::default();
     if let Some(title) = &extracted.title {
         builder.push(BlockKind::Title, title, None);
@@ -294,10 +297,8 @@ fn page_document(page: &Page, body: &[u8], site: &Site, params: &Params) -> Resu
     // A layout that changed shows so: the profile takes another text than the generic extractor, or finds no body, and
     // the generic extractor had to step in.
     let by_profile = extracted.method == html::Method::Profile;
-    let past_profile = profile.is_some() && !by_profile;
-    let agreement = profile.is_some().then(|| html::extract(&decoded.text, &url, None));
-    let agreement = agreement.and_then(|generic| agreement_of(&extracted, &generic));
-    let note = profile_key(site)?.filter(|_| profile.is_some()).map(|key| PageNote {
+    let past_profile = of_layout.is_some() && !by_profile;
+    let note = profile_key(site)?.filter(|_| of_layout.is_some()).map(|key| PageNote {
         location: page.url.clone(),
         site: site.name.clone(),
         key,

@@ -49,6 +49,7 @@ pub mod label_studio;
 pub mod matching;
 pub mod mine;
 pub mod neighbours;
+pub mod pages;
 pub mod pairs_in;
 pub mod segment;
 pub mod site;

@@ -22,6 +22,7 @@ mod languages;
 mod mine;
 mod models;
 mod nights;
+mod pages;
 mod schemas;
 mod seeds;
 mod server;

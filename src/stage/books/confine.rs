@@ -5,23 +5,16 @@
 //! the book begins. What it still holds when the book is done is lost to all that come after; so a process that has grown
 //! makes room for a new one, and what the largest could come to lies fast from the beginning.
 
-use std::time::Duration;
-
-use super::crew::BOOKS;
+use super::request::Confines;
 use crate::error::Result;
 
-/// Seconds of processor time that a process may use, for each second that a book may last: it and the one program that it
-/// starts. Whoever waits for it has ended it long before; this ends it when nobody waits any more.
-#[cfg(unix)]
-const PROCESSORS: u64 = 2;
 /// The part of a book's memory that a process may keep from book to book.
 const KEPT: u64 = 4;
 
 /// The limits of this process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Confined {
-    memory: u64,
-    time: Duration,
+    limits: Confines,
     /// What the process held before the first book: libtorch's own data is no part of a book.
     held: u64,
 }
@@ -33,8 +26,8 @@ impl Confined {
     ///
     /// # Errors
     /// Kind `Bug` when the system refuses the limits.
-    pub(super) fn new(memory: u64, time: Duration) -> Result<Self> {
-        let confined = Self { memory, time, held: held() };
+    pub(super) fn new(limits: Confines) -> Result<Self> {
+        let confined = Self { limits, held: held() };
         #[cfg(unix)]
         {
             use rustix::process::Resource;
@@ -48,7 +41,7 @@ impl Confined {
             }
             limit(Resource::Core, 0, 0)?;
             // The images of a page, for character recognition.
-            limit(Resource::Fsize, memory, memory)?;
+            limit(Resource::Fsize, limits.memory, limits.memory)?;
             confined.begin()?;
         }
         Ok(confined)
@@ -62,11 +55,12 @@ impl Confined {
     pub(super) fn begin(&self) -> Result<()> {
         use rustix::process::Resource;
 
-        let seconds = self.time.as_secs().saturating_add(1).saturating_mul(PROCESSORS);
-        let most = seconds.saturating_mul(BOOKS.into());
+        let seconds = self.limits.processor_seconds();
+        let most = seconds.saturating_add(1).saturating_mul(self.limits.kind.most().into());
+        let memory = self.limits.memory;
         limit(Resource::Cpu, used().map_or(most, |used| used.saturating_add(seconds)), most)?;
-        let largest = self.held.saturating_add(self.memory).saturating_add(self.memory / KEPT);
-        limit(Resource::Data, held().saturating_add(self.memory), largest)
+        let largest = self.held.saturating_add(memory).saturating_add(memory / KEPT);
+        limit(Resource::Data, held().saturating_add(memory), largest)
     }
 
     /// Without such limits the time limit of whoever waits holds alone.
@@ -77,7 +71,7 @@ impl Confined {
 
     /// Whether the process keeps so much memory that the next book might not get its own.
     pub(super) fn is_grown(&self) -> bool {
-        held().saturating_sub(self.held) > self.memory / KEPT
+        held().saturating_sub(self.held) > self.limits.memory / KEPT
     }
 }
 

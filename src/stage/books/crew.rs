@@ -1,4 +1,4 @@
-//! The processes that read books: a bomb, a hang or a crash is one failed book, and a start is paid for once.
+//! The processes that read books and pages: a bomb, a hang or a crash is one failed book, and a start is paid for once.
 //!
 //! ```text
 //! kopri run ──▶ kopri read-book        as many at once as there are cores, each for one book after another
@@ -6,9 +6,12 @@
 //!        │  [17, page 1], [17, page 2], …, [17, book]  ◀ standard output, lines of JSON
 //! ```
 //!
+//! A web page is asked for likewise, with its bytes behind the line. What is said of books here holds for pages; the time
+//! of a page is the processor's, which the system limits.
+//!
 //! A process is started when there is a book and none that waits, and reads one book at a time, so that it is certain
 //! which book it was that crashed it. It ends when its standard input does. It is replaced when it crashed, was ended for
-//! its time, spoke out of turn, has read `BOOKS` books, or keeps too much memory (it sees to that itself, see
+//! its time, spoke out of turn, has read as many as one may, or keeps too much memory (it sees to that itself, see
 //! `confine`).
 //!
 //! No book pays for those before it: one that fails in a process that has read others is read once more, in a new one,
@@ -30,10 +33,10 @@ use serde::{Deserialize, Serialize};
 
 use super::confine;
 use super::reader::{Job, ReadBook, SUBCOMMAND};
+use super::request::{Confines, Kind, Request};
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::stage::pages::{PageJob, ReadPage};
 
-/// Books that one process reads at most.
-pub(super) const BOOKS: u32 = 200;
 /// What a process may write about one book: far more than the text of any.
 const MAX_ANSWER: u64 = 1_000_000_000;
 /// Answers that wait to be heard; a process that says more waits.
@@ -79,6 +82,8 @@ pub(super) enum Answer {
     Picture(u32),
     /// The book.
     Book(ReadBook),
+    /// The web page.
+    Html(ReadPage),
     /// There is no book.
     Failed {
         /// Why.
@@ -96,9 +101,9 @@ struct Member {
     news: Receiver<News>,
     last_words: JoinHandle<String>,
     /// The limits to which it has confined itself, once and for all.
-    limits: (u64, Duration),
-    /// Books that it was given.
-    books: u32,
+    limits: Confines,
+    /// Books or pages that it was given.
+    requests: u32,
 }
 
 /// A process that is ended when nobody wants it any more.
@@ -157,40 +162,70 @@ impl Crew {
 
     /// Reads a book.
     pub(super) fn read(&self, job: &Job) -> Result<ReadBook> {
+        match self.ask(&Request::Book(job.clone()), &[])? {
+            Answer::Book(book) => Ok(book),
+            other => Err(Error::bug(format!("asked for a book, a process answered {:.200}", format!("{other:?}")))),
+        }
+    }
+
+    /// Reads a page.
+    pub(super) fn page(&self, job: &PageJob, body: &[u8]) -> Result<ReadPage> {
+        match self.ask(&Request::Page(job.clone(), body.len() as u64), body)? {
+            Answer::Html(page) => Ok(page),
+            other => Err(Error::bug(format!("asked for a page, a process answered {:.200}", format!("{other:?}")))),
+        }
+    }
+
+    fn ask(&self, request: &Request, body: &[u8]) -> Result<Answer> {
         let number = self.0.books.fetch_add(1, Ordering::Relaxed);
-        if let Some(mut member) = self.take(job) {
+        if let Some(mut member) = self.take(request) {
             let mut place = Place::default();
-            match member.read(number, job, &mut place) {
-                // Perhaps by what other books have left behind.
+            match member.ask(number, request, body, &mut place) {
+                // Perhaps by what others have left behind.
                 Err(Stop::End | Stop::Nonsense(_)) => {}
-                outcome => return self.conclude(member, outcome, job, &place),
+                outcome => return self.conclude(member, outcome, request, &place),
             }
         }
-        let mut member = Member::start(&self.0.program, job)?;
+        let mut member = Member::start(&self.0.program, request)?;
         let mut place = Place::default();
-        let outcome = member.read(number, job, &mut place);
-        self.conclude(member, outcome, job, &place)
+        let outcome = member.ask(number, request, body, &mut place);
+        self.conclude(member, outcome, request, &place)
     }
 
     /// A process that waits and is as good as a new one.
-    fn take(&self, job: &Job) -> Option<Member> {
+    fn take(&self, request: &Request) -> Option<Member> {
+        let limits = request.limits();
         loop {
             // The lock is not held while a process is ended.
-            let member = self.waiting().pop()?;
-            // It has ended, or speaks although nobody asked.
-            let silent = matches!(member.news.try_recv(), Err(TryRecvError::Empty));
-            if silent && member.limits == (job.memory, job.time) {
+            let (member, outdated) = {
+                let mut waiting = self.waiting();
+                let outdated: Vec<Member> = waiting
+                    .extract_if(.., |member| member.limits.kind == limits.kind && member.limits != limits)
+                    .collect();
+                let place = waiting.iter().rposition(|member| member.limits == limits);
+                (place.map(|place| waiting.swap_remove(place)), outdated)
+            };
+            drop(outdated);
+            let member = member?;
+            // Otherwise it has ended, or speaks although nobody asked.
+            if matches!(member.news.try_recv(), Err(TryRecvError::Empty)) {
                 return Some(member);
             }
         }
     }
 
-    /// What came of a book; the process waits for the next one if it is fit for it.
-    fn conclude(&self, member: Member, outcome: Result<ReadBook, Stop>, job: &Job, place: &Place) -> Result<ReadBook> {
+    /// What came of a request; the process waits for the next one if it is fit for it.
+    fn conclude(
+        &self,
+        member: Member,
+        outcome: Result<Answer, Stop>,
+        request: &Request,
+        place: &Place,
+    ) -> Result<Answer> {
         let stop = match outcome {
-            Ok(book) => {
+            Ok(answer) => {
                 self.keep(member);
-                return Ok(book);
+                return Ok(answer);
             }
             Err(Stop::Failed { message, lasting }) => {
                 self.keep(member);
@@ -199,34 +234,29 @@ impl Crew {
             }
             Err(stop) => stop,
         };
+        let limits = request.limits();
+        let place = place.words(limits.kind);
         let (status, last_words) = member
             .bury(matches!(stop, Stop::End))
-            .context(ErrorKind::Input, || "waiting for the process that read the book".into())?;
+            .context(ErrorKind::Input, || format!("waiting for the process that read the {}", limits.kind.name()))?;
         Err(match stop {
-            Stop::Time => Error::input(format!(
-                "it took longer than the {} allowed (extract.limits.book-time){}",
-                crate::record::Duration(job.time),
-                place.words()
-            ))
-            .lasting(),
-            Stop::Nonsense(said) => Error::input(format!(
-                "the process that read it gave no answer{}; it said: {}",
-                place.words(),
-                said.trim()
-            )),
-            Stop::Failed { .. } | Stop::End => why(status, &last_words, job, place),
+            Stop::Time => took_too_long(limits, &place),
+            Stop::Nonsense(said) => {
+                Error::input(format!("the process that read it gave no answer{place}; it said: {}", said.trim()))
+            }
+            Stop::Failed { .. } | Stop::End => why(status, &last_words, limits, &place),
         })
     }
 
     fn keep(&self, member: Member) {
-        if member.books < BOOKS {
+        if member.requests < member.limits.kind.most() {
             self.waiting().push(member);
         }
     }
 }
 
 impl Member {
-    fn start(program: &PathBuf, job: &Job) -> Result<Self> {
+    fn start(program: &PathBuf, request: &Request) -> Result<Self> {
         let mut command = Command::new(program);
         command.arg(SUBCOMMAND).env_clear();
         for name in ENVIRONMENT {
@@ -249,31 +279,31 @@ impl Member {
         // Both pipes end with the process, so the threads do too.
         std::thread::spawn(move || listen(stdout, &sender));
         let last_words = std::thread::spawn(move || last_words(stderr));
-        Ok(Self { process, jobs, news, last_words, limits: (job.memory, job.time), books: 0 })
+        Ok(Self { process, jobs, news, last_words, limits: request.limits(), requests: 0 })
     }
 
-    fn read(&mut self, number: u64, job: &Job, place: &mut Place) -> Result<ReadBook, Stop> {
-        let mut deadline = Instant::now() + job.time;
-        self.books += 1;
+    fn ask(&mut self, number: u64, request: &Request, body: &[u8], place: &mut Place) -> Result<Answer, Stop> {
+        let mut deadline = Instant::now() + self.limits.patience();
+        self.requests += 1;
         // Neither can fail but by a path that is no text.
-        let line = serde_json::to_string(&(number, job)).map_err(|error| Stop::Failed {
+        let line = serde_json::to_string(&(number, request)).map_err(|error| Stop::Failed {
             message: format!("its path cannot be told to the process that reads it: {error}"),
             lasting: false,
         })? + "\n";
         // A process that does not even listen says why by how it ends.
-        let _ = self.jobs.write_all(line.as_bytes());
+        let _ = self.jobs.write_all(line.as_bytes()).and_then(|()| self.jobs.write_all(body));
         loop {
             match self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(News::Answer(of, answer)) if of != number => {
                     return Err(Stop::Nonsense(format!("{:.200}", format!("of another book: {answer:?}"))));
                 }
-                Ok(News::Answer(_, Answer::Book(book))) => return Ok(book),
+                Ok(News::Answer(_, answer @ (Answer::Book(_) | Answer::Html(_)))) => return Ok(answer),
                 Ok(News::Answer(_, Answer::Failed { message, lasting })) => {
                     return Err(Stop::Failed { message, lasting });
                 }
                 Ok(News::Answer(_, answer)) => {
                     // Each picture has a time of its own, which the process sees to; the book's time goes on behind it.
-                    if let (Answer::Picture(_), Some(ocr)) = (&answer, &job.ocr) {
+                    if let (Answer::Picture(_), Request::Book(Job { ocr: Some(ocr), .. })) = (&answer, request) {
                         deadline = deadline.max(Instant::now() + ocr.time) + FAREWELL;
                     }
                     place.0 = Some(answer);
@@ -311,7 +341,7 @@ fn listen(stdout: ChildStdout, sender: &SyncSender<News>) {
             },
         };
         left = match &news {
-            News::Answer(_, Answer::Book(_) | Answer::Failed { .. }) => MAX_ANSWER,
+            News::Answer(_, Answer::Book(_) | Answer::Html(_) | Answer::Failed { .. }) => MAX_ANSWER,
             _ => left.saturating_sub(line.len() as u64),
         };
         let last = !matches!(news, News::Answer(..));
@@ -353,28 +383,48 @@ fn farewell(child: &mut Child) -> std::io::Result<ExitStatus> {
 
 /// Why a process ended without an answer, as far as its end tells. A crash lies in the program as well as in the file, or
 /// in a system that has no memory left: it may pass.
-fn why(status: ExitStatus, last_words: &str, job: &Job, place: &Place) -> Error {
-    let place = place.words();
+fn why(status: ExitStatus, last_words: &str, limits: Confines, place: &str) -> Error {
     // What Rust's allocator says before it aborts.
     if last_words.contains("memory allocation of") {
         return Error::input(format!(
-            "it needs more than the {} of memory allowed (extract.limits.book-memory){place}",
-            crate::record::Bytes(job.memory)
+            "it needs more than the {} of memory allowed (extract.limits.{}-memory){place}",
+            crate::record::Bytes(limits.memory),
+            limits.kind.name()
         ))
         .lasting();
     }
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        if limits.kind == Kind::Page && signal == rustix::process::Signal::XCPU.as_raw() {
+            return took_too_long(limits, place);
+        }
         let words = last_words.lines().last().map(|words| format!(": {words}")).unwrap_or_default();
         return Error::input(format!("the process that read it crashed (signal {signal}){place}{words}"));
     }
     let words = if last_words.is_empty() { "nothing" } else { last_words };
-    Error::input(format!("the process that read it ended without the book ({status}){place}; it said: {words}"))
+    Error::input(format!(
+        "the process that read it ended without the {} ({status}){place}; it said: {words}",
+        limits.kind.name()
+    ))
+}
+
+fn took_too_long(limits: Confines, place: &str) -> Error {
+    let what = match limits.kind {
+        Kind::Book => "",
+        Kind::Page => " of processor time",
+    };
+    Error::input(format!(
+        "it took longer than the {}{what} allowed (extract.limits.{}-time){place}",
+        crate::record::Duration(limits.time),
+        limits.kind.name()
+    ))
+    .lasting()
 }
 
 impl Place {
-    fn words(&self) -> String {
+    fn words(&self, kind: Kind) -> String {
         match self.0 {
+            _ if kind == Kind::Page => String::new(),
             Some(Answer::Page(page)) => format!(", at page {page}"),
             Some(Answer::Picture(page)) => format!(", at a picture of page {page}"),
             _ => ", before its first page".into(),

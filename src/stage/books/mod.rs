@@ -10,6 +10,7 @@ mod confine;
 pub mod crew;
 pub mod ocr;
 pub mod reader;
+mod request;
 pub mod shelf;
 pub mod worker;
 
@@ -37,12 +38,22 @@ pub struct Limits {
     pub book_time: Duration,
     /// Time for the recognition of one picture.
     pub ocr_picture_time: Duration,
+    /// Memory for a web page.
+    pub page_memory: Bytes,
+    /// Processor time for a web page.
+    pub page_time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let seconds = |seconds| Duration(std::time::Duration::from_secs(seconds));
-        Self { book_memory: Bytes(2_000_000_000), book_time: seconds(300), ocr_picture_time: seconds(60) }
+        Self {
+            book_memory: Bytes(2_000_000_000),
+            book_time: seconds(300),
+            ocr_picture_time: seconds(60),
+            page_memory: Bytes(1_000_000_000),
+            page_time: seconds(20),
+        }
     }
 }
 
@@ -55,11 +66,18 @@ impl Limits {
     /// # Errors
     /// Kind `Config`.
     pub fn check(&self) -> Result<()> {
-        if self.book_memory.0 < LEAST_MEMORY {
+        for (name, memory, what) in [("book", self.book_memory, "book"), ("page", self.page_memory, "page")] {
+            if memory.0 < LEAST_MEMORY {
+                return Err(Error::config(format!(
+                    "extract.limits.{name}-memory = \"{memory}\": no {what} can be read in less than {}",
+                    Bytes(LEAST_MEMORY)
+                )));
+            }
+        }
+        if self.page_time.0.as_secs() == 0 {
             return Err(Error::config(format!(
-                "extract.limits.book-memory = \"{}\": no book can be read in less than {}",
-                self.book_memory,
-                Bytes(LEAST_MEMORY)
+                "extract.limits.page-time = \"{}\": processor time is limited by whole seconds",
+                self.page_time
             )));
         }
         Ok(())
@@ -68,7 +86,8 @@ impl Limits {
 
 /// Every book, with the hash of its bytes, of what is said of it, and of the version of its recogniser if there is one.
 pub(super) fn units(ctx: &Ctx<'_>, shelves: &Shelves, params: &Params, recogniser: Option<&str>) -> Result<Vec<Unit>> {
-    let limits = super::fingerprint(&params.limits)?;
+    let limits = &params.limits;
+    let limits = super::fingerprint(&(limits.book_memory, limits.book_time, limits.ocr_picture_time))?;
     let unit = |(location, book): (&String, &Book)| {
         // A missing file is the unit's failure, not the run's.
         let hash = if book.path.is_file() { ctx.file_hash(&book.path)? } else { "missing".to_owned() };

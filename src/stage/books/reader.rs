@@ -11,6 +11,7 @@ use super::ocr::OcrJob;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::extract::pdf;
 use crate::record::{BlockKind, BookPage, FontRepair};
+use crate::stage::pages::{PageJob, PageReader, ReadPage};
 
 /// The subcommand to which the program answers when it reads books for itself.
 pub const SUBCOMMAND: &str = "read-book";
@@ -18,7 +19,7 @@ pub const SUBCOMMAND: &str = "read-book";
 /// Who reads books.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Reader {
-    /// Nobody was named.
+    /// Nobody was named: books are refused, and pages are read in this process.
     #[default]
     Missing,
     /// Processes of a program that answers to [`SUBCOMMAND`]: `kopri` itself.
@@ -113,6 +114,17 @@ impl Reader {
             )),
             Self::InProcess => super::worker::read(job, super::worker::Told::Nobody),
             Self::Worker(crew) => crew.read(job),
+        }
+    }
+
+    /// Reads a web page of these bytes.
+    ///
+    /// # Errors
+    /// Kind `Input`: it cost more than it may; the message names the limit. Kind `Config` for a profile that is wrong.
+    pub fn page(&self, job: &PageJob, body: &[u8]) -> Result<ReadPage> {
+        match self {
+            Self::Missing | Self::InProcess => PageReader::default().read(job, body),
+            Self::Worker(crew) => crew.page(job, body),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The other process's side: reads one book after another within its limits.
+//! The other process's side: reads one book or page after another within its limits.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,12 @@ use super::confine::Confined;
 use super::crew::Answer;
 use super::ocr;
 use super::reader::{Job, PageBox, ReadBlock, ReadBook};
+use super::request::Request;
 use crate::error::{Context as _, ErrorKind, Result};
 use crate::extract::pdf;
 use crate::files;
 use crate::record::{BookPage, FontRepair, PageState};
+use crate::stage::pages::PageReader;
 
 /// What a job may look like: a path and some settings.
 const MAX_JOB: u64 = 1 << 20;
@@ -26,22 +28,34 @@ static IN_HAND: AtomicU64 = AtomicU64::new(0);
 pub fn serve() -> Result<()> {
     let mut input = std::io::stdin().lock();
     let mut limits: Option<Confined> = None;
+    let mut pages = PageReader::default();
     loop {
         let mut line = String::new();
         let length = input.by_ref().take(MAX_JOB).read_line(&mut line);
         if length.context(ErrorKind::Usage, || "reading a job".into())? == 0 {
             return Ok(());
         }
-        let (number, job): (u64, Job) = serde_json::from_str(&line)
+        let (number, request): (u64, Request) = serde_json::from_str(&line)
             .context(ErrorKind::Usage, || "reading a job: this command is for kopri itself".into())?;
         let confined = match limits {
             Some(confined) => confined,
-            None => *limits.insert(Confined::new(job.memory, job.time)?),
+            None => *limits.insert(Confined::new(request.limits())?),
         };
         confined.begin()?;
         IN_HAND.store(number, Ordering::Relaxed);
-        let answer = match read(&job, Told::OnOutput) {
-            Ok(book) => Answer::Book(book),
+        let result = match &request {
+            Request::Book(job) => read(job, Told::OnOutput).map(Answer::Book),
+            Request::Page(job, length) => {
+                let mut body = Vec::new();
+                let read = input.by_ref().take(*length).read_to_end(&mut body);
+                if read.context(ErrorKind::Usage, || "reading a page".into())? as u64 != *length {
+                    return Ok(());
+                }
+                pages.read(job, &body).map(Answer::Html)
+            }
+        };
+        let answer = match result {
+            Ok(answer) => answer,
             Err(error) => Answer::Failed { message: error.to_string(), lasting: error.is_lasting() },
         };
         write(&answer)?;

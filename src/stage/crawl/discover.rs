@@ -6,10 +6,12 @@ use jiff::civil::Date;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::extract::{charset, feeds, links};
+use crate::extract::feeds;
 use crate::net::traps::Trap;
 use crate::net::{self, Response, Robots};
 use crate::record::PageId;
+use crate::stage::books::{Limits, Reader};
+use crate::stage::pages::{Cost, PageJob, ReadPage};
 use crate::stage::site::{Site, SitesByHost, host_of, www_counterpart};
 use crate::store::visit::{Found, Role, Visit};
 
@@ -28,6 +30,8 @@ pub struct Scope<'a> {
     variants: BTreeSet<String>,
     max_depth: u32,
     today: Date,
+    /// Who reads pages, and what each may cost.
+    reader: (Reader, Cost),
 }
 
 /// What an answer leads to.
@@ -37,7 +41,7 @@ pub(super) struct Findings {
     pub(super) urls: Vec<Found>,
     /// Articles whose whole text a feed carries: their URL, and the text as a page.
     pub(super) copies: Vec<(String, String)>,
-    /// Why a sitemap was not read to its end.
+    /// Why a sitemap or page was not read to its end.
     pub(super) warning: Option<String>,
     /// Links that lead into traps.
     pub(super) traps: Vec<(Url, Trap)>,
@@ -70,7 +74,8 @@ impl<'a> Scope<'a> {
     pub fn new(sites: &'a [Site], max_depth: u32) -> Result<Self> {
         let by_host = SitesByHost::new(sites)?;
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let scope = Self { sites, by_host, variants: BTreeSet::new(), max_depth, today };
+        let reader = (Reader::InProcess, Cost::from(&Limits::default()));
+        let scope = Self { sites, by_host, variants: BTreeSet::new(), max_depth, today, reader };
         for site in sites {
             for entry in site.seeds.iter().chain(&site.sitemaps).chain(&site.feeds) {
                 let url = Url::parse(entry)
@@ -86,6 +91,12 @@ impl<'a> Scope<'a> {
             }
         }
         Ok(scope)
+    }
+
+    /// The same scope, with pages read by `reader` instead of this process.
+    #[must_use]
+    pub fn read_by(self, reader: &Reader, cost: Cost) -> Self {
+        Self { reader: (reader.clone(), cost), ..self }
     }
 
     /// The sites.
@@ -232,8 +243,16 @@ impl<'a> Scope<'a> {
                 if deeper > self.max_depth || content_type.is_some_and(|kind| !kind.contains("html")) {
                     return Ok(findings);
                 }
-                let html = charset::decode(body, content_type);
-                let links = links::links(&html.text, at);
+                let (reader, cost) = &self.reader;
+                let (links, refresh) = match reader.page(&PageJob::links(at, content_type, *cost), body) {
+                    Ok(ReadPage::Links { links, refresh }) => (links, refresh),
+                    Ok(ReadPage::Text { .. }) => (Vec::new(), None),
+                    // The page itself is archived all the same.
+                    Err(error) => {
+                        findings.warning = Some(format!("its links are not followed: {error}"));
+                        return Ok(findings);
+                    }
+                };
                 findings.urls = links
                     .iter()
                     .filter(|link| !link.nofollow)
@@ -245,7 +264,7 @@ impl<'a> Scope<'a> {
                     findings.urls.truncate(MAX_LINKS);
                 }
                 if visit.role != Role::Article && visit.redirects < MAX_REDIRECTS {
-                    findings.refresh = links::refresh(&html.text, at).map(|target| self.lead(visit, at, target));
+                    findings.refresh = refresh.map(|target| self.lead(visit, at, target));
                 }
             }
         }

@@ -37,6 +37,8 @@ use std::time::{Duration as Span, Instant};
 use jiff::Timestamp;
 use url::Url;
 
+use super::books::Reader;
+use super::pages::Cost;
 use super::site::{Site, SitesByHost};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Client, FetchError, GetRequest, Response};
@@ -137,8 +139,15 @@ type Answer = std::result::Result<Response, FetchError>;
 ///
 /// # Errors
 /// Kind `Store`; kind `Interrupted` when `watch` says so. Failures of single URLs are kept in the frontier.
-pub fn run(store: &mut Store, crawl: &Crawl, sites: &[Site], client: &Client, watch: &mut dyn Watch) -> Result<Tally> {
-    let mut scope = Scope::new(sites, crawl.max_depth)?;
+pub fn run(
+    store: &mut Store,
+    crawl: &Crawl,
+    sites: &[Site],
+    client: &Client,
+    reader: (&Reader, Cost),
+    watch: &mut dyn Watch,
+) -> Result<Tally> {
+    let mut scope = Scope::new(sites, crawl.max_depth)?.read_by(reader.0, reader.1);
     let began = Timestamp::now();
     let mut tally = Tally::default();
     for host in scope.possible_variants() {
