@@ -33,7 +33,7 @@ fn a_process_reads_what_this_one_does() {
     let ReadPage::Text { extracted, agreement } = reader.page(&text(COST), PAGE).unwrap() else { panic!("no text") };
     assert_eq!(extracted.title.as_deref(), Some("Мост"));
     assert_eq!((extracted.blocks.len(), agreement), (1, Some(1.0)));
-    let ReadPage::Links(links) = reader.page(&links(COST), PAGE).unwrap() else { panic!("no links") };
+    let ReadPage::Links { links, .. } = reader.page(&links(COST), PAGE).unwrap() else { panic!("no links") };
     assert_eq!((links[0].url.as_str(), links[0].text.as_str()), ("https://a.test/ru/2", "дальше"));
 }
 
