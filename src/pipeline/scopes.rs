@@ -120,7 +120,8 @@ impl Pipeline {
                 let hint = super::config::nearest_hint(message);
                 Error::config(format!("{name}: [scope.{scope}]: {message}{hint}"))
             })?;
-            let settings = Self { folder: self.folder.clone(), file: self.file.clone(), ..settings };
+            let (folder, file, extract) = (self.folder.clone(), self.file.clone(), self.extract.clone());
+            let settings = Self { folder, file, extract, ..settings };
             settings.check_tables(&format!("{name}: scope.{scope}"))?;
             scoped.push((scope, settings));
         }
