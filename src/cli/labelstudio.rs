@@ -1,6 +1,5 @@
 //! `labelstudio push`, `labelstudio pull`: questions to a Label Studio server, and people's answers back.
 
-
 use clap::{Args, Subcommand};
 use url::Url;
 

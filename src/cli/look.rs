@@ -107,7 +107,8 @@ pub(super) fn status(arguments: &StatusArgs) -> Result<u8> {
     let mut people = store.people_counts()?;
     for scope in pipeline.scopes() {
         let questions = &pipeline.settings(scope).annotate;
-        people.waiting += store.open_tasks(Some(&scope.name()), questions.interface, questions.annotators)?.len() as u64;
+        people.waiting +=
+            store.open_tasks(Some(&scope.name()), questions.interface, questions.annotators)?.len() as u64;
     }
     let alarms: Vec<_> =
         drift::standing(&store, &pipeline.site)?.iter().map(|drift| collect::alarm(&pipeline, drift)).collect();

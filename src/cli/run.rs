@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{Common, DONE, displayed, labelstudio, print, say, signals};
+use crate::engine::Stop;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::files;
 use crate::pipeline::run::Only;
@@ -11,7 +12,6 @@ use crate::report::format::{plural, printable};
 use crate::report::progress::{Progress, View};
 use crate::report::summary::Outcome;
 use crate::report::{Summary, collect, html, terminal};
-use crate::engine::Stop;
 use crate::stage::registry;
 use crate::store::Store;
 use crate::store::open::Access;
@@ -97,12 +97,8 @@ fn work(common: &Common, pipeline: &Pipeline, mut options: RunOptions, stop: &St
     signals::listen(stop.clone())?;
     let stop = stop.clone();
 
-    let mut listener = Listener {
-        progress: Progress::new(View::of_stderr(common.quiet)),
-        json: common.json,
-        stop,
-        crawl_total: None,
-    };
+    let mut listener =
+        Listener { progress: Progress::new(View::of_stderr(common.quiet)), json: common.json, stop, crawl_total: None };
     let report = crate::pipeline::run(pipeline, options, &mut listener)?;
     conclude(common, pipeline, &report, options)
 }

@@ -58,7 +58,7 @@ impl Inputs {
     /// The encoder. Its id stands for the vectors of every text, and for its own fitted state.
     #[must_use]
     pub fn model(mut self, model: &ModelId) -> Self {
-        self.covers.extend([Table::Vector, Table::Shard, Table::Artefact].map(Cover::Table));
+        self.covers.extend([Table::Vector, Table::Shard, Table::NoVector, Table::Artefact].map(Cover::Table));
         self.part("model", &model.0)
     }
 

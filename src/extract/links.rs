@@ -27,11 +27,11 @@ pub struct Link {
 /// Characters of a link's text that are read. Links can stand inside each other, with all text in the innermost.
 const MAX_TEXT: usize = 300;
 
-/// Addresses of one page that are kept.
-pub const MAX_LINKS: usize = 20_000;
+/// Bytes of addresses and texts of one page's links that are kept: some 400,000 short links.
+const MAX_BYTES: usize = 32 << 20;
 
-/// All links of a page in document order, each address once, [`MAX_LINKS`] at most: a caller that gets so many says that
-/// there may be more.
+/// All links of a page in document order, each address once, as many as come to 32 MiB of addresses and texts. The
+/// crawler chooses among them, so the bound is on memory and well above what it takes of one page.
 ///
 /// Relative addresses start from the page's `<base href>`, or else from `base`, the address it was fetched from. An
 /// address that is linked more than once gets its first text that is not empty, is `rel_next` or `is_alternate` if one
@@ -43,6 +43,7 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
     let page_nofollow = asks_not_to_follow(&page);
     let mut links: Vec<Link> = Vec::new();
     let mut places: HashMap<Url, usize> = HashMap::new();
+    let mut bytes = 0;
     for element in page.select(&LINK) {
         let rel_next = dom::has_word(element, "rel", "next");
         let is_alternate = dom::has_word(element, "rel", "alternate") && element.attr("hreflang").is_some();
@@ -60,7 +61,8 @@ pub fn links(html: &str, base: &Url) -> Vec<Link> {
             if known.text.is_empty() {
                 known.text = text;
             }
-        } else if links.len() < MAX_LINKS {
+        } else if bytes < MAX_BYTES {
+            bytes += url.as_str().len() + text.len();
             places.insert(url.clone(), links.len());
             links.push(Link { url, text, rel_next, is_alternate, nofollow });
         }
@@ -142,8 +144,10 @@ mod tests {
         let links = found(&format!("{nested}{}", "текст ".repeat(100_000)));
         assert!(!links.is_empty() && links.iter().all(|link| link.text.chars().count() <= MAX_TEXT));
         assert!(links[0].text.starts_with("текст текст"));
-        let many: String = (0..MAX_LINKS + 5).map(|n| format!("<a href=/{n}>{n}</a>")).collect();
-        assert_eq!(found(&many).len(), MAX_LINKS);
+        // 16,777 addresses of 2,000 bytes come to 32 MiB, and the one that goes past them is kept.
+        let long = "a".repeat(2000 - "https://a.tm/00000".len());
+        let many: String = (0..17_000).map(|n| format!("<a href=/{n:05}{long}></a>")).collect();
+        assert_eq!(found(&many).len(), 16_778);
         let base = format!("<base href='/{}'><a href=x>x</a>", "b".repeat(50_000));
         assert_eq!(found(&base)[0].url.as_str(), "https://a.tm/ru/x");
         assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());

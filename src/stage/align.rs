@@ -56,7 +56,7 @@ impl Stage for Align {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[Table::DocumentPair, Table::Document, Table::Sentence, Table::Vector, Table::Shard]
+        &[Table::DocumentPair, Table::Document, Table::Sentence, Table::Vector, Table::Shard, Table::NoVector]
     }
 
     fn writes(&self) -> &'static [Table] {

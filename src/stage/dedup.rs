@@ -33,7 +33,6 @@ pub const VERSION: u32 = 3;
 #[derive(Debug)]
 pub struct Dedup;
 
-
 /// What counts as a duplicate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

@@ -235,7 +235,10 @@ impl Stage for Embed {
         if texts.is_empty() {
             return Ok(Listing::Next { unit: None, left: 0, done: queue.done, noun: "text" });
         }
-        let unit = Unit::new(UNIT, Inputs::new().table(Table::Sentence, &batch_name(&texts)).model(&model));
+        let unit = Unit::new(
+            UNIT,
+            Inputs::new().tables(&[Table::Sentence, Table::Document], &batch_name(&texts)).model(&model),
+        );
         let left = queue.left.max(texts.len() as u64);
         ctx.shared().set("", Batch { queue, texts });
         Ok(Listing::Next { unit: Some(unit), left, done: queue.done, noun: "text" })
@@ -251,7 +254,11 @@ impl Stage for Embed {
         progress.check()?;
         let encoded = encoder.lock().encode_tagged(&texts)?;
         if encoded.texts() != texts.len() {
-            return Err(Error::bug(format!("{} texts went into the encoder, {} came out", texts.len(), encoded.texts())));
+            return Err(Error::bug(format!(
+                "{} texts went into the encoder, {} came out",
+                texts.len(),
+                encoded.texts()
+            )));
         }
         let name = batch_name(&batch.texts);
         let file = format!("{model}/{name}.f16");

@@ -192,8 +192,12 @@ impl Pairs {
                 )));
             }
             if !row.names_documents() {
-                pairs.covered.extend(store.kept_pairs_with_text(scope, Some(&row_texts.0), None)?.into_iter().map(texts));
-                pairs.covered.extend(store.kept_pairs_with_text(scope, None, Some(&row_texts.1))?.into_iter().map(texts));
+                pairs
+                    .covered
+                    .extend(store.kept_pairs_with_text(scope, Some(&row_texts.0), None)?.into_iter().map(texts));
+                pairs
+                    .covered
+                    .extend(store.kept_pairs_with_text(scope, None, Some(&row_texts.1))?.into_iter().map(texts));
             }
             if !store.kept_pairs_with_text(scope, Some(&row_texts.0), Some(&row_texts.1))?.is_empty() {
                 pairs.kept.insert(row_texts.clone());

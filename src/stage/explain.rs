@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Look;
 use super::export::{File, Which};
 use super::filter::{Check, Rules};
-use super::Look;
 use super::formats::Format;
 use crate::algo::margin;
 use crate::error::{Context as _, ErrorKind, Result};

@@ -189,9 +189,8 @@ impl Stage for Extract {
         let drifts = super::drift::judge(&*ctx.store()?, &sources.sites)?;
         let mut notes = ctx.shared().find::<Shelves>("").map(|shelves| shelves.notes.clone()).unwrap_or_default();
         notes.extend(ctx.shared().find::<LeftOut>("").and_then(|left_out| left_out.0.clone()));
-        let write = move |writer: &Writer<'_>, run: i64| {
-            drifts.iter().try_for_each(|drift| writer.put_drift(run, drift))
-        };
+        let write =
+            move |writer: &Writer<'_>, run: i64| drifts.iter().try_for_each(|drift| writer.put_drift(run, drift));
         Ok(Finish { notes, write: Some(Box::new(write)) })
     }
 }
@@ -378,8 +377,7 @@ pub(super) fn identify(text: &str, declared: Option<Language>, params: &Params) 
 /// A document, unless there is too little of it: then an older one of the page goes.
 fn finish(document: Document, note: Option<PageNote>, params: &Params) -> Result<Commit> {
     let too_short = document.text.chars().count() < params.min_chars;
-    let output =
-        if too_short { "too short".to_owned() } else { crate::store::documents::fingerprint(&document)? };
+    let output = if too_short { "too short".to_owned() } else { crate::store::documents::fingerprint(&document)? };
     let commit = Commit::new(output, move |writer, run| {
         if let Some(note) = &note {
             writer.note_page(run, note)?;

@@ -75,7 +75,7 @@ impl Stage for Match {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[Table::Document, Table::Sentence, Table::Vector, Table::Shard]
+        &[Table::Document, Table::Sentence, Table::Vector, Table::Shard, Table::NoVector]
     }
 
     fn writes(&self) -> &'static [Table] {

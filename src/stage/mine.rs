@@ -138,8 +138,7 @@ impl Stage for Mine {
             if score < params.min_score {
                 continue;
             }
-            let (source, target) =
-                (candidates.sources[candidate.source], candidates.targets[candidate.target]);
+            let (source, target) = (candidates.sources[candidate.source], candidates.targets[candidate.target]);
             pairs.extend(pair(&look, source, target, &candidate, score)?);
         }
         let (count, evidence) = (pairs.len() as f64, aligned.examples(&candidates).len() as f64);

@@ -300,7 +300,11 @@ mod tests {
         let jsonl = "\u{feff}{\"source\": \"one\", \"target\": \"bir\", \"more\": 1}\n{\"source\": null, \"target\": \"x\"}\n\n\
             {\"source\": \"\\ud83d\", \"target\": \"x\"}\n{\"source\": \"two\", \"target\": \" \"}\nrow\n{\"source\":\"two\",\"target\":\"iki\"}";
         let rows = read(Format::Jsonl, jsonl.as_bytes());
-        assert_eq!(texts(&rows), [("one", "bir"), ("\u{fffd}", "x"), ("two", "iki")], "half an emoji is read as U+FFFD");
+        assert_eq!(
+            texts(&rows),
+            [("one", "bir"), ("\u{fffd}", "x"), ("two", "iki")],
+            "half an emoji is read as U+FFFD"
+        );
         let lines: Vec<&str> = rows.problems.iter().map(|problem| problem.split(':').next().unwrap()).collect();
         assert_eq!(lines, ["f, line 2", "f, line 5", "f, line 6"]);
         assert!(rows.problems[1].ends_with("the target is empty"));

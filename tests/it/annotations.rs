@@ -278,8 +278,8 @@ fn every_interface_asks_and_is_answered() {
         if interface == Interface::Pairwise {
             // The same choice asked once more, as a control item is: one preference comes of it.
             let database = rusqlite::Connection::open(pipeline.workspace_folder().join("kopri.db")).unwrap();
-            let again = "INSERT INTO task (id, interface, pair, other, strategy, control, asked_at, body)
-                         SELECT 1, interface, pair, other, strategy, control, asked_at, body FROM task WHERE printf('q%016x', id) = ?1";
+            let again = "INSERT INTO task (id, scope, interface, pair, other, strategy, control, asked_at, body)
+                         SELECT 1, scope, interface, pair, other, strategy, control, asked_at, body FROM task WHERE printf('q%016x', id) = ?1";
             assert_eq!(database.execute(again, [asked[0]["data"]["task_id"].as_str().unwrap()]).unwrap(), 1);
         }
         assert_eq!(import(&pipeline, &[(asked[0].clone(), vec![annotation])]).new, 1);

@@ -309,11 +309,11 @@ fn an_undeclared_read_and_a_declared_one_without_a_part_are_found() {
     let read = ["artefact".to_owned(), "unit".to_owned(), "judgement".to_owned()];
     let wrong = kopri::engine::audit::unit(STAGES, &Downstream, &read, &bare);
     assert_eq!(wrong, ["downstream reads artefact for a, and the unit's input does not cover it"]);
-    let wrong = kopri::engine::audit::listing(STAGES, &Downstream, &["pair".to_owned()], &[bare]);
+    let wrong = kopri::engine::audit::listing(STAGES, &Downstream, &["text_pair".to_owned()], &[bare]);
     assert_eq!(
         wrong,
         [
-            "downstream reads pair when it lists, and does not declare it",
+            "downstream reads text_pair when it lists, and does not declare it",
             "downstream declares that it reads artefact, and no unit's input covers it"
         ]
     );

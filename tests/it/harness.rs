@@ -252,8 +252,7 @@ const VOLATILE: &[(&str, &[&str])] = &[
 ];
 
 /// Tables that are a diary of runs, or of files outside the workspace.
-const DIARIES: &[&str] =
-    &["clock", "run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"];
+const DIARIES: &[&str] = &["clock", "run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"];
 
 /// Every row of every table but the diaries, without the columns that tell of time, sorted: two stores with the same
 /// dump hold the same. Vector shards are dumped by their bytes' hash.

@@ -60,7 +60,7 @@ fn two_files_of_one_name_are_two_imports_that_can_be_listed_and_removed() {
     let database = rusqlite::Connection::open(house.path("w/kopri.db")).unwrap();
     let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
-        (number("SELECT count(*) FROM pair"), number("SELECT count(*) FROM unit WHERE stage = 'import'")),
+        (number("SELECT count(*) FROM occurrence"), number("SELECT count(*) FROM unit WHERE stage = 'import'")),
         (0, 0)
     );
 }

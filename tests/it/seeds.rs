@@ -10,7 +10,8 @@ use crate::crawl::Crawler;
 use crate::harness::text;
 use crate::server::{Server, links, missing, page, respond};
 
-const CRAWL: RunOptions = RunOptions { only: Some(Only::Crawl), no_crawl: false, take_over: false, stop_after: None, audit: false };
+const CRAWL: RunOptions =
+    RunOptions { only: Some(Only::Crawl), no_crawl: false, take_over: false, stop_after: None, audit: false };
 
 fn attention(crawler: &Crawler) -> String {
     crawler.run(|toml| toml, CRAWL).crawl.unwrap().attention.join("\n")
@@ -168,8 +169,7 @@ fn the_same_host_with_www_is_taken_for_the_same_site() {
     "#;
     for night in 0..2 {
         let pipeline = kopri::pipeline::Pipeline::parse(toml, "www.toml", folder.path().to_path_buf(), &[]).unwrap();
-        let report =
-            kopri::pipeline::run(&pipeline, RunOptions::default(), &mut kopri::engine::event::Silent).unwrap();
+        let report = kopri::pipeline::run(&pipeline, RunOptions::default(), &mut kopri::engine::event::Silent).unwrap();
         let tally = report.crawl.as_ref().unwrap();
         assert!(tally.attention.is_empty(), "night {night}: {tally:?}");
         assert_eq!(report.failed(), 0);

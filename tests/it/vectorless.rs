@@ -1,7 +1,7 @@
 //! Texts that a model has no token for: they are named and left alone, and the run goes on.
 
-use kopri::pipeline::RunOptions;
 use kopri::engine::event::Silent;
+use kopri::pipeline::RunOptions;
 
 use crate::harness::{Desk, House, text};
 
@@ -26,7 +26,7 @@ fn a_run_goes_on_past_a_text_without_a_token_and_does_not_try_it_again() {
     let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(number("SELECT count(*) FROM sentence WHERE text = char(0xfffd)"), 4);
     assert_eq!(number("SELECT count(*) FROM no_vector"), 2);
-    assert_eq!(number("SELECT count(*) FROM pair WHERE source_text LIKE '%' || char(0xfffd) || '%'"), 0);
+    assert_eq!(number("SELECT count(*) FROM text_pair WHERE source_text LIKE '%' || char(0xfffd) || '%'"), 0);
     let without = "SELECT text_id FROM no_vector";
     assert_eq!(number(&format!("SELECT count(*) FROM neighbours WHERE text_id IN ({without})")), 0);
     assert!(number("SELECT count(*) FROM neighbours") > 20);

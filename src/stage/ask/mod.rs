@@ -305,9 +305,8 @@ impl Stage for Ask {
         let output = super::fingerprint(&(&unit.input, tasks.iter().map(|task| task.id).collect::<Vec<_>>()))?;
         let waiting = (open + tasks.len()) as f64;
         let scope = ctx.scope_name();
-        let commit = Commit::new(output, move |writer, _| {
-            writer.put_tasks(&scope, &tasks, jiff::Timestamp::now()).map(drop)
-        });
+        let commit =
+            Commit::new(output, move |writer, _| writer.put_tasks(&scope, &tasks, jiff::Timestamp::now()).map(drop));
         let counted = COUNTED.iter().filter_map(|(strategy, name)| Some((*name, *counts.get(strategy)?)));
         Ok(commit.counts(counted).count("questions waiting", waiting))
     }
@@ -322,14 +321,7 @@ pub fn bodies(ctx: &Ctx<'_>, params: &Params, inputs: Inputs) -> Result<Inputs> 
     let judged = ctx.store()?.judgement_stamp(&ctx.scope_name())?.to_string();
     // A document's site and location hang on its pairs.
     let inputs = inputs.tables(
-        &[
-            Table::TextPair,
-            Table::Occurrence,
-            Table::Verdict,
-            Table::NearDuplicate,
-            Table::Score,
-            Table::Document,
-        ],
+        &[Table::TextPair, Table::Occurrence, Table::Verdict, Table::NearDuplicate, Table::Score, Table::Document],
         &judged,
     );
     // Only a choice between two reads them.
@@ -479,7 +471,8 @@ impl Asker {
     fn second_candidate(&self, look: &Look<'_>, judged: &JudgedPair) -> Result<Option<(PairId, String, f64)>> {
         let (Some(key), [only]) = (&self.neighbours, judged.pair.source.sentences.as_slice()) else { return Ok(None) };
         let Some(source) = look.store.sentence(*only)? else { return Ok(None) };
-        let list = look.store.neighbour_list(&look.scope(), Direction::Forward, key, source.text_id)?.unwrap_or_default();
+        let list =
+            look.store.neighbour_list(&look.scope(), Direction::Forward, key, source.text_id)?.unwrap_or_default();
         for (text, cosine) in list {
             let Some(sentence) = look.store.first_sentence(text)? else { continue };
             if sentence.text != judged.pair.target.text && !sentence.text.trim().is_empty() {

@@ -14,7 +14,6 @@ mod request;
 pub mod shelf;
 pub mod worker;
 
-
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Params, identify};

@@ -222,14 +222,7 @@ impl Stage for Calibrate {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[
-            Table::TextPair,
-            Table::Occurrence,
-            Table::Adjudication,
-            Table::Task,
-            Table::Sentence,
-            Table::Artefact,
-        ]
+        &[Table::TextPair, Table::Occurrence, Table::Adjudication, Table::Task, Table::Sentence, Table::Artefact]
     }
 
     fn writes(&self) -> &'static [Table] {
@@ -263,8 +256,7 @@ impl Stage for Calibrate {
         let known = stored_basis(&store, look.languages)?;
         let basis = known.filter(|known| known.is_near(&basis)).unwrap_or(basis);
         // Sentences beside a sure pair, and the strategy of a question, are evidence of the same pairs.
-        let evidence =
-            [Table::TextPair, Table::Occurrence, Table::Adjudication, Table::Task, Table::Sentence];
+        let evidence = [Table::TextPair, Table::Occurrence, Table::Adjudication, Table::Task, Table::Sentence];
         let inputs = Inputs::new().tables(&evidence, &super::fingerprint(&basis)?).model(&model);
         Ok(Listing::All(vec![Unit::new(ARTEFACT, inputs)]))
     }
@@ -287,9 +279,9 @@ impl Stage for Calibrate {
             writer.put_artefact(&name, &data)?;
             writer.put_artefact(&basis_name, &basis)
         })?
-            .count("sure pairs", examples.sure as f64)
-            .count("annotated pairs", examples.annotated as f64)
-            .count("spoiled pairs", examples.spoiled.values().sum::<usize>() as f64))
+        .count("sure pairs", examples.sure as f64)
+        .count("annotated pairs", examples.annotated as f64)
+        .count("spoiled pairs", examples.spoiled.values().sum::<usize>() as f64))
     }
 }
 

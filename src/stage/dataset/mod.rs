@@ -415,7 +415,9 @@ fn hard_negatives(
         .map(|text| grams(&[&fold(text)], 4))
         .collect();
     let mut negatives = Vec::new();
-    for (text, _) in look.store.neighbour_list(&look.scope(), Direction::Forward, &key, source.text_id)?.unwrap_or_default() {
+    for (text, _) in
+        look.store.neighbour_list(&look.scope(), Direction::Forward, &key, source.text_id)?.unwrap_or_default()
+    {
         if negatives.len() == params.hard_negatives {
             break;
         }

@@ -153,8 +153,14 @@ impl Stage for Export {
         for file in &ctx.settings::<Params>()?.files {
             let lost = !path_of(ctx, file)?.exists();
             let mut inputs = Inputs::new().value("file", &super::fingerprint(file)?);
-            let pairs =
-                [Table::TextPair, Table::Occurrence, Table::Verdict, Table::NearDuplicate, Table::Score, Table::Document];
+            let pairs = [
+                Table::TextPair,
+                Table::Occurrence,
+                Table::Verdict,
+                Table::NearDuplicate,
+                Table::Score,
+                Table::Document,
+            ];
             let asked = [Table::Task, Table::Annotation];
             let bodies = [Table::Neighbours, Table::Sentence];
             if file.format == Format::LabelStudio {

@@ -133,14 +133,7 @@ impl Stage for Filter {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[
-            Table::TextPair,
-            Table::Occurrence,
-            Table::Producer,
-            Table::Document,
-            Table::Adjudication,
-            Table::Artefact,
-        ]
+        &[Table::TextPair, Table::Occurrence, Table::Producer, Table::Document, Table::Adjudication, Table::Artefact]
     }
 
     fn writes(&self) -> &'static [Table] {

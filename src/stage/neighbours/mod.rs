@@ -145,7 +145,7 @@ impl Stage for Neighbours {
     }
 
     fn reads(&self) -> &'static [Table] {
-        &[Table::Sentence, Table::Vector, Table::Shard]
+        &[Table::Sentence, Table::Vector, Table::Shard, Table::NoVector]
     }
 
     fn writes(&self) -> &'static [Table] {
