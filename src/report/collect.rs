@@ -115,8 +115,7 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
 }
 
 fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
-    let row =
-        |pair, step, label: &str, count, note| WaterfallRow { pair, step, label: label.to_owned(), count, note };
+    let row = |pair, step, label: &str, count, note| WaterfallRow { pair, step, label: label.to_owned(), count, note };
     let mut rows = Vec::new();
     for (label, count) in store.volumes()? {
         rows.push(row(None, WaterfallStep::Volume, label, count, String::new()));

@@ -260,7 +260,11 @@ impl Stage {
         };
         let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
         let note = if note.is_empty() { String::new() } else { format!(" · {note}") };
-        format!("{} {units} in {}{failed}{note}", left(&self.name, NAME_WIDTH), duration(self.started.elapsed().as_secs_f64()))
+        format!(
+            "{} {units} in {}{failed}{note}",
+            left(&self.name, NAME_WIDTH),
+            duration(self.started.elapsed().as_secs_f64())
+        )
     }
 }
 

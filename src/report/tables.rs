@@ -59,7 +59,12 @@ fn index(out: &mut String, summary: &Summary, index: &IndexReport) -> fmt::Resul
     };
     let took = figure(&duration(index.seconds));
     let graph = index.graph.map_or_else(String::new, |graph| format!("; {}", graph.told()));
-    writeln!(out, "<p>{}Index <code>{}</code>: {recall}; built or updated in {took}{graph}.</p>", escape(&summary.prefix(index.pair)), escape(&index.kind))
+    writeln!(
+        out,
+        "<p>{}Index <code>{}</code>: {recall}; built or updated in {took}{graph}.</p>",
+        escape(&summary.prefix(index.pair)),
+        escape(&index.kind)
+    )
 }
 
 pub(super) fn sites(out: &mut String, summary: &Summary) -> fmt::Result {

@@ -28,10 +28,8 @@ const DIRECTOR: [&str; 2] = [
     "Kitaphananyň müdiri Maýa Annaýewa 2026-njy ýylyň meýilnamalary barada gürrüň berdi.",
 ];
 /// In no article of the house: what names and numbers alone can pair.
-const PLANT: [&str; 2] = [
-    "Завод «Бахар» из Туркменбаши выпустил 4571 телевизор.",
-    "Türkmenbaşynyň «Bahar» zawody 4571 telewizor öndürdi.",
-];
+const PLANT: [&str; 2] =
+    ["Завод «Бахар» из Туркменбаши выпустил 4571 телевизор.", "Türkmenbaşynyň «Bahar» zawody 4571 telewizor öndürdi."];
 
 const SETS: [&str; 6] = [
     "annotate.budget=12",
@@ -286,11 +284,8 @@ fn a_split_never_changes_and_near_duplicates_have_the_same() {
         assert_eq!(splits(&judged)[..6], first[..], "article {article}");
     }
     // What the files say is what the store says, and no pair stands in two of them.
-    let splits: BTreeMap<String, String> = judged
-        .iter()
-        .zip(splits(&judged))
-        .filter_map(|(pair, split)| Some((pair.to_string(), split?)))
-        .collect();
+    let splits: BTreeMap<String, String> =
+        judged.iter().zip(splits(&judged)).filter_map(|(pair, split)| Some((pair.to_string(), split?))).collect();
     let folder = pipeline.workspace_folder().join("dataset");
     let folder = folder.join(std::fs::read_to_string(folder.join("LATEST")).unwrap().trim());
     let mut written = BTreeMap::new();
@@ -376,8 +371,9 @@ fn house_of_three(articles: u32) -> House {
     }
     // The Russian list links them.
     let path = house.path("site/ru/index.html");
-    let links: String =
-        (1..=articles).map(|article| format!("<li><a href=\"/en/post/{article}/library\">{article}</a></li>")).collect();
+    let links: String = (1..=articles)
+        .map(|article| format!("<li><a href=\"/en/post/{article}/library\">{article}</a></li>"))
+        .collect();
     let list = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, list.replace("</ul>", &format!("{links}</ul>"))).unwrap();
     house
