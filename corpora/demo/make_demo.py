@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the demo corpus (sites/, textbooks/, gold.tsv, document_gold.tsv) from articles/ and books/.
+"""Makes the demo corpus (sites/, textbooks/, gold*.tsv, document_gold*.tsv) from articles/ and books/.
 
     python3.11 -m venv venv && venv/bin/pip install fpdf2==2.8.9 pyphen==0.18.1 fonttools==4.68.0 pillow==13.0.0
     venv/bin/python make_demo.py            # writes
@@ -15,10 +15,11 @@ from email.utils import format_datetime
 from html.entities import codepoint2name
 from pathlib import Path
 
-LANGS = ("ru", "tm")                                  # as the sites write them; "tm" is the language tk
-OTHER = {"ru": "tm", "tm": "ru"}
-SIDE = {"R": "ru", "T": "tm"}
-PARAGRAPH = {"": (), "¶": LANGS, "¶r": ("ru",), "¶t": ("tm",)}
+LANGS = ("ru", "tm", "en")                            # as the sites write them; "tm" is the language tk
+BOTH = ("ru", "tm")                                   # the languages of every book, and of yelken
+SIDE = {"R": "ru", "T": "tm", "E": "en"}
+PARAGRAPH = {"": (), "¶": LANGS, "¶r": ("ru",), "¶t": ("tm",), "¶e": ("en",)}
+GOLD = {"": BOTH, "_en": ("en", "tm")}                # suffix of the gold files -> source and target language
 KIND = {"": "sentence", "##": "chapter", "#": "heading", "-": "item", "x": "exercise"}
 TZ = timezone(timedelta(hours=5))
 PER_PAGE = 12                                         # items on a listing page
@@ -26,7 +27,7 @@ FEED_SIZE = 15                                        # items in an RSS feed
 UNTRANSLATED = "41"                                   # this article is "translated" by its own Russian text
 CP1251_RANK = 4                                       # which bilingual yelken article (by id) is in windows-1251
 FORBIDDEN_TEXT = "Маяк 7319 «бирюзовая скумбрия»: эту страницу робот не должен был открывать."
-ARTICLE_KEYS = {"site", "id", "date", "category", "image", "title_ru", "title_tm", "slug_ru", "slug_tm"}
+ARTICLE_KEYS = {"site", "id", "date", "category", "image", *(f"{k}_{lang}" for k in ("title", "slug") for lang in LANGS)}
 BOOK_KEYS = {"book", "subject", "grade", "title_ru", "title_tm", "part"}
 
 # ---------------------------------------------------------------- the sources
@@ -43,7 +44,10 @@ class Bead:
     line: int
     kind: str = ""
     free: bool = False
-    sides: dict = field(default_factory=lambda: {"ru": [], "tm": []})
+    sides: dict = field(default_factory=lambda: {lang: [] for lang in LANGS})
+
+    def has(self, *langs):
+        return all(self.sides[lang] for lang in langs)
 
 @dataclass
 class Doc:
@@ -61,17 +65,21 @@ class Doc:
 
     @property
     def twins(self):
-        return self.has("ru") and self.has("tm") and not self.untranslated
+        return self.pairs(*BOTH)
+
+    def pairs(self, source, target):
+        """Whether one of its texts translates the other."""
+        return self.has(source) and self.has(target) and not self.untranslated
 
     def time(self, lang):
-        """Publication time; the Turkmen text follows the Russian one after some minutes."""
+        """Publication time; the translations follow the Russian text after some minutes."""
         late = 0 if lang == "ru" or not self.has("ru") else 3 + pick(f"late{self.name}", 9)
         return datetime.strptime(self.head["date"], "%Y-%m-%d %H:%M").replace(tzinfo=TZ) + timedelta(minutes=late)
 
     def url(self, lang):
         number, slug = int(self.head["id"]), self.head[f"slug_{lang}"]
         if self.head["site"] == "bossan":
-            return f"/{lang}/news/{number + (7000 if lang == 'tm' else 0)}-{slug}"
+            return f"/{lang}/news/{number + {'ru': 0, 'tm': 7000, 'en': 3000}[lang]}-{slug}"
         return f"/{lang}/post/{number}/{slug}"
 
     def teaser(self, lang):
@@ -113,18 +121,18 @@ def parse(path, keys, required):
     for key in required:
         need(key in head, at(1), f"header key {key} is missing")
     present = [lang for lang in LANGS if f"title_{lang}" in head]
-    need(present, at(1), "neither title_ru nor title_tm")
+    need({*present} & {*BOTH}, at(1), "neither title_ru nor title_tm")
     for lang in present:
         check_script(head[f"title_{lang}"], lang, at(1))
 
     beads, bead = [], None
-    blocks, is_open = {"ru": [], "tm": []}, {"ru": False, "tm": False}
+    blocks, is_open = {lang: [] for lang in LANGS}, dict.fromkeys(LANGS, False)
     for n, line in [*enumerate(map(str.strip, lines[n:]), n + 1), (len(lines), "")]:
         if line in PARAGRAPH:                         # the end of a bead, perhaps of paragraphs
             is_open.update(dict.fromkeys(PARAGRAPH[line], False))
             if bead:
                 need(any(bead.sides.values()), at(bead.line), "a bead without text")
-                need(not bead.free or all(bead.sides.values()), at(bead.line), "`~` in a bead with one side only")
+                need(not bead.free or bead.has(*BOTH), at(bead.line), "`~` in a bead with one side only")
                 beads.append(bead)
             bead = None
             continue
@@ -132,7 +140,7 @@ def parse(path, keys, required):
         if line == "~":
             bead.free = True
             continue
-        match = re.fullmatch(r"(##|#|-|x|)([RT]):(.*)", line)
+        match = re.fullmatch(r"(##|#|-|x|)([RTE]):(.*)", line)
         need(match, at(n), f"not in the notation: {line!r}")
         kind, lang, text = KIND[match[1]], SIDE[match[2]], clean(match[3], at(n))
         check_script(text, lang, at(n))
@@ -173,6 +181,7 @@ def read_sources(source):
             head["title_tm"], head["slug_tm"] = head["title_ru"], head.get("slug_ru", "")
             doc.blocks["tm"] = doc.blocks["ru"]
         for lang in filter(doc.has, LANGS):
+            need(lang in SITES[head["site"]]["langs"], where, f"{head['site']} has no edition in {lang}")
             need(re.fullmatch(r"[a-z0-9-]+", head.get(f"slug_{lang}", "")), where, f"slug_{lang} is no Latin slug")
             key = head["site"], re.match(r"/\w+/\w+/\d+", doc.url(lang))[0]
             need(key not in seen, where, f"the id is that of articles/{seen.get(key)}.txt")
@@ -187,35 +196,43 @@ def read_sources(source):
 
 # ---------------------------------------------------------------- the sites
 
-SITES = {"bossan": {"base": "http://bossan.test", "ru": "Боссан", "tm": "Bossan"},
-         "yelken": {"base": "http://yelken.test", "ru": "Ýelken", "tm": "Ýelken"}}
+SITES = {"bossan": {"base": "http://bossan.test", "langs": LANGS, "ru": "Боссан", "tm": "Bossan", "en": "Bossan"},
+         "yelken": {"base": "http://yelken.test", "langs": BOTH, "ru": "Ýelken", "tm": "Ýelken"}}
 UI_TABLE = """
-home|Главная|Baş sahypa; news|Новости|Habarlar; about|О нас|Biz barada; contacts|Контакты|Habarlaşmak
-ads|Реклама|Mahabat; search|Поиск|Gözleg; rubrics|Рубрики|Bölümler; share|Поделиться|Paýlaşmak; tags|Метки|Bellikler
-front|Свежие новости|Täze habarlar; popular|Самое читаемое|Iň köp okalanlar; related|Читайте также|Şeýle hem okaň
-region|Туркменистан|Türkmenistan; of_day|тема дня|günüň mowzugy; views|Просмотров|Okaldy; more|Подробнее|Dolulygyna
-prev|Предыдущая страница|Öňki sahypa; next|Следующая страница|Indiki sahypa; photo|Фото из архива|Surat arhiwden
-archive|Архив за прошлый год|Geçen ýylyň arhiwi; comments|Комментарии|Teswirler; name|Ваше имя|Adyňyz
-none|Комментариев пока нет. Будьте первым!|Heniz teswir ýok. Ilkinji siz ýazyň!; say|Ваш комментарий|Teswiriňiz
-send|Отправить|Ugratmak; subscribe|Подпишитесь на нашу рассылку|Habarlarymyza ýazylyň; accept|Понятно|Düşnükli
+home|Главная|Baş sahypa|Home; news|Новости|Habarlar|News; about|О нас|Biz barada|About us
+contacts|Контакты|Habarlaşmak|Contacts; ads|Реклама|Mahabat|Advertising; search|Поиск|Gözleg|Search
+rubrics|Рубрики|Bölümler|Sections; share|Поделиться|Paýlaşmak|Share; tags|Метки|Bellikler|Tags
+front|Свежие новости|Täze habarlar|Latest news; popular|Самое читаемое|Iň köp okalanlar|Most read
+related|Читайте также|Şeýle hem okaň|Read also; region|Туркменистан|Türkmenistan|Turkmenistan
+of_day|тема дня|günüň mowzugy|topic of the day; views|Просмотров|Okaldy|Views; more|Подробнее|Dolulygyna|Read more
+prev|Предыдущая страница|Öňki sahypa|Previous page; next|Следующая страница|Indiki sahypa|Next page
+photo|Фото из архива|Surat arhiwden|Archive photo; archive|Архив за прошлый год|Geçen ýylyň arhiwi|Last year's archive
+comments|Комментарии|Teswirler|Comments; name|Ваше имя|Adyňyz|Your name
+none|Комментариев пока нет. Будьте первым!|Heniz teswir ýok. Ilkinji siz ýazyň!|No comments yet. Be the first!
+say|Ваш комментарий|Teswiriňiz|Your comment; send|Отправить|Ugratmak|Send
+subscribe|Подпишитесь на нашу рассылку|Habarlarymyza ýazylyň|Subscribe to our newsletter; accept|Понятно|Düşnükli|OK
 cookie|Сайт использует файлы cookie. Продолжая читать, вы соглашаетесь с этим.|Saýt cookie faýllaryny ulanýar. \
-Okamagy dowam etdirip, siz muňa razylyk berýärsiňiz.; language|Русский|Türkmençe; locale|ru_RU|tk_TM
+Okamagy dowam etdirip, siz muňa razylyk berýärsiňiz.|This site uses cookies. By reading on you agree to this.
+language|Русский|Türkmençe|English; locale|ru_RU|tk_TM|en_GB
 address|744000, г. Ашхабад, ул. Гюль, д. 14. Тел.: (+99312) 00-00-00|744000, Aşgabat ş., Gül köçesi, 14-nji jaý. \
-Tel.: (+99312) 00-00-00; rights|Все права защищены. При использовании материалов ссылка на сайт обязательна.|\
-Ähli hukuklar goralan. Maglumatlar ulanylanda saýta salgylanmak hökmanydyr."""
+Tel.: (+99312) 00-00-00|14 Gül Street, 744000 Ashgabat. Tel.: (+99312) 00-00-00
+rights|Все права защищены. При использовании материалов ссылка на сайт обязательна.|Ähli hukuklar goralan. \
+Maglumatlar ulanylanda saýta salgylanmak hökmanydyr.|All rights reserved. Any use of the texts must link to the site."""
 UI_ROWS = [row.split("|") for row in re.split(r"; |\n", UI_TABLE.strip())]
 UI = {lang: {row[0]: row[i] for row in UI_ROWS} for i, lang in enumerate(LANGS, 1)}
-MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
-CATEGORY = {"howa": ("Погода", "Howa"), "jemgyyet": ("Общество", "Jemgyýet"), "medeniyet": ("Культура", "Medeniýet"),
-            "saglyk": ("Здоровье", "Saglyk"), "sport": ("Спорт", "Sport"), "ulag": ("Транспорт", "Ulag"),
-            "tehnologiya": ("Технологии", "Tehnologiýa"), "ykdysadyyet": ("Экономика", "Ykdysadyýet"),
-            "ylym": ("Наука", "Ylym")}
+MONTHS = {"ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split(),
+          "en": "January February March April May June July August September October November December".split()}
+CATEGORY = {"howa": ("Погода", "Howa", "Weather"), "jemgyyet": ("Общество", "Jemgyýet", "Society"),
+            "medeniyet": ("Культура", "Medeniýet", "Culture"), "saglyk": ("Здоровье", "Saglyk", "Health"),
+            "sport": ("Спорт", "Sport", "Sport"), "ulag": ("Транспорт", "Ulag", "Transport"),
+            "tehnologiya": ("Технологии", "Tehnologiýa", "Technology"),
+            "ykdysadyyet": ("Экономика", "Ykdysadyýet", "Economy"), "ylym": ("Наука", "Ylym", "Science")}
 CSS = """body{font-family:sans-serif;max-width:72rem;margin:auto} img{width:20rem} footer{clear:both}
 .flex,.lang,.menu{display:flex;gap:1rem;list-style:none} .text-3xl{font-size:1.9rem} .font-bold{font-weight:700}
 .w-2-3,main{width:66%} .w-1-3{width:33%} aside{float:right;width:30%}"""
 FRAME = {"bossan": """<body class="bg-white antialiased">
 <header class="border-b"><a class="text-3xl font-bold" href="/{lang}/">{site}</a>
-<ul class="flex text-sm"><li><a href="{twin}">{other}</a></li>{extra}</ul>
+<ul class="flex text-sm">{others}{extra}</ul>
 <nav><ul class="flex space-x-4">{menu}</ul></nav>{form}</header>
 <div class="breadcrumbs text-xs">{trail}</div>
 <div class="flex"><div class="w-2-3">\n{main}\n</div>\n<div class="w-1-3">\n{aside}\n</div></div>
@@ -223,7 +240,7 @@ FRAME = {"bossan": """<body class="bg-white antialiased">
 <footer class="bg-gray-800 text-sm"><ul class="flex">{extra}</ul><p>{address}</p><p>{foot}</p></footer>
 """, "yelken": """<body>
 <header><a class="logo" href="/{lang}/">{site}</a>
-<ul class="lang"><li><a href="{twin}">{other}</a></li><li class="active"><span>{own}</span></li></ul>
+<ul class="lang">{others}<li class="active"><span>{own}</span></li></ul>
 <nav><ul class="menu">{menu}</ul></nav>{form}</header>
 <div class="breadcrumb">{trail}</div>\n<aside>\n{aside}\n</aside>\n<main>\n{main}\n</main>
 <footer><ul class="menu">{extra}</ul><address>{address}</address><p class="copyright">{foot}</p></footer>
@@ -248,10 +265,12 @@ def link_list(items):
 def category(site, lang, slug):
     """URL and name of a category."""
     url = f"/{lang}/news/category/{slug}/" if site == "bossan" else f"/{lang}/category/{slug}/"
-    return url, CATEGORY.get(slug, (slug.replace("-", " ").capitalize(),) * 2)[LANGS.index(lang)]
+    return url, CATEGORY.get(slug, (slug.replace("-", " ").capitalize(),) * len(LANGS))[LANGS.index(lang)]
 
 def time_html(when, lang):
-    text = f"{when.day} {MONTHS[when.month - 1]} {when:%Y, %H:%M}" if lang == "ru" else f"{when:%d.%m.%Y %H:%M}"
+    text = f"{when:%d.%m.%Y %H:%M}"
+    if lang in MONTHS:
+        text = f"{when.day} {MONTHS[lang][when.month - 1]} {when:%Y, %H:%M}"
     return f'<time datetime="{when.isoformat()}">{text}</time>'
 
 def latin1_entities(markup):
@@ -298,20 +317,20 @@ def body_html(doc, lang, rank):
 
 class Site:
     def __init__(self, name, docs, files):
-        self.name, self.files, self.base = name, files, SITES[name]["base"]
+        self.name, self.files, self.base, self.langs = name, files, SITES[name]["base"], SITES[name]["langs"]
         docs = sorted(docs, key=lambda d: int(d.head["id"]))
         self.rank = {d.name: i for i, d in enumerate(docs)}
         self.cp1251 = [d.name for d in docs if d.twins and name == "yelken"][CP1251_RANK:CP1251_RANK + 1]
         self.newest = {lang: sorted(filter(lambda d: d.has(lang), docs), key=lambda d: d.time(lang), reverse=True)
-                       for lang in LANGS}
-        self.categories = {lang: sorted({d.head["category"] for d in self.newest[lang]}) for lang in LANGS}
+                       for lang in self.langs}
+        self.categories = {lang: sorted({d.head["category"] for d in self.newest[lang]}) for lang in self.langs}
 
     def put(self, path, text, encoding="utf-8"):
         data = text if isinstance(text, bytes) else text.encode(encoding, "xmlcharrefreplace")
         path = f"{path}index.html" if path[-1:] in "/" else path if "." in path or path[0] == "_" else f"{path}.html"
         self.files[f"sites/{self.name}.test/{path.lstrip('/')}"] = data
 
-    def page(self, lang, title, main, head="", twin="", charset="utf-8", doc=None, crumbs=()):
+    def page(self, lang, title, main, head="", twins=None, charset="utf-8", doc=None, crumbs=()):
         """The frame of all pages: menus, side column, notices, footer."""
         t, site = UI[lang], SITES[self.name][lang]
         home, rubrics = (f"/{lang}/", t["home"]), [category(self.name, lang, c) for c in self.categories[lang]]
@@ -324,7 +343,8 @@ class Site:
         meta = '<meta charset="utf-8">' if charset == "utf-8" else (
             f'<meta http-equiv="Content-Type" content="text/html; charset={charset}">')
         frame = FRAME[self.name].format(
-            lang=lang, site=site, twin=twin or f"/{OTHER[lang]}/", own=t["language"], other=UI[OTHER[lang]]["language"],
+            lang=lang, site=site, own=t["language"],
+            others=link_list(((twins or {}).get(x, f"/{x}/"), UI[x]["language"]) for x in self.langs if x != lang),
             extra=link_list((f"/{lang}/{key}", t[key]) for key in ("about", "contacts", "ads")), form=form, main=main,
             menu=link_list([home, (f"/{lang}/news/", t["news"]), *rubrics[:6]]), aside=aside, address=t["address"],
             trail=" » ".join(link(*crumb) for crumb in (home, *crumbs)),
@@ -347,7 +367,7 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
         url, stamp, bossan = self.base + doc.url(lang), when.isoformat(), self.name == "bossan"
         image = f"/images/{lang + '/' if bossan else ''}{doc.head['image']}"
         meta = [f'<link rel="canonical" href="{url}">']
-        for code, name in (("ru", "ru-RU"), ("tm", "tk-TM")) if bossan else ():     # the only link between twins there
+        for code, name in (("ru", "ru-RU"), ("tm", "tk-TM"), ("en", "en")) if bossan else ():     # no other link there
             if doc.has(code):
                 meta.append(f'<link rel="alternate" hreflang="{name}" href="{self.base}{doc.url(code)}">')
         for prop, value in (("og:type", "article"), ("og:title", title), ("og:url", url), ("og:locale", t["locale"]),
@@ -371,9 +391,9 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
             title=esc_text(title), time=time_html(when, lang), category=link(*rubric), body=body_html(doc, lang, rank),
             figure=f'<figure><img src="{image}" alt="{esc(title)}"><figcaption>{t["photo"]}</figcaption></figure>',
             views=f'{t["views"]}: {120 + pick("views" + doc.name + lang, 4000)}', tail=tail)
-        twin = doc.url(OTHER[lang]) if not bossan and doc.has(OTHER[lang]) else ""
+        twins = {} if bossan else {x: doc.url(x) for x in self.langs if doc.has(x)}
         charset = "windows-1251" if lang == "ru" and doc.name in self.cp1251 else "utf-8"
-        page = self.page(lang, title, main, "\n".join(meta) + "\n", twin, charset, doc,
+        page = self.page(lang, title, main, "\n".join(meta) + "\n", twins, charset, doc,
                          ((f"/{lang}/news/", t["news"]), rubric))
         self.put(doc.url(lang), page, charset)
         self.put(image, jpeg(image))
@@ -402,14 +422,15 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
             doc = self.newest["ru"][-1]
             moved = [(doc.name, f"/ru/blog/{doc.head['id']}/{doc.head['slug_ru']}")]
             self.put("_redirects", f"{moved[0][1]} {doc.url('ru')} 301\n")
-        for lang in LANGS:
+        for lang in self.langs:
             t, docs = UI[lang], self.newest[lang]
             for doc in docs:
                 self.article(doc, lang)
             self.listing(lang, f"/{lang}/news/", t["news"], docs, moved if lang == "ru" else ())
             for slug in self.categories[lang]:
                 self.listing(lang, *category(self.name, lang, slug), [d for d in docs if d.head["category"] == slug])
-            notes = [link("/ru/news/1-arhiv" if lang == "ru" else "/tm/news/2-arhiw", t["archive"])]    # a dead link
+            dead = {"ru": "/ru/news/1-arhiv", "tm": "/tm/news/2-arhiw", "en": "/en/news/3-archive"}[lang]
+            notes = [link(dead, t["archive"])]
             notes += [link(draft, "Черновик")] if lang == "ru" else []                # robots.txt forbids it
             main = "\n".join([f'<h1>{t["front"]}</h1>', *(self.teaser_html(d, lang) for d in docs[:6]),
                               f'<p class="notes">{" ".join(notes)}</p>'])
@@ -422,12 +443,12 @@ if (page.lang && 1 < 2) {{ document.documentElement.className += ' js'; }}
                 self.feed(lang)
         self.put(draft, self.page("ru", "Черновик", f"<h1>Черновик</h1><p>{FORBIDDEN_TEXT}</p>"))
         self.put("/", '<!DOCTYPE html>\n<html lang="ru"><head><meta charset="utf-8"><title>Bossan | Ýelken</title></head>'
-                      f'\n<body>{link("/ru/", "Русский")} {link("/tm/", "Türkmençe")}</body></html>\n')
+                      f'\n<body>{" ".join(link(f"/{x}/", UI[x]["language"]) for x in self.langs)}</body></html>\n')
         robots = "User-agent: *\nDisallow: /admin/\nDisallow: /ru/preview/\n"
         self.put("robots.txt", robots + (f"\nSitemap: {self.base}/sitemap.xml\n" if bossan else "Crawl-delay: 0\n"))
         if bossan:
             urls = "".join(f"<url><loc>{self.base}{d.url(lang)}</loc><lastmod>{d.time(lang).isoformat()}</lastmod></url>\n"
-                           for lang in LANGS for d in self.newest[lang])
+                           for lang in self.langs for d in self.newest[lang])
             self.put("sitemap.xml", f'{XML}<urlset xmlns="{SITEMAP}">\n{urls}</urlset>\n')
 
     def feed(self, lang):
@@ -604,25 +625,26 @@ def make_books(books, fonts, files):
 # ---------------------------------------------------------------- the gold and the command
 
 def make_gold(articles, books, files):
-    rows = ["source_url\ttarget_url\tsource_text\ttarget_text\tkind"]
-    pairs = ["source_url\ttarget_url"]
-    order = sorted((d for d in articles if d.twins), key=lambda d: (d.head["site"], int(d.head["id"])))
-    for doc in order + books:
-        urls = ([f"textbooks/{book_file(doc, lang)}" for lang in LANGS] if "book" in doc.head else
-                [SITES[doc.head["site"]]["base"] + doc.url(lang) for lang in LANGS])
-        pairs.append("\t".join(urls))
-        rows.append("\t".join([*urls, doc.title("ru"), doc.title("tm"), "title"]))
-        if "book" in doc.head:
-            for sides in zip(*(title_page(doc, lang) for lang in LANGS)):
-                # The imprint is two sentences on either side.
-                for pair in zip(*(re.split(r"(?<=\.) ", side) for side in sides)):
-                    rows.append("\t".join([*urls, *pair, "sentence"]))
-        for bead in doc.beads:
-            if all(bead.sides.values()):
-                kind = ("heading" if bead.kind == "chapter" else bead.kind) + ("+free" if bead.free else "")
-                rows.append("\t".join([*urls, *(" ".join(bead.sides[lang]) for lang in LANGS), kind]))
-    files["gold.tsv"] = ("\n".join(rows) + "\n").encode()
-    files["document_gold.tsv"] = ("\n".join(pairs) + "\n").encode()
+    for suffix, langs in GOLD.items():
+        rows = ["source_url\ttarget_url\tsource_text\ttarget_text\tkind"]
+        pairs = ["source_url\ttarget_url"]
+        order = sorted((d for d in articles if d.pairs(*langs)), key=lambda d: (d.head["site"], int(d.head["id"])))
+        for doc in order + (books if langs == BOTH else []):
+            urls = ([f"textbooks/{book_file(doc, lang)}" for lang in langs] if "book" in doc.head else
+                    [SITES[doc.head["site"]]["base"] + doc.url(lang) for lang in langs])
+            pairs.append("\t".join(urls))
+            rows.append("\t".join([*urls, *map(doc.title, langs), "title"]))
+            if "book" in doc.head:
+                for sides in zip(*(title_page(doc, lang) for lang in langs)):
+                    # The imprint is two sentences on either side.
+                    for pair in zip(*(re.split(r"(?<=\.) ", side) for side in sides)):
+                        rows.append("\t".join([*urls, *pair, "sentence"]))
+            for bead in doc.beads:
+                if bead.has(*langs):
+                    kind = ("heading" if bead.kind == "chapter" else bead.kind) + ("+free" if bead.free else "")
+                    rows.append("\t".join([*urls, *(" ".join(bead.sides[lang]) for lang in langs), kind]))
+        files[f"gold{suffix}.tsv"] = ("\n".join(rows) + "\n").encode()
+        files[f"document_gold{suffix}.tsv"] = ("\n".join(pairs) + "\n").encode()
 
 def main():
     here = Path(__file__).resolve().parent
@@ -653,9 +675,10 @@ def main():
     for name, data in files.items():
         (args.out / name).parent.mkdir(parents=True, exist_ok=True)
         (args.out / name).write_bytes(data)
-    twins, gold = sum(d.twins for d in articles), files["gold.tsv"].count(b"\n") - 1
-    print(f"{twins} bilingual and {len(articles) - twins} other articles, {len(books)} books, {gold} gold pairs, "
-          f"{len(files)} files")
+    twins, english = sum(d.twins for d in articles), sum(d.has("en") for d in articles)
+    gold = [files[f"gold{suffix}.tsv"].count(b"\n") - 1 for suffix in GOLD]
+    print(f"{twins} bilingual and {len(articles) - twins} other articles, {english} of them also in English, "
+          f"{len(books)} books, {gold[0]} and {gold[1]} gold pairs, {len(files)} files")
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ use crate::store::open::Access;
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kopri export pipelines/demo.toml tsv > pairs.tsv\n  kopri export pipelines/demo.toml label-studio > tasks.json      the questions that wait\n  kopri export pipelines/demo.toml label-studio --pairs dropped --limit 200 > tasks.json"
+    after_help = "Examples:\n  kopri export pipelines/demo.toml --pair ru-tk tsv > pairs.tsv\n  kopri export pipelines/demo.toml --pair ru-tk label-studio > tasks.json      the questions that wait\n  kopri export pipelines/demo.toml --pair ru-tk label-studio --pairs dropped --limit 200 > tasks.json"
 )]
 pub(super) struct ExportArgs {
     #[command(flatten)]
@@ -59,7 +59,7 @@ enum WhichName {
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them. A path that is imported again replaces its pairs; the same content under another path is not imported twice. Bad rows are named and left out (exit code 3).\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml tmx old-memory.tmx --licence CC-BY-4.0\n  kopri import pipelines/demo.toml --list\n  kopri import pipelines/demo.toml --remove old-memory.tmx"
+    after_help = "Pairs and annotations take effect with the next `kopri run`, which filters them. A path that is imported again replaces its pairs; the same content under another path is not imported twice. Bad rows are named and left out (exit code 3).\n\nExamples:\n  kopri import pipelines/demo.toml label-studio export.json\n  kopri import pipelines/demo.toml --pair ru-tk tmx old-memory.tmx --licence CC-BY-4.0\n  kopri import pipelines/demo.toml --list\n  kopri import pipelines/demo.toml --remove old-memory.tmx"
 )]
 pub(super) struct ImportArgs {
     #[command(flatten)]

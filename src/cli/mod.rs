@@ -46,7 +46,7 @@ Examples:
   kopri plan pipelines/demo.toml                       what the next run would do, and why
   kopri status pipelines/demo.toml                     what is there, and what failed
   kopri explain pipelines/demo.toml p3f2a9c0d1e4b5768  everything about one pair: why it is kept or dropped
-  kopri export pipelines/demo.toml tmx > ru-tk.tmx     kept pairs as a translation memory
+  kopri export pipelines/demo.toml --pair ru-tk tmx > ru-tk.tmx     kept pairs as a translation memory
   kopri labelstudio push pipelines/demo.toml           questions to people; `pull` brings their answers
   kopri agreement pipelines/demo.toml                  how careful annotators are, and how far they agree
   kopri extract page.html                              the text of a page or a PDF, of a file or URL

@@ -7,7 +7,7 @@ use super::format::{NONE, duration, measure};
 use super::html::side;
 use super::summary::Summary;
 use super::tables::{absent, table, table_end};
-use crate::record::Interface;
+use crate::record::{Interface, Scope};
 use crate::stage::agreement::{Agreement, Conflict, Person, question};
 
 /// Draws the annotators, their agreement and the worst conflicts.
@@ -97,7 +97,8 @@ fn questions(out: &mut String, found: &Agreement) -> fmt::Result {
 
 fn conflict(out: &mut String, summary: &Summary, found: &Conflict) -> fmt::Result {
     out.push_str("<li>\n<div class=\"texts\">\n");
-    let (source, target) = (summary.source_language, summary.target_language);
+    let own = summary.pairs.iter().find(|pair| found.scope.as_deref() == Some(pair.name().as_str()));
+    let Some(Scope { source, target }) = own.or(summary.pairs.first()).copied() else { return Ok(()) };
     match (&found.source, &found.target) {
         (Some(own), Some(translation)) => {
             side(out, own, source, None)?;

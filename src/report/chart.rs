@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use super::escape::{escape, figure, number};
 use super::format::{count, measure, percent, plural};
 use super::summary::{Histogram, Summary, WaterfallStep};
+use crate::record::Scope;
 
 /// Pages, documents and sentences as figures, then candidates, drops and kept as bars of one scale.
 pub(super) fn waterfall(out: &mut String, summary: &Summary) -> fmt::Result {
@@ -14,9 +15,22 @@ pub(super) fn waterfall(out: &mut String, summary: &Summary) -> fmt::Result {
         let note = note(&row.note);
         writeln!(out, "<li><b>{}</b> {}{note}</li>", number(row.count), escape(&row.label))?;
     }
-    out.push_str("</ol>\n<ol class=\"waterfall\">\n");
-    let whole = summary.candidates().unwrap_or(0);
-    for bar in summary.bars() {
+    out.push_str("</ol>\n");
+    for pair in &summary.pairs {
+        if summary.pairs.len() > 1 {
+            let (source, target) = (pair.source.name(), pair.target.name());
+            writeln!(out, "<h3>{} – {}</h3>", escape(source), escape(target))?;
+        }
+        waterfall_of(out, summary, *pair)?;
+    }
+    Ok(())
+}
+
+/// The bars of one language pair.
+fn waterfall_of(out: &mut String, summary: &Summary, pair: Scope) -> fmt::Result {
+    out.push_str("<ol class=\"waterfall\">\n");
+    let whole = summary.candidates_of(pair);
+    for bar in summary.bars(pair) {
         let (class, sign) = match bar.step {
             WaterfallStep::Dropped => ("dropped", "− "),
             WaterfallStep::Kept => ("kept", "= "),
@@ -36,7 +50,7 @@ pub(super) fn waterfall(out: &mut String, summary: &Summary) -> fmt::Result {
         )?;
     }
     out.push_str("</ol>\n");
-    if let Some(rest) = summary.unaccounted() {
+    if let Some(rest) = summary.unaccounted(pair) {
         writeln!(
             out,
             "<p class=\"notice\"><b>The rows do not add up:</b> candidates less drops less kept leave {rest}. \

@@ -1,6 +1,6 @@
 //! Fills a [`Summary`] from the store and from what the run says of itself.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metric::pairs::wilson;
 use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageReport, StageTally};
@@ -32,7 +32,6 @@ const SAMPLES: u32 = 12;
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
     let gate = report.gate.clone();
     let scopes = pipeline.scopes();
-    let first = *scopes.first().ok_or_else(|| Error::bug("a pipeline without languages"))?;
     let mut evaluation = Vec::new();
     for scope in &scopes {
         let labelled = |metric: Metric| Metric { name: label(pipeline, *scope) + &metric.name, ..metric };
@@ -52,8 +51,7 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         started: report.started_at,
         finished: Some(report.finished_at),
         outcome,
-        source_language: first.source,
-        target_language: first.target,
+        pairs: scopes.clone(),
         stages: stages(report),
         waterfall: waterfall(pipeline, store)?,
         histograms: histograms(pipeline, store)?,
@@ -117,32 +115,25 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
 }
 
 fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
-    let row = |step, label: &str, count, note: String| WaterfallRow { step, label: label.to_owned(), count, note };
+    let row = |pair, step, label: &str, count, note| WaterfallRow { pair, step, label: label.to_owned(), count, note };
     let mut rows = Vec::new();
     for (label, count) in store.volumes()? {
-        rows.push(row(WaterfallStep::Volume, label, count, String::new()));
+        rows.push(row(None, WaterfallStep::Volume, label, count, String::new()));
     }
-    let scopes = pipeline.scopes();
-    for scope in &scopes {
+    for scope in pipeline.scopes() {
         for (origin, count) in store.candidate_counts(&scope.name())? {
-            let name = format!("{}{origin} pairs", label(pipeline, *scope));
-            rows.push(row(WaterfallStep::Candidates, &name, count, String::new()));
+            rows.push(row(Some(scope), WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
         }
-    }
-    let mut kept = Vec::new();
-    for scope in &scopes {
-        let (verdicts, name) = (store.verdict_counts(&scope.name())?, label(pipeline, *scope));
+        let verdicts = store.verdict_counts(&scope.name())?;
         for reason in DropReason::ALL {
             if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
-                let rule = rule(pipeline.settings(*scope), reason);
-                rows.push(row(WaterfallStep::Dropped, &format!("{name}{}", reason.name()), *count, rule));
+                let rule = rule(pipeline.settings(scope), reason);
+                rows.push(row(Some(scope), WaterfallStep::Dropped, reason.name(), *count, rule));
             }
         }
-        kept.push((name, verdicts.get(&None).copied().unwrap_or(0)));
+        let kept = verdicts.get(&None).copied().unwrap_or(0);
+        rows.push(row(Some(scope), WaterfallStep::Kept, "kept", kept, String::new()));
     }
-    let each = kept.iter().map(|(name, count)| format!("{name}{count}")).collect::<Vec<_>>().join(", ");
-    let note = if kept.len() > 1 { each } else { String::new() };
-    rows.push(row(WaterfallStep::Kept, "kept", kept.iter().map(|(_, count)| count).sum(), note));
     Ok(rows)
 }
 
@@ -217,7 +208,7 @@ fn samples(pipeline: &Pipeline, store: &Store) -> Result<Vec<SampleGroup>> {
         for (which, title, explanation) in groups {
             let pairs = store.sample_pairs(&scope.name(), which, SAMPLES)?.into_iter().map(sample).collect();
             let title = label(pipeline, scope) + title;
-            sampled.push(SampleGroup { title, explanation: explanation.into(), pairs });
+            sampled.push(SampleGroup { title, explanation: explanation.into(), languages: scope, pairs });
         }
     }
     Ok(sampled)
@@ -259,18 +250,19 @@ fn sites(store: &Store) -> Result<Vec<SiteRow>> {
         .collect())
 }
 
-/// The newest measurement of the index, which may be of an earlier run.
-fn index(pipeline: &Pipeline, store: &Store, scopes: &[Scope]) -> Result<Option<IndexReport>> {
+/// The newest measurement of each language pair's index, which may be of an earlier run.
+fn index(pipeline: &Pipeline, store: &Store, scopes: &[Scope]) -> Result<Vec<IndexReport>> {
+    let mut found = Vec::new();
     for scope in scopes {
         if let Some(seconds) = store.latest_figure(&scope.name(), "neighbours", "seconds")? {
-            return index_of(pipeline.settings(*scope).neighbours.k, store, &scope.name(), seconds).map(Some);
+            found.push(index_of(pipeline.settings(*scope).neighbours.k, store, *scope, seconds)?);
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
-fn index_of(k: usize, store: &Store, scope: &str, seconds: f64) -> Result<IndexReport> {
-    let figure = |name: &str| store.latest_figure(scope, "neighbours", name);
+fn index_of(k: usize, store: &Store, pair: Scope, seconds: f64) -> Result<IndexReport> {
+    let figure = |name: &str| store.latest_figure(&pair.name(), "neighbours", name);
     let sample = figure("recall sample")?.unwrap_or(0.0);
     let graph = figure("searched in a graph")?.unwrap_or(0.0) > 0.0;
     let measured = graph && sample > 0.0;
@@ -278,6 +270,7 @@ fn index_of(k: usize, store: &Store, scope: &str, seconds: f64) -> Result<IndexR
     let nodes = |what: &str| -> Result<u64> { Ok(figure(&format!("graph nodes {what}"))?.unwrap_or(0.0) as u64) };
     let grown = GraphReport { kept: nodes("kept")?, inserted: nodes("inserted")?, gone: nodes("gone")? };
     Ok(IndexReport {
+        pair,
         kind: if graph { "hnsw".into() } else { "exact".into() },
         recall_at_k: if measured { figure("recall sum")?.map(|sum| sum / sample) } else { None },
         k,
@@ -288,18 +281,20 @@ fn index_of(k: usize, store: &Store, scope: &str, seconds: f64) -> Result<IndexR
     })
 }
 
-/// The calibration of the first language pair that has one.
-fn calibration(store: &Store, scopes: &[Scope]) -> Result<Option<CalibrationReport>> {
+/// The calibration of each language pair that has one.
+fn calibration(store: &Store, scopes: &[Scope]) -> Result<Vec<CalibrationReport>> {
+    let mut calibrations = Vec::new();
     for scope in scopes {
         if let Some(found) = calibrate::stored(store, *scope)? {
-            return calibration_of(store, *scope, found).map(Some);
+            calibrations.push(calibration_of(store, *scope, found)?);
         }
     }
-    Ok(None)
+    Ok(calibrations)
 }
 
 fn calibration_of(store: &Store, scope: Scope, found: calibrate::Calibration) -> Result<CalibrationReport> {
     Ok(CalibrationReport {
+        pair: scope,
         fitted: store.unit_finished_at(&scope.name(), "calibrate", calibrate::ARTEFACT)?,
         method: match found.method {
             calibrate::Method::Logistic => "logistic".into(),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::escape::{counted, escape, figure, number};
 use super::format::{count, measure};
-use super::summary::CalibrationReport;
+use super::summary::{CalibrationReport, Summary};
 use super::tables::absent;
 
 const SIDE: f64 = 300.0;
@@ -23,12 +23,19 @@ fn y(share: f64) -> f64 {
     TOP + (1.0 - share.clamp(0.0, 1.0)) * SIDE
 }
 
-/// The calibration in words, the diagram and its table; says so when there is none.
-pub(super) fn calibration(out: &mut String, calibration: Option<&CalibrationReport>) -> fmt::Result {
-    out.push_str("<h3>Calibration</h3>\n");
-    let Some(told) = calibration else {
-        return absent(out, "There were too few examples for a calibration.");
-    };
+/// The calibration of each language pair in words, its diagram and its table; says so where there is none.
+pub(super) fn calibration(out: &mut String, summary: &Summary) -> fmt::Result {
+    for pair in &summary.pairs {
+        writeln!(out, "<h3>{}Calibration</h3>", escape(&summary.prefix(*pair)))?;
+        match summary.calibration.iter().find(|found| found.pair == *pair) {
+            Some(found) => calibration_of(out, found)?,
+            None => absent(out, "There were too few examples for a calibration.")?,
+        }
+    }
+    Ok(())
+}
+
+fn calibration_of(out: &mut String, told: &CalibrationReport) -> fmt::Result {
     let found = &told.reliability;
     let damages: Vec<String> =
         told.spoiled.iter().map(|(what, count)| format!("{} by {}", number(*count as u64), escape(what))).collect();
@@ -139,7 +146,7 @@ mod tests {
     #[test]
     fn dots_stand_where_their_bins_say() {
         let mut out = String::new();
-        calibration(&mut out, sample::summary().calibration.as_ref()).unwrap();
+        calibration(&mut out, &sample::summary()).unwrap();
         // Told .9 and right .92: x = 46 + .9 · 300, y = 24 + .08 · 300; the fullest bin has the greatest dot.
         assert!(out.contains("cx=\"316.0\" cy=\"48.0\" r=\"10.0\""), "{out}");
         assert!(out.contains("another number") && out.contains("1\u{a0}annotated pair"), "{out}");
@@ -148,7 +155,7 @@ mod tests {
     #[test]
     fn no_calibration_is_said() {
         let mut out = String::new();
-        calibration(&mut out, None).unwrap();
+        calibration(&mut out, &Summary { calibration: Vec::new(), ..sample::summary() }).unwrap();
         assert!(out.contains("too few examples"));
     }
 }

@@ -40,7 +40,7 @@ fn page(out: &mut String, summary: &Summary) -> fmt::Result {
     section(out, "pairs", "From pages to pairs", |out| pairs(out, summary))?;
     section(out, "quality", "Quality", |out| {
         tables::quality(out, summary)?;
-        diagram::calibration(out, summary.calibration.as_ref())
+        diagram::calibration(out, summary)
     })?;
     section(out, "scores", "Scores", |out| scores(out, summary))?;
     section(out, "samples", "Samples", |out| samples(out, summary))?;
@@ -75,13 +75,12 @@ fn header(out: &mut String, summary: &Summary) -> fmt::Result {
     writeln!(
         out,
         "<header>\n<h1>{}</h1>\n<p class=\"outcome {class}\"><span aria-hidden=\"true\">{}</span> {}</p>\n\
-         <p class=\"where\">Run {} · {} – {} · {} · <code>{}</code></p>",
+         <p class=\"where\">Run {} · {} · {} · <code>{}</code></p>",
         escape(&summary.pipeline),
         summary.outcome.sign(),
         summary.outcome.words(),
         number(summary.run),
-        summary.source_language.name(),
-        summary.target_language.name(),
+        escape(&summary.languages()),
         time(summary.started),
         escape(&summary.workspace)
     )?;
@@ -168,7 +167,7 @@ fn pairs(out: &mut String, summary: &Summary) -> fmt::Result {
         return absent(out, "This run judged no pairs.");
     }
     out.push_str(
-        "<p>Shares are of all candidates. A dropped pair counts once, for the first rule that drops it.</p>\n",
+        "<p>Shares are of all candidates of the language pair. A dropped pair counts once, for the first rule that drops it.</p>\n",
     );
     chart::waterfall(out, summary)
 }
@@ -193,7 +192,7 @@ fn samples(out: &mut String, summary: &Summary) -> fmt::Result {
     if summary.samples.iter().all(|group| group.pairs.is_empty()) {
         return absent(out, "There are no pairs to show.");
     }
-    for SampleGroup { title, explanation, pairs } in &summary.samples {
+    for SampleGroup { title, explanation, languages, pairs } in &summary.samples {
         writeln!(out, "<h3>{}</h3>\n<p>{}</p>", escape(title), escape(explanation))?;
         if pairs.is_empty() {
             absent(out, "None.")?;
@@ -201,7 +200,7 @@ fn samples(out: &mut String, summary: &Summary) -> fmt::Result {
         }
         out.push_str("<ol class=\"pairs\">\n");
         for pair in pairs {
-            sample(out, pair, summary.source_language, summary.target_language)?;
+            sample(out, pair, languages.source, languages.target)?;
         }
         out.push_str("</ol>\n");
     }
@@ -379,7 +378,9 @@ mod tests {
         );
         assert!(html.contains("выпустило &lt;новый&gt; словарь"));
         assert!(html.contains("12\u{202f}480"));
-        summary.target_language = "fa".parse().unwrap();
+        for group in &mut summary.samples {
+            group.languages.target = "fa".parse().unwrap();
+        }
         assert!(render(&summary).contains(r#"lang="fa" dir="rtl""#));
     }
 
@@ -388,7 +389,7 @@ mod tests {
         let mut summary = sample::summary();
         summary.finished = None;
         summary.outcome = Outcome::Unfinished;
-        summary.index = None;
+        summary.index.clear();
         summary.stages.clear();
         summary.waterfall.retain(|row| row.step == WaterfallStep::Volume);
         summary.histograms.clear();

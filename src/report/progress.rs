@@ -12,6 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::format::{count, duration, left, percent, plural, plural_of, printable, rate};
 use crate::error::Error;
 
+/// Columns of a stage's name: `neighbours ru-tk`.
+const NAME_WIDTH: usize = 16;
 /// In a log, a stage says at most this often how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Failed units that a stage names; a site that is down would else fill the log.
@@ -258,7 +260,11 @@ impl Stage {
         };
         let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
         let note = if note.is_empty() { String::new() } else { format!(" · {note}") };
-        format!("{} {units} in {}{failed}{note}", left(&self.name, 10), duration(self.started.elapsed().as_secs_f64()))
+        format!(
+            "{} {units} in {}{failed}{note}",
+            left(&self.name, NAME_WIDTH),
+            duration(self.started.elapsed().as_secs_f64())
+        )
     }
 }
 
@@ -285,7 +291,7 @@ fn remaining(done: u64, total: Option<u64>, elapsed: Duration) -> Option<String>
 fn new_bar(name: &str, total: Option<u64>, unit_word: &str, colour: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     bar.set_style(bar_style(total.is_some(), unit_word, colour));
-    bar.set_prefix(left(&printable(name), 10));
+    bar.set_prefix(left(&printable(name), NAME_WIDTH));
     bar.enable_steady_tick(TICK);
     bar
 }

@@ -5,8 +5,11 @@ use super::summary::{
     SiteRow, StageRow, Summary, WaterfallRow, WaterfallStep,
 };
 use crate::metric::reliability::{Bin, Reliability};
-use crate::record::{Interface, Language, Origin, PairId};
+use crate::record::{Interface, Language, Origin, PairId, Scope};
 use crate::stage::agreement::{Agreement, Conflict, Controls, Couple, Person, Question, Said};
+
+/// The language pair of the sample.
+pub(super) const PAIR: Scope = Scope { source: Language::RUSSIAN, target: Language::TURKMEN };
 
 /// A nightly run of a Russian–Turkmen pipeline in which a server was down for a while.
 pub(super) fn summary() -> Summary {
@@ -17,8 +20,7 @@ pub(super) fn summary() -> Summary {
         started: "2025-11-21T02:00:07Z".parse().unwrap(),
         finished: Some("2025-11-21T02:12:11Z".parse().unwrap()),
         outcome: Outcome::SomeFailed,
-        source_language: Language::RUSSIAN,
-        target_language: Language::TURKMEN,
+        pairs: vec![PAIR],
         stages: stages(),
         waterfall: waterfall(),
         histograms: vec![
@@ -31,15 +33,16 @@ pub(super) fn summary() -> Summary {
         sites: sites(),
         books: Vec::new(),
         notes: Vec::new(),
-        index: Some(IndexReport {
+        index: vec![IndexReport {
+            pair: PAIR,
             kind: "hnsw".into(),
             recall_at_k: Some(0.987),
             k: 8,
             sample: 1000,
             seconds: 41.6,
             graph: Some(GraphReport { kept: 1_200, inserted: 34, gone: 2 }),
-        }),
-        calibration: Some(calibration()),
+        }],
+        calibration: vec![calibration()],
         evaluation: vec![
             metric(
                 "precision against gold",
@@ -113,6 +116,7 @@ fn agreement() -> Agreement {
             Conflict {
                 interface: Interface::Translation,
                 pair: PairId(0x77),
+                scope: Some(PAIR.name()),
                 apart: 1.0,
                 source: Some("Мост открыли в пятницу <вечером>.".into()),
                 target: Some("Köpri şenbe güni açyldy.".into()),
@@ -122,6 +126,7 @@ fn agreement() -> Agreement {
             Conflict {
                 interface: Interface::Similarity,
                 pair: PairId(0x78),
+                scope: None,
                 apart: 0.4,
                 source: None,
                 target: None,
@@ -145,6 +150,7 @@ fn calibration() -> CalibrationReport {
     };
     let bins = vec![bin(0.15, 0.11, 60), bin(0.55, 0.61, 44), bin(0.9, 0.92, 296)];
     CalibrationReport {
+        pair: PAIR,
         model: "lexical-1".into(),
         method: "logistic".into(),
         fitted: "2025-11-21T02:11:00Z".parse().ok(),
@@ -181,8 +187,10 @@ fn stages() -> Vec<StageRow> {
 
 fn waterfall() -> Vec<WaterfallRow> {
     use WaterfallStep::{Candidates, Dropped, Kept, Volume};
-    let row =
-        |step, label: &str, count, note: &str| WaterfallRow { step, label: label.into(), count, note: note.into() };
+    let row = |step, label: &str, count, note: &str| {
+        let pair = (step != Volume).then_some(PAIR);
+        WaterfallRow { pair, step, label: label.into(), count, note: note.into() }
+    };
     vec![
         row(Volume, "pages fetched", 12_480, ""),
         row(Volume, "documents", 9_931, ""),
@@ -219,6 +227,7 @@ fn histogram(name: &str, threshold: f64, good: f64, pairs: f64) -> Histogram {
 fn samples() -> Vec<SampleGroup> {
     vec![
         SampleGroup {
+            languages: PAIR,
             title: "Best".into(),
             explanation: "The highest scores. A wrong pair here means that something is wrong at large.".into(),
             pairs: vec![
@@ -252,6 +261,7 @@ fn samples() -> Vec<SampleGroup> {
             ],
         },
         SampleGroup {
+            languages: PAIR,
             title: "Borderline".into(),
             explanation: "Just above the threshold. If most of these are translations, the threshold may go down."
                 .into(),
@@ -277,6 +287,7 @@ fn samples() -> Vec<SampleGroup> {
             ],
         },
         SampleGroup {
+            languages: PAIR,
             title: "Dropped".into(),
             explanation: "Drawn at random from each reason. Good pairs here show a rule that is too strict.".into(),
             pairs: vec![

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::metric::reliability::Reliability;
-use crate::record::{Language, Origin, PairId};
+use crate::record::{Language, Origin, PairId, Scope};
 use crate::stage::agreement::Agreement;
 use crate::store::books::BookCounts;
 
@@ -25,13 +25,11 @@ pub struct Summary {
     pub finished: Option<jiff::Timestamp>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The language translated from.
-    pub source_language: Language,
-    /// The language translated into.
-    pub target_language: Language,
+    /// The language pairs, in the pipeline's order.
+    pub pairs: Vec<Scope>,
     /// The stages in the order in which they ran.
     pub stages: Vec<StageRow>,
-    /// From pages to kept pairs, top to bottom.
+    /// From pages to kept pairs, top to bottom; one language pair after the other.
     pub waterfall: Vec<WaterfallRow>,
     /// Scores of the judged pairs, one histogram an origin.
     pub histograms: Vec<Histogram>,
@@ -43,10 +41,10 @@ pub struct Summary {
     pub books: Vec<BookCounts>,
     /// What a person should know, and no failure: files of a shelf that nothing names.
     pub notes: Vec<String>,
-    /// The nearest-neighbour index, if one was used.
-    pub index: Option<IndexReport>,
-    /// How far the probabilities can be trusted; `None`: there were too few examples.
-    pub calibration: Option<CalibrationReport>,
+    /// The nearest-neighbour index of each language pair that used one.
+    pub index: Vec<IndexReport>,
+    /// How far the probabilities of each language pair can be trusted; without those that had too few examples.
+    pub calibration: Vec<CalibrationReport>,
     /// Measured quality, most telling first.
     pub evaluation: Vec<Metric>,
     /// Who annotated and how far they agree; `None`: nobody did.
@@ -146,6 +144,8 @@ pub enum WaterfallStep {
 /// One row of the waterfall.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WaterfallRow {
+    /// The language pair that it counts; `None`: what all share, such as pages.
+    pub pair: Option<Scope>,
     /// What is counted.
     pub step: WaterfallStep,
     /// Its name: `pages fetched`, `numbers differ`.
@@ -199,6 +199,8 @@ pub struct SampleGroup {
     pub title: String,
     /// How they were chosen and what to look for.
     pub explanation: String,
+    /// The languages of the pairs.
+    pub languages: Scope,
     /// The pairs, in the order to read them in.
     pub pairs: Vec<SamplePair>,
 }
@@ -256,6 +258,8 @@ pub struct SiteRow {
 /// How well the approximate index finds what an exact search finds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IndexReport {
+    /// The language pair.
+    pub pair: Scope,
     /// `hnsw` or `exact`.
     pub kind: String,
     /// Share of the true `k` nearest neighbours that the index finds, 0 to 1; `None` when not measured.
@@ -292,6 +296,8 @@ impl GraphReport {
 /// From figures to probabilities, and how far these can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CalibrationReport {
+    /// The language pair.
+    pub pair: Scope,
     /// The encoder.
     pub model: String,
     /// `logistic` or `isotonic`.
@@ -420,18 +426,31 @@ impl Summary {
         self.finished.map(|finished| finished.duration_since(self.started).as_secs_f64())
     }
 
+    /// The language pairs in words: `Russian – Turkmen, English – Turkmen`.
+    pub fn languages(&self) -> String {
+        let names = self.pairs.iter().map(|pair| format!("{} – {}", pair.source.name(), pair.target.name()));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// A prefix that tells language pairs apart, `ru-tk: `; empty where there is one.
+    pub fn prefix(&self, pair: Scope) -> String {
+        if self.pairs.len() > 1 { format!("{pair}: ") } else { String::new() }
+    }
+
     /// All candidate pairs; `None` when the run made none of the waterfall.
     pub fn candidates(&self) -> Option<u64> {
-        self.total(WaterfallStep::Candidates)
+        self.total(WaterfallStep::Candidates, None)
     }
 
     /// All pairs kept; `None` when the run judged none.
     pub fn kept(&self) -> Option<u64> {
-        self.total(WaterfallStep::Kept)
+        self.total(WaterfallStep::Kept, None)
     }
 
-    fn total(&self, step: WaterfallStep) -> Option<u64> {
-        let mut rows = self.waterfall.iter().filter(|row| row.step == step).map(|row| row.count).peekable();
+    /// The sum of a step's rows, of one language pair or of all.
+    fn total(&self, step: WaterfallStep, pair: Option<Scope>) -> Option<u64> {
+        let rows = self.waterfall.iter().filter(|row| row.step == step && (pair.is_none() || row.pair == pair));
+        let mut rows = rows.map(|row| row.count).peekable();
         rows.peek().is_some().then(|| rows.sum())
     }
 
@@ -440,11 +459,16 @@ impl Summary {
         self.waterfall.iter().filter(|row| row.step == WaterfallStep::Volume)
     }
 
-    /// What is told as bars: candidates end to end, each drop cut from what was left, and what is kept.
-    pub(crate) fn bars(&self) -> Vec<Bar<'_>> {
-        let whole = self.candidates().unwrap_or(0);
+    /// All candidates of a language pair.
+    pub(crate) fn candidates_of(&self, pair: Scope) -> u64 {
+        self.total(WaterfallStep::Candidates, Some(pair)).unwrap_or(0)
+    }
+
+    /// What is told as bars, of one language pair: candidates end to end, each drop cut from what was left, and what is kept.
+    pub(crate) fn bars(&self, pair: Scope) -> Vec<Bar<'_>> {
+        let whole = self.candidates_of(pair);
         let (mut gathered, mut left) = (0_u64, whole);
-        let pairs = self.waterfall.iter().filter(|row| row.step != WaterfallStep::Volume);
+        let pairs = self.waterfall.iter().filter(|row| row.step != WaterfallStep::Volume && row.pair == Some(pair));
         let bars = pairs.map(|row| {
             let (from, to) = match row.step {
                 WaterfallStep::Candidates => {
@@ -465,11 +489,12 @@ impl Summary {
         bars.collect()
     }
 
-    /// Candidates less drops less kept, when that is not zero: pairs not judged yet, or a defect. Worth a line either way.
-    pub(crate) fn unaccounted(&self) -> Option<i128> {
-        let candidates = i128::from(self.candidates()?);
-        let kept = i128::from(self.kept()?);
-        let dropped = i128::from(self.total(WaterfallStep::Dropped).unwrap_or(0));
+    /// Candidates of a language pair less drops less kept, when that is not zero: pairs not judged yet, or a defect. Worth a
+    /// line either way.
+    pub(crate) fn unaccounted(&self, pair: Scope) -> Option<i128> {
+        let total = |step| self.total(step, Some(pair)).map(i128::from);
+        let (candidates, kept) = (total(WaterfallStep::Candidates)?, total(WaterfallStep::Kept)?);
+        let dropped = total(WaterfallStep::Dropped).unwrap_or(0);
         Some(candidates - dropped - kept).filter(|rest| *rest != 0)
     }
 
@@ -496,7 +521,10 @@ mod tests {
 
     #[test]
     fn drops_are_cut_from_what_was_left() {
-        let row = |step, count| WaterfallRow { step, label: String::new(), count, note: String::new() };
+        let row = |step, count| {
+            let pair = (step != WaterfallStep::Volume).then_some(sample::PAIR);
+            WaterfallRow { pair, step, label: String::new(), count, note: String::new() }
+        };
         let summary = Summary {
             waterfall: vec![
                 row(WaterfallStep::Volume, 9),
@@ -508,20 +536,20 @@ mod tests {
             ],
             ..sample::summary()
         };
-        let spans: Vec<_> = summary.bars().iter().map(|bar| (bar.start, bar.end)).collect();
+        let spans: Vec<_> = summary.bars(sample::PAIR).iter().map(|bar| (bar.start, bar.end)).collect();
         assert_eq!(spans, [(0.0, 0.6), (0.6, 1.0), (0.75, 1.0), (0.25, 0.75), (0.0, 0.25)]);
-        assert_eq!(summary.unaccounted(), None);
+        assert_eq!(summary.unaccounted(sample::PAIR), None);
         assert_eq!((summary.candidates(), summary.kept()), (Some(100), Some(25)));
     }
 
     #[test]
     fn the_sample_adds_up_and_a_lost_pair_is_noticed() {
         let mut summary = sample::summary();
-        assert_eq!(summary.unaccounted(), None);
+        assert_eq!(summary.unaccounted(sample::PAIR), None);
         summary.waterfall.last_mut().unwrap().count -= 3;
-        assert_eq!(summary.unaccounted(), Some(3));
+        assert_eq!(summary.unaccounted(sample::PAIR), Some(3));
         summary.waterfall.clear();
-        assert_eq!((summary.unaccounted(), summary.kept()), (None, None));
+        assert_eq!((summary.unaccounted(sample::PAIR), summary.kept()), (None, None));
     }
 
     #[test]

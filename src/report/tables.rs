@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::escape::{counted, escape, figure, location, number};
 use super::format::{NONE, duration, measure, rate};
-use super::summary::{Metric, Summary, advice};
+use super::summary::{IndexReport, Metric, Summary, advice};
 
 /// Failed units that a group names; the store has them all.
 const NAMED_FAILURES: usize = 100;
@@ -40,7 +40,11 @@ pub(super) fn quality(out: &mut String, summary: &Summary) -> fmt::Result {
         }
         table_end(out);
     }
-    let Some(index) = &summary.index else { return Ok(()) };
+    summary.index.iter().try_for_each(|found| index(out, summary, found))
+}
+
+/// The index of a language pair.
+fn index(out: &mut String, summary: &Summary, index: &IndexReport) -> fmt::Result {
     let recall = match index.recall_at_k {
         Some(recall) => format!(
             "finds <b>{}</b> of the true {} nearest neighbours (recall, measured on {})",
@@ -55,7 +59,12 @@ pub(super) fn quality(out: &mut String, summary: &Summary) -> fmt::Result {
     };
     let took = figure(&duration(index.seconds));
     let graph = index.graph.map_or_else(String::new, |graph| format!("; {}", graph.told()));
-    writeln!(out, "<p>Index <code>{}</code>: {recall}; built or updated in {took}{graph}.</p>", escape(&index.kind))
+    writeln!(
+        out,
+        "<p>{}Index <code>{}</code>: {recall}; built or updated in {took}{graph}.</p>",
+        escape(&summary.prefix(index.pair)),
+        escape(&index.kind)
+    )
 }
 
 pub(super) fn sites(out: &mut String, summary: &Summary) -> fmt::Result {

@@ -5,12 +5,15 @@ use super::format::{
     NONE, columns, count, duration, instant, left, measure, percent, plural, printable, right, shorten, wrap,
 };
 use super::summary::{Alarm, Bar, Metric, Outcome, Summary, WaterfallStep, advice, pages_in_words};
+use crate::record::Scope;
 use crate::stage::agreement::question;
 
 /// Failed units that are named, for each stage and kind.
 const NAMED_FAILURES: usize = 3;
 /// Books with pages that are left out that are named.
 const NAMED_BOOKS: usize = 10;
+/// Names of stages are cut to this many columns.
+const WIDEST_STAGE: usize = 24;
 /// Bars grow no wider than this, however wide the terminal is.
 const WIDEST_BAR: usize = 44;
 /// Narrower bars would not tell anything.
@@ -102,8 +105,7 @@ impl Page {
         let name = self.paint(Paint::Bold, &printable(&summary.pipeline));
         self.line(&format!("{name}, run {}: {outcome}", count(summary.run)));
         let took = summary.seconds().map_or_else(String::new, |seconds| format!(", {}", duration(seconds)));
-        let (source, target) = (summary.source_language.name(), summary.target_language.name());
-        self.paragraph(0, &format!("{source} – {target}, {} UTC{took}", instant(summary.started)));
+        self.paragraph(0, &format!("{}, {} UTC{took}", summary.languages(), instant(summary.started)));
         if let (Some(kept), Some(candidates)) = (summary.kept(), summary.candidates()) {
             let of = format!("{} ({})", plural(candidates, "candidate"), percent(kept, candidates));
             self.paragraph(0, &format!("{} kept of {of}", plural(kept, "pair")));
@@ -128,17 +130,20 @@ impl Page {
         if summary.stages.is_empty() {
             return;
         }
+        // A name with its language pair, such as `calibrate ru-tk`, is longer than that of a stage.
+        let names = summary.stages.iter().map(|stage| columns(&printable(&stage.name)));
+        let name = names.max().unwrap_or(0).clamp(11, WIDEST_STAGE);
         let heading =
-            format!("{} {:>9} {:>7} {:>10} {:>12}", left("Stages", 11), "done", "failed", "unchanged", "time");
+            format!("{} {:>9} {:>7} {:>10} {:>12}", left("Stages", name), "done", "failed", "unchanged", "time");
         self.heading(Paint::Bold, &heading);
-        let room = self.width.saturating_sub(11 + 10 + 8 + 11 + 13 + 2);
+        let room = self.width.saturating_sub(name + 10 + 8 + 11 + 13 + 2);
         for stage in &summary.stages {
             let failed = right(&count(stage.failed), 7);
             let failed = if stage.failed > 0 { self.paint(Paint::Bad, &failed) } else { failed };
             let note = if room >= 12 { shorten(&printable(&stage.note), room) } else { String::new() };
             self.line(&format!(
                 "{} {} {failed} {} {}  {}",
-                left(&printable(&stage.name), 11),
+                left(&printable(&stage.name), name),
                 right(&count(stage.done), 9),
                 right(&count(stage.skipped_unchanged), 10),
                 right(&duration(stage.seconds), 12),
@@ -155,8 +160,18 @@ impl Page {
         let volumes: Vec<_> =
             summary.volumes().map(|row| format!("{} {}", count(row.count), printable(&row.label))).collect();
         self.paragraph(0, &volumes.join(" → "));
-        let bars = summary.bars();
-        let whole = summary.candidates().unwrap_or(0);
+        for pair in &summary.pairs {
+            if summary.pairs.len() > 1 {
+                self.line(&format!("{} – {}", pair.source.name(), pair.target.name()));
+            }
+            self.bars(summary, *pair);
+        }
+    }
+
+    /// The bars of one language pair.
+    fn bars(&mut self, summary: &Summary, pair: Scope) {
+        let bars = summary.bars(pair);
+        let whole = summary.candidates_of(pair);
         // Figures first, then names, and a bar from what is left.
         let count_width = bars.iter().map(|bar| columns(&count(bar.count))).max().unwrap_or(0);
         let room = self.width.saturating_sub(count_width + 10);
@@ -183,7 +198,7 @@ impl Page {
             }
             self.line(&row);
         }
-        if let Some(rest) = summary.unaccounted() {
+        if let Some(rest) = summary.unaccounted(pair) {
             let text = format!("candidates less drops less kept leave {rest}: pairs not judged yet, or counted twice");
             self.paragraph(0, &text);
         }
@@ -231,7 +246,7 @@ impl Page {
     }
 
     fn quality(&mut self, summary: &Summary) {
-        if summary.evaluation.is_empty() && summary.index.is_none() {
+        if summary.evaluation.is_empty() && summary.index.is_empty() {
             return;
         }
         self.heading(Paint::Bold, "Quality");
@@ -254,7 +269,7 @@ impl Page {
                 }
             }
         }
-        if let Some(index) = &summary.index {
+        for index in &summary.index {
             let recall = index.recall_at_k.map_or_else(
                 || if index.kind == "exact" { "no neighbour is missed" } else { "recall not measured" }.to_owned(),
                 |recall| {
@@ -263,7 +278,8 @@ impl Page {
             );
             let graph = index.graph.map_or_else(String::new, |graph| format!("; {}", graph.told()));
             let took = duration(index.seconds);
-            self.paragraph(0, &format!("index {}: {recall}, {took}{graph}", printable(&index.kind)));
+            let pair = summary.prefix(index.pair);
+            self.paragraph(0, &format!("{pair}index {}: {recall}, {took}{graph}", printable(&index.kind)));
         }
     }
 
@@ -525,7 +541,7 @@ shelf s: no pattern fits 1 of its 3 PDFs: x.pdf
         empty.stages.clear();
         empty.waterfall.clear();
         empty.evaluation.clear();
-        empty.index = None;
+        empty.index.clear();
         empty.agreement = None;
         empty.alarms.clear();
         empty.failures.clear();

@@ -27,4 +27,5 @@ mod schemas;
 mod seeds;
 mod server;
 mod site;
+mod text_pairs;
 mod vectorless;

@@ -115,6 +115,8 @@ pub struct Conflict {
     pub interface: Interface,
     /// The pair.
     pub pair: PairId,
+    /// Its language pair, `ru-tk`; `None`: the pair is not in the workspace.
+    pub scope: Option<String>,
     /// How far answers are apart: the mean over all two of them, 0 to 1.
     pub apart: f64,
     /// The source text; `None`: neither the pair nor the question is in the workspace.
@@ -236,6 +238,7 @@ fn conflict(store: &Store, found: &Found) -> Result<Conflict> {
     Ok(Conflict {
         interface: found.interface,
         pair: found.pair,
+        scope: store.scope_of(found.pair)?,
         apart: found.apart,
         source,
         target,
