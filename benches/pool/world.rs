@@ -92,7 +92,6 @@ impl World {
         made(&[2, generation, if near { sentence - 7 } else { sentence }], side, near)
     }
 
-
     /// The sentences of the other language that lie near one, with their cosines, best first. One in twenty has a wrong one
     /// nearest.
     pub(crate) fn near(&self, sentence: u64, side: usize) -> Vec<(u64, f32)> {

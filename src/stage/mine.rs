@@ -204,7 +204,7 @@ impl Candidates<'_> {
 /// Texts that alignment has paired surely.
 struct Aligned {
     /// Source text → the target texts of its beads.
-    sources: IdMap<TextId, HashSet<TextId>>,
+    sources: IdMap<TextId, Vec<TextId>>,
     targets: HashSet<TextId>,
 }
 
@@ -213,13 +213,14 @@ impl Aligned {
         let texts: IdMap<SentenceId, TextId> = look.store.sentence_texts()?.into_iter().collect();
         let of = |ids: &[SentenceId]| ids.iter().filter_map(|id| texts.get(id)).copied().collect::<Vec<_>>();
         let mut aligned = Self { sources: IdMap::default(), targets: HashSet::new() };
-        for (sources, targets) in look.store.aligned_sentences(&look.scope(), score)? {
+        look.store.for_each_aligned(&look.scope(), score, |(sources, targets)| {
             let (sources, targets) = (of(&sources), of(&targets));
             for source in sources {
                 aligned.sources.entry(source).or_default().extend(targets.iter().copied());
             }
             aligned.targets.extend(targets);
-        }
+            Ok(())
+        })?;
         Ok(aligned)
     }
 
