@@ -122,6 +122,7 @@ CREATE INDEX url_leased ON url (id) WHERE leased_at IS NOT NULL;            -- w
 CREATE INDEX url_shape ON url (host, shape) WHERE role = 'page';            -- counting pages that are alike
 CREATE INDEX url_revisit ON url (next_visit_at) WHERE due = 0;                 -- what a new round makes due
 CREATE INDEX url_articles ON url (site, role) WHERE body_hash IS NOT NULL;   -- what extraction reads
+CREATE INDEX url_site ON url (site, role, state, status, body_hash IS NOT NULL);   -- a report counts URLs
 CREATE INDEX url_archived ON url (warc_file, warc_offset) WHERE body_hash IS NOT NULL;   -- what a damaged archive file takes with it
 
 -- How far each archive file is indexed in `url`. Records past it are indexed before the next crawl; if the file is

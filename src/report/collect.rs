@@ -1,15 +1,22 @@
 //! Fills a [`Summary`] from the store and from what the run says of itself.
 
+<<<<<<< HEAD
 use crate::error::Result;
+=======
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+>>>>>>> bench
 use crate::metric::pairs::wilson;
 use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageReport, StageTally};
-use crate::record::{DropReason, Scope};
+use crate::record::{DropReason, PairId, Scope};
 use crate::stage::evaluate::{Figures, figures};
 use crate::stage::{agreement, calibrate, crawl, dataset, export};
 use crate::store::Store;
 use crate::store::extraction::Drift;
-use crate::store::text_pairs::{JudgedPair, SampleOf};
+use crate::store::summary::PoolCounts;
+use crate::store::text_pairs::JudgedPair;
 
 use super::summary::{
     Alarm, CalibrationReport, Failure, GraphReport, Histogram, IndexReport, Metric, Outcome, SampleGroup, SamplePair,
@@ -23,7 +30,10 @@ const BINS: u32 = 20;
 const CONFLICTS: usize = 10;
 
 /// Pairs in each group of samples.
-const SAMPLES: u32 = 12;
+const SAMPLES: usize = 12;
+
+/// What the filter decided, counted, by scope.
+type Pool = BTreeMap<String, PoolCounts>;
 
 /// The summary of a run that has ended.
 ///
@@ -32,6 +42,11 @@ const SAMPLES: u32 = 12;
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
     let gate = report.gate.clone();
     let scopes = pipeline.scopes();
+<<<<<<< HEAD
+=======
+    let first = *scopes.first().ok_or_else(|| Error::bug("a pipeline without languages"))?;
+    let pool = store.pool_counts(BINS, SAMPLES)?;
+>>>>>>> bench
     let mut evaluation = Vec::new();
     for scope in &scopes {
         let labelled = |metric: Metric| Metric { name: label(pipeline, *scope) + &metric.name, ..metric };
@@ -53,10 +68,10 @@ pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result
         outcome,
         pairs: scopes.clone(),
         stages: stages(report),
-        waterfall: waterfall(pipeline, store)?,
-        histograms: histograms(pipeline, store)?,
-        samples: samples(pipeline, store)?,
-        sites: sites(store)?,
+        waterfall: waterfall(pipeline, store, &pool)?,
+        histograms: histograms(pipeline, &pool),
+        samples: samples(pipeline, store, &pool)?,
+        sites: sites(store, &pool)?,
         books: store.book_counts()?,
         notes: report
             .notes
@@ -114,17 +129,40 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
     crawl.into_iter().chain(rest).collect()
 }
 
+<<<<<<< HEAD
 fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
     let row = |pair, step, label: &str, count, note| WaterfallRow { pair, step, label: label.to_owned(), count, note };
+=======
+fn waterfall(pipeline: &Pipeline, store: &Store, pool: &Pool) -> Result<Vec<WaterfallRow>> {
+    let row = |step, label: &str, count, note: String| WaterfallRow { step, label: label.to_owned(), count, note };
+>>>>>>> bench
     let mut rows = Vec::new();
     for (label, count) in store.volumes()? {
         rows.push(row(None, WaterfallStep::Volume, label, count, String::new()));
     }
+<<<<<<< HEAD
     for scope in pipeline.scopes() {
         for (origin, count) in store.candidate_counts(&scope.name())? {
             rows.push(row(Some(scope), WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
         }
         let verdicts = store.verdict_counts(&scope.name())?;
+=======
+    let scopes = pipeline.scopes();
+    for scope in &scopes {
+        let mut origins: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((origin, _), (kept, dropped)) in pool.get(&scope.name()).iter().flat_map(|counts| &counts.bins) {
+            *origins.entry(origin).or_default() += kept + dropped;
+        }
+        for (origin, count) in origins {
+            let name = format!("{}{origin} pairs", label(pipeline, *scope));
+            rows.push(row(WaterfallStep::Candidates, &name, count, String::new()));
+        }
+    }
+    let (mut kept, none) = (Vec::new(), BTreeMap::new());
+    for scope in &scopes {
+        let verdicts = pool.get(&scope.name()).map(|counts| &counts.verdicts).unwrap_or(&none);
+        let name = label(pipeline, *scope);
+>>>>>>> bench
         for reason in DropReason::ALL {
             if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
                 let rule = rule(pipeline.settings(scope), reason);
@@ -166,47 +204,52 @@ fn rule(pipeline: &Pipeline, reason: DropReason) -> String {
     }
 }
 
-fn histograms(pipeline: &Pipeline, store: &Store) -> Result<Vec<Histogram>> {
+fn histograms(pipeline: &Pipeline, pool: &Pool) -> Vec<Histogram> {
     let mut histograms: Vec<Histogram> = Vec::new();
     for scope in pipeline.scopes() {
         let filter = &pipeline.settings(scope).filter;
-        for (origin, bin, kept, dropped) in store.score_bins(&scope.name(), BINS)? {
+        for ((origin, bin), (kept, dropped)) in pool.get(&scope.name()).iter().flat_map(|counts| &counts.bins) {
             let threshold = match origin.as_str() {
                 "aligned" => Some(f64::from(filter.min_aligned_score)),
                 "mined" => Some(f64::from(filter.min_mined_score)),
                 _ => None,
             };
-            let name = label(pipeline, scope) + &origin;
+            let name = label(pipeline, scope) + origin;
             if histograms.last().is_none_or(|last| last.name != name) {
                 histograms.push(Histogram::new(name, 0.0, 1.0, BINS as usize, threshold));
             }
             if let Some(histogram) = histograms.last_mut() {
-                histogram.kept[bin as usize] = kept;
-                histogram.dropped[bin as usize] = dropped;
+                histogram.kept[*bin as usize] = *kept;
+                histogram.dropped[*bin as usize] = *dropped;
             }
         }
     }
-    Ok(histograms)
+    histograms
 }
 
-fn samples(pipeline: &Pipeline, store: &Store) -> Result<Vec<SampleGroup>> {
-    let groups = [
-        (SampleOf::Best, "Best", "The kept pairs with the highest scores: these should all be right."),
-        (
-            SampleOf::Borderline,
-            "Borderline",
-            "The kept pairs with the lowest scores: if many are wrong, raise the threshold.",
-        ),
-        (
-            SampleOf::Dropped,
-            "Dropped",
-            "The best pairs that each rule dropped: if many are right, the rule is too strict.",
-        ),
-    ];
+fn samples(pipeline: &Pipeline, store: &Store, pool: &Pool) -> Result<Vec<SampleGroup>> {
     let mut sampled = Vec::new();
     for scope in pipeline.scopes() {
-        for (which, title, explanation) in groups {
-            let pairs = store.sample_pairs(&scope.name(), which, SAMPLES)?.into_iter().map(sample).collect();
+        let counts = pool.get(&scope.name());
+        let ids = |which: fn(&PoolCounts) -> &Vec<PairId>| counts.map_or(&[][..], |counts| which(counts));
+        let groups = [
+            (ids(|counts| &counts.best), "Best", "The kept pairs with the highest scores: these should all be right."),
+            (
+                ids(|counts| &counts.borderline),
+                "Borderline",
+                "The kept pairs with the lowest scores: if many are wrong, raise the threshold.",
+            ),
+            (
+                ids(|counts| &counts.dropped),
+                "Dropped",
+                "The best pairs that each rule dropped: if many are right, the rule is too strict.",
+            ),
+        ];
+        for (ids, title, explanation) in groups {
+            let mut pairs = Vec::new();
+            for id in ids {
+                pairs.extend(store.judged_pair(*id)?.map(sample));
+            }
             let title = label(pipeline, scope) + title;
             sampled.push(SampleGroup { title, explanation: explanation.into(), languages: scope, pairs });
         }
@@ -231,9 +274,13 @@ fn sample(judged: JudgedPair) -> SamplePair {
     }
 }
 
-fn sites(store: &Store) -> Result<Vec<SiteRow>> {
+fn sites(store: &Store, pool: &Pool) -> Result<Vec<SiteRow>> {
+    let mut kept: BTreeMap<String, u64> = BTreeMap::new();
+    for (source, count) in pool.values().flat_map(|counts| &counts.kept_by_source) {
+        *kept.entry(source.clone()).or_default() += count;
+    }
     Ok(store
-        .site_counts()?
+        .site_counts(&kept)?
         .into_iter()
         .map(|counts| SiteRow {
             site: counts.site,

@@ -5,7 +5,7 @@
 //! documents say which candidates are right and which are wrong, and a logistic curve is fitted to that. This
 //! probability is a mined pair's score, on the same scale as an aligned pair's posterior.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -129,8 +129,14 @@ impl Stage for Mine {
         let curve = aligned.curve(&candidates, params);
         progress.check()?;
         let chosen = candidates.chosen(params, &aligned);
-        // Only now are texts needed, and only those of the chosen.
-        let mut pairs = Vec::new();
+        // Only now are texts needed, and only those of the chosen. A sentence's id stands for its text and document: of the
+        // same two sentences with the same figures, the last run made the same occurrence, which stays as it is.
+        let row = store.units(&look.scope(), "mine")?.remove(&unit.name);
+        let known = match row.filter(|row| row.key == look.key) {
+            Some(_) => store.single_occurrences(&look.scope(), "mine", &unit.name)?,
+            None => HashMap::new(),
+        };
+        let (mut pairs, mut kept, mut content) = (Vec::new(), Vec::new(), Vec::new());
         for candidate in chosen {
             progress.check()?;
             #[expect(clippy::cast_possible_truncation, reason = "a probability")]
@@ -138,12 +144,27 @@ impl Stage for Mine {
             if score < params.min_score {
                 continue;
             }
-            let (source, target) = (candidates.sources[candidate.source], candidates.targets[candidate.target]);
-            pairs.extend(pair(&look, source, target, &candidate, score)?);
+            let (source, target) =
+                (candidates.sources[candidate.source], candidates.targets[candidate.target]);
+            let (Some(source_id), Some(target_id)) =
+                (store.first_sentence_id(source)?, store.first_sentence_id(target)?)
+            else {
+                continue;
+            };
+            content.push((source_id.0, target_id.0, [candidate.cosine, candidate.margin, score].map(f32::to_bits)));
+            let scores = Scores::of_encoder(Some(candidate.cosine), Some(candidate.margin));
+            let same = known.get(&(source_id, target_id)).filter(|one| one.score == score && one.scores == scores);
+            match same {
+                Some(same) => kept.push(same.id),
+                None => pairs.extend(pair(&look, source, target, &candidate, score)?),
+            }
         }
-        let (count, evidence) = (pairs.len() as f64, aligned.examples(&candidates).len() as f64);
-        let (scope, name, content) = (ctx.scope_name(), unit.name.clone(), serde_json::json!(pairs));
-        Ok(Commit::of(&content, move |writer, _| writer.put_occurrences(&scope, "mine", &name, &pairs).map(drop))?
+        let (count, evidence) = ((kept.len() + pairs.len()) as f64, aligned.examples(&candidates).len() as f64);
+        let (scope, name) = (ctx.scope_name(), unit.name.clone());
+        let write = move |writer: &Writer<'_>, _| {
+            writer.put_occurrences_beside(&scope, "mine", &name, &kept, &pairs).map(drop)
+        };
+        Ok(Commit::of(&content, write)?
             .count("mined pairs", count)
             .count("calibration examples", evidence))
     }
@@ -203,7 +224,7 @@ impl Candidates<'_> {
 /// Texts that alignment has paired surely.
 struct Aligned {
     /// Source text → the target texts of its beads.
-    sources: IdMap<TextId, HashSet<TextId>>,
+    sources: IdMap<TextId, Vec<TextId>>,
     targets: HashSet<TextId>,
 }
 
@@ -212,13 +233,14 @@ impl Aligned {
         let texts: IdMap<SentenceId, TextId> = look.store.sentence_texts()?.into_iter().collect();
         let of = |ids: &[SentenceId]| ids.iter().filter_map(|id| texts.get(id)).copied().collect::<Vec<_>>();
         let mut aligned = Self { sources: IdMap::default(), targets: HashSet::new() };
-        for (sources, targets) in look.store.aligned_sentences(&look.scope(), score)? {
+        look.store.for_each_aligned(&look.scope(), score, |(sources, targets)| {
             let (sources, targets) = (of(&sources), of(&targets));
             for source in sources {
                 aligned.sources.entry(source).or_default().extend(targets.iter().copied());
             }
             aligned.targets.extend(targets);
-        }
+            Ok(())
+        })?;
         Ok(aligned)
     }
 

@@ -8,10 +8,21 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Store, Writer, to_json};
+use super::{Store, Writer, json, to_json};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::record::{OccurrenceId, Pair, PairId};
+use crate::record::{OccurrenceId, Pair, PairId, Scores, SentenceId};
 use crate::text::dedup::{dedup_hash, dedup_key};
+
+/// An occurrence of one sentence on either side, as it was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SingleOccurrence {
+    /// Its id.
+    pub id: OccurrenceId,
+    /// The confidence of what found it, 0 to 1.
+    pub score: f32,
+    /// What else was measured.
+    pub scores: Scores,
+}
 
 /// What put a text pair into the filter's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +73,33 @@ impl Store {
         self.rows("listing a producer's scopes", sql, [stage, unit], |row| row.get(0))
     }
 
+    /// Occurrences that a unit made of one sentence on either side, by both sentences.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn single_occurrences(
+        &self,
+        scope: &str,
+        stage: &str,
+        unit: &str,
+    ) -> Result<HashMap<(SentenceId, SentenceId), SingleOccurrence>> {
+        let sql = "SELECT occurrence.id, source_sentences, target_sentences, score, scores
+                   FROM occurrence JOIN producer ON producer.id = producer
+                   WHERE scope = ?1 AND stage = ?2 AND unit = ?3";
+        let rows = self.rows("reading a unit's occurrences", sql, [scope, stage, unit], |row| {
+            let (source, target): (Vec<SentenceId>, Vec<SentenceId>) = (json(row, 1)?, json(row, 2)?);
+            Ok(match (source.as_slice(), target.as_slice()) {
+                ([source], [target]) => {
+                    let one =
+                        SingleOccurrence { id: OccurrenceId(row.get(0)?), score: row.get(3)?, scores: json(row, 4)? };
+                    Some(((*source, *target), one))
+                }
+                _ => None,
+            })
+        })?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
     /// How many occurrences a unit made.
     ///
     /// # Errors
@@ -84,9 +122,25 @@ impl Writer<'_> {
     /// # Errors
     /// Kind `Store`; kind `Bug` when two different text pairs have one id.
     pub fn put_occurrences(&self, scope: &str, stage: &str, unit: &str, pairs: &[Pair]) -> Result<(usize, usize)> {
+        self.put_occurrences_beside(scope, stage, unit, &[], pairs)
+    }
+
+    /// The same, where the unit knows some of its occurrences to stay as they are: `kept`, by id.
+    ///
+    /// # Errors
+    /// As [`Self::put_occurrences`].
+    pub fn put_occurrences_beside(
+        &self,
+        scope: &str,
+        stage: &str,
+        unit: &str,
+        kept: &[OccurrenceId],
+        pairs: &[Pair],
+    ) -> Result<(usize, usize)> {
         let producer = self.producer(scope, stage, unit)?;
         let mut known = self.known_occurrences(producer)?;
-        let mut seen = BTreeSet::new();
+        let mut seen: BTreeSet<OccurrenceId> = kept.iter().copied().collect();
+        known.retain(|id, _| !seen.contains(id));
         let (mut touched, mut written) = (BTreeSet::new(), 0);
         for pair in pairs {
             let id = occurrence_id(scope, stage, unit, pair)?;
@@ -317,7 +371,7 @@ fn digest(pair: &Pair) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Language, Origin, Scores, Side};
+    use crate::record::{Language, Origin, Side};
     use crate::store::open::Access;
     use crate::text::dedup::text_pair_id;
 
@@ -345,6 +399,31 @@ mod tests {
         let writer = store.writer().unwrap();
         writer.execute("", "UPDATE text_pair SET stale = 0", []).unwrap();
         writer.commit().unwrap();
+    }
+
+    #[test]
+    fn occurrences_that_a_unit_keeps_stay_and_the_others_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        let of = |number: i64, source: &str, target: &str| {
+            let mut pair = pair(source, target, Origin::Mined, 0.5);
+            (pair.source.sentences, pair.target.sentences) = (vec![SentenceId(number)], vec![SentenceId(number + 100)]);
+            pair
+        };
+        let (first, second, third) = (of(1, "один", "bir"), of(2, "два", "iki"), of(3, "три", "üç"));
+        write(&mut store, "mine", "pool", &[first.clone(), second]);
+        let known = store.single_occurrences("ru-tk", "mine", "pool").unwrap();
+        let kept = &known[&(SentenceId(1), SentenceId(101))];
+        assert_eq!((known.len(), kept.score), (2, 0.5));
+        seen(&mut store);
+        let writer = store.writer().unwrap();
+        let changed = writer.put_occurrences_beside("ru-tk", "mine", "pool", &[kept.id], &[third.clone()]).unwrap();
+        writer.commit().unwrap();
+        assert_eq!(changed, (1, 1), "the third is new, the second gone");
+        assert!(store.pair(first.id).unwrap().is_some() && store.pair(third.id).unwrap().is_some());
+        assert_eq!(store.stale_count("ru-tk").unwrap(), 2, "the kept one is not queued");
+        let again = write(&mut store, "mine", "pool", &[first, third]);
+        assert_eq!(again, (0, 0), "the same as if all had been handed over");
     }
 
     #[test]

@@ -63,6 +63,15 @@ impl Store {
         )
     }
 
+    /// The id of [`Self::first_sentence`], by an index alone.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn first_sentence_id(&self, text: TextId) -> Result<Option<SentenceId>> {
+        let sql = "SELECT id FROM sentence WHERE text_id = ?1 ORDER BY id LIMIT 1";
+        self.row("looking up a text", sql, [text.0], |row| Ok(SentenceId(row.get(0)?)))
+    }
+
     /// The distinct texts of a language with the first sentence that holds each, by text id. Memory: 16 bytes a text.
     ///
     /// # Errors

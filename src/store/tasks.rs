@@ -195,7 +195,7 @@ impl Store {
         let sql = "SELECT judgement.pair, judgement.origin || ' ' || judgement.source, judgement.score, value,
                      reason IS NOT NULL AND reason NOT IN ('score', 'probability')
                    FROM judgement LEFT JOIN score ON score.pair = judgement.pair AND scorer = 'probability'
-                   WHERE judgement.scope = ?1
+                   WHERE +judgement.scope = ?1
                      AND (reason IS NULL OR reason NOT IN ('annotator', 'near-duplicate', 'identical'))
                    ORDER BY judgement.pair";
         self.walk(doing, sql, [scope], askable, each)

@@ -33,6 +33,15 @@ fn document(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<D
     Ok(row.get::<_, Option<i64>>(column)?.map(DocumentId))
 }
 
+/// A column of sentence ids, as they are written: `["s0123456789abcdef"]`. Read without a JSON parser, which takes most of
+/// the time of a scan.
+fn sentence_ids(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Vec<SentenceId>> {
+    let text = row.get_ref(column)?.as_str().map_err(|error| super::conversion(column, error))?;
+    let inside = text.trim_matches(['[', ']']);
+    let ids = inside.split(',').filter(|id| !id.is_empty());
+    ids.map(|id| id.trim_matches('"').parse().map_err(|error: Error| super::conversion(column, error))).collect()
+}
+
 /// A pair as exported: where it occurs and what was decided on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JudgedPair {
@@ -67,15 +76,23 @@ impl Selection {
     }
 }
 
-/// Which text pairs [`Store::sample_pairs`] takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SampleOf {
-    /// The kept pairs with the highest scores.
-    Best,
-    /// The kept pairs with the lowest scores.
-    Borderline,
-    /// Dropped pairs, some of every reason, the highest scores first.
-    Dropped,
+/// A kept text pair as training data needs it; arrays are source and target.
+#[derive(Debug, Clone)]
+pub struct KeptText {
+    /// Its id.
+    pub id: PairId,
+    /// Its texts.
+    pub texts: [String; 2],
+    /// The documents of its best occurrence; `None`: bare text.
+    pub documents: [Option<DocumentId>; 2],
+    /// The text pair that it corrects.
+    pub parent: Option<PairId>,
+    /// Its split; `None`: it is part of no dataset.
+    pub split: Option<String>,
+    /// The site, collection or import that it is from.
+    pub from: String,
+    /// URLs or book paths of the documents.
+    pub locations: [Option<String>; 2],
 }
 
 /// A text pair in the filter's queue.
@@ -266,34 +283,6 @@ impl Store {
         self.walk("walking over uncertain text pairs", &sql, params![scope, limit], judged, each)
     }
 
-    /// Text pairs for people to look at: `limit` of them, ordered by score.
-    ///
-    /// # Errors
-    /// Kind `Store`.
-    pub fn sample_pairs(&self, scope: &str, sample: SampleOf, limit: u32) -> Result<Vec<JudgedPair>> {
-        // Chosen among the verdicts alone, which are small, before anything else is read.
-        let ids = match sample {
-            SampleOf::Best => "reason IS NULL ORDER BY score DESC, pair LIMIT ?2",
-            SampleOf::Borderline => "reason IS NULL ORDER BY score, pair LIMIT ?2",
-            // Every reason has its turn.
-            SampleOf::Dropped => {
-                "reason IS NOT NULL
-                 ORDER BY row_number() OVER (PARTITION BY reason ORDER BY score DESC, pair), reason LIMIT ?2"
-            }
-        };
-        let ids: Vec<i64> = self.rows(
-            "sampling text pairs",
-            &format!("SELECT pair FROM judgement WHERE scope = ?1 AND {ids}"),
-            params![scope, limit],
-            |row| row.get(0),
-        )?;
-        let mut pairs = Vec::with_capacity(ids.len());
-        for id in ids {
-            pairs.extend(self.judged_pair(PairId(id))?);
-        }
-        Ok(pairs)
-    }
-
     /// Text pairs of a scope that an encoder has scored, with a score of at least `score`: the first `limit` by id, which
     /// is as good as random, and the same pairs in a store that has grown.
     ///
@@ -311,17 +300,64 @@ impl Store {
         )
     }
 
-    /// The source and target sentences of a scope's aligned occurrences whose score is at least `score`.
+    /// Walks over the source and target sentences of a scope's aligned occurrences whose score is at least `score`, in no
+    /// order: one sequential scan of the occurrences.
     ///
     /// # Errors
-    /// Kind `Store`.
-    pub fn aligned_sentences(&self, scope: &str, score: f32) -> Result<Vec<(Vec<SentenceId>, Vec<SentenceId>)>> {
-        self.rows(
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_aligned(
+        &self,
+        scope: &str,
+        score: f32,
+        each: impl FnMut((Vec<SentenceId>, Vec<SentenceId>)) -> Result<()>,
+    ) -> Result<()> {
+        let producers = self.rows("listing producers", "SELECT id FROM producer WHERE scope = ?1", [scope], |row| {
+            row.get::<_, i64>(0)
+        })?;
+        let producers: std::collections::HashSet<i64> = producers.into_iter().collect();
+        let mut each = each;
+        self.walk(
             "listing aligned sentences",
-            "SELECT source_sentences, target_sentences FROM occurrence JOIN producer ON producer.id = producer
-             WHERE scope = ?1 AND origin = 'aligned' AND score >= ?2 ORDER BY occurrence.id",
-            params![scope, score],
-            |row| Ok((json(row, 0)?, json(row, 1)?)),
+            "SELECT producer, source_sentences, target_sentences FROM occurrence NOT INDEXED
+             WHERE origin = 'aligned' AND score >= ?1",
+            [score],
+            |row| {
+                let own = producers.contains(&row.get(0)?);
+                Ok(if own { Some((sentence_ids(row, 1)?, sentence_ids(row, 2)?)) } else { None })
+            },
+            |found| found.map_or(Ok(()), &mut each),
+        )
+    }
+
+    /// Walks over the kept text pairs of a scope, by id, with what training data needs of them: one sequential scan of the
+    /// verdicts and texts, and three look-ups a text pair.
+    ///
+    /// # Errors
+    /// Kind `Store`, or what `each` answers.
+    pub fn for_each_kept(&self, scope: &str, each: impl FnMut(KeptText) -> Result<()>) -> Result<()> {
+        self.walk(
+            "walking over kept text pairs",
+            "SELECT verdict.pair, text_pair.source_text, text_pair.target_text, source_document, target_document, parent,
+               split, verdict.source, source.location, target.location
+             FROM verdict NOT INDEXED CROSS JOIN text_pair ON text_pair.id = verdict.pair
+             CROSS JOIN occurrence ON occurrence.id = best
+             LEFT JOIN near_duplicate ON near_duplicate.pair = verdict.pair
+             LEFT JOIN document AS source ON source.id = source_document
+             LEFT JOIN document AS target ON target.id = target_document
+             WHERE verdict.scope = ?1 AND reason IS NULL AND of IS NULL ORDER BY verdict.pair",
+            [scope],
+            |row| {
+                Ok(KeptText {
+                    id: PairId(row.get(0)?),
+                    texts: [row.get(1)?, row.get(2)?],
+                    documents: [document(row, 3)?, document(row, 4)?],
+                    parent: row.get::<_, Option<i64>>(5)?.map(PairId),
+                    split: row.get(6)?,
+                    from: row.get(7)?,
+                    locations: [row.get(8)?, row.get(9)?],
+                })
+            },
+            each,
         )
     }
 

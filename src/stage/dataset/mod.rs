@@ -38,12 +38,12 @@ use crate::record::{Adjudication, Origin, Pair, PairId};
 use crate::store::Store;
 use crate::store::neighbours::Direction;
 use crate::store::table::Table;
-use crate::store::text_pairs::{JudgedPair, Selection};
+use crate::store::text_pairs::{JudgedPair, KeptText};
 use crate::text::dedup::text_pair;
 use crate::text::normalise::fold;
 
 /// Raised when the same answers make other data.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The stage.
 #[derive(Debug)]
@@ -560,9 +560,9 @@ fn write_part(
             line(example)?;
         }
         if params.silver && part == Part::Train {
-            let walked = look.store.for_each_pair(&look.scope(), Selection::Kept, |judged| {
+            let walked = look.store.for_each_kept(&look.scope(), |kept| {
                 progress.check()?;
-                if let Some(example) = silver(look, gathered, &judged)? {
+                if let Some(example) = silver(gathered, kept) {
                     taken.push(example.id);
                     line(&example).context(ErrorKind::Store, || "writing an example".into())?;
                 }
@@ -580,24 +580,24 @@ fn write_part(
 }
 
 /// A kept pair that nobody judged, if nothing of it stands in the other parts.
-fn silver(look: &Look<'_>, gathered: &Gathered, judged: &JudgedPair) -> Result<Option<Example>> {
-    let pair: &Pair = &judged.pair;
-    let elsewhere = || look.store.split(pair.id).map(|split| split.is_some_and(|split| split != Part::Train.name()));
-    if gathered.judged.contains(&pair.id) || !gathered.splitter.may_train(pair) || elsewhere()? {
-        return Ok(None);
+fn silver(gathered: &Gathered, kept: KeptText) -> Option<Example> {
+    let elsewhere = kept.split.as_deref().is_some_and(|split| split != Part::Train.name());
+    if elsewhere || gathered.judged.contains(&kept.id) || !gathered.splitter.may_train(&kept.texts, kept.documents) {
+        return None;
     }
-    Ok(Some(Example {
-        id: pair.id,
-        source: pair.source.text.clone(),
-        target: pair.target.text.clone(),
+    let ([source, target], [source_location, target_location]) = (kept.texts, kept.locations);
+    Some(Example {
+        id: kept.id,
+        source,
+        target,
         label: Some(1),
         similarity: None,
         kind: Kind::Silver,
         confidence: None,
         people: 0,
-        parent: pair.parent,
-        source_location: judged.source_location.clone(),
-        target_location: judged.target_location.clone(),
-        from: look.store.source_of(pair.id)?.unwrap_or_default(),
-    }))
+        parent: kept.parent,
+        source_location,
+        target_location,
+        from: kept.from,
+    })
 }

@@ -138,12 +138,10 @@ impl Splitter {
     }
 
     /// Whether nothing of a pair that was not joined stands in another split than the training split.
-    pub fn may_train(&self, pair: &Pair) -> bool {
-        let texts =
-            [&pair.source.text, &pair.target.text].into_iter().filter_map(|text| self.places.get(&text_key(text)));
+    pub fn may_train(&self, texts: &[String; 2], documents: [Option<DocumentId>; 2]) -> bool {
+        let texts = texts.iter().filter_map(|text| self.places.get(&text_key(text)));
         let parts = texts.map(|place| self.part_at(*place));
-        let documents = [pair.source.document, pair.target.document].into_iter().flatten();
-        let of_documents = documents.map(|document| match self.places.get(&document.0) {
+        let of_documents = documents.into_iter().flatten().map(|document| match self.places.get(&document.0) {
             Some(place) => self.part_at(*place),
             None => Some(self.draw((false, document.0))),
         });
@@ -219,6 +217,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn may_train(splitter: &Splitter, pair: &Pair) -> bool {
+        let texts = [pair.source.text.clone(), pair.target.text.clone()];
+        splitter.may_train(&texts, [pair.source.document, pair.target.document])
+    }
     use crate::record::{Origin, Side};
 
     fn pair(source: (i64, u32), target: (i64, u32)) -> Pair {
@@ -258,7 +261,7 @@ mod tests {
                 for thing in held {
                     prop_assert_eq!(*part_of.entry(thing).or_insert(part), part);
                 }
-                prop_assert_eq!(splitter.may_train(pair), part == Part::Train);
+                prop_assert_eq!(may_train(&splitter, pair), part == Part::Train);
             }
             for (a, b) in twins {
                 let part = |id: i64| splitter.part_of_text("of no pair", DocumentId(id)).unwrap();
@@ -304,7 +307,7 @@ mod tests {
         splitter.assign(&one, Part::Train);
         splitter.assign(&other, Part::Test);
         assert_eq!(splitter.part_of(&bridge), None);
-        assert!(!splitter.may_train(&bridge));
+        assert!(!may_train(&splitter, &bridge));
     }
 
     #[test]
