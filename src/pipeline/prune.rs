@@ -425,3 +425,115 @@ fn remove_empty_folders(folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open::Access;
+
+    fn pipeline(folder: &Path, more: &str) -> Pipeline {
+        let text = format!("version = 1\nname = \"t\"\nsource = \"ru\"\ntarget = \"tk\"\nworkspace = \".\"\n{more}");
+        Pipeline::parse(&text, "t.toml", folder.to_path_buf(), &[]).unwrap()
+    }
+
+    fn put(path: &Path, text: &str, days_old: u64) {
+        files::create_folder(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        let at = SystemTime::now() - Duration::from_secs(days_old * 86_400);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    }
+
+    fn counts(report: &PruneReport) -> Vec<(&'static str, u64, u64)> {
+        let some = report.pruned.iter().filter(|pruned| pruned.count > 0);
+        some.map(|pruned| (pruned.kind, pruned.count, pruned.bytes)).collect()
+    }
+
+    #[test]
+    fn files_that_nothing_refers_to_go_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, pipeline) = (folder.path(), pipeline(folder.path(), ""));
+        let mut store = Store::open(root, Access::Write).unwrap();
+        let about = |unit: &str| {
+            format!(r#"{{"scope": "ru-tk", "stage": "train", "unit": "{unit}", "key": "k", "input": "i"}}"#)
+        };
+        let gone = [
+            ("vectors/old/orphan.f16", "12345678", 0),
+            ("graphs/uz-tk-forward.hnsw", "12", 0),
+            ("report/run-00007.html", "123", 0),
+            ("export/.kopri-abc", "1", 2),
+        ];
+        let stay = [
+            ("graphs/ru-tk-backward.hnsw", "12", 0),
+            ("report/latest.html", "123", 0),
+            ("report/notes.html", "123", 0),
+            ("export/.kopri-def", "1", 0),
+            ("export/pairs.tsv", "1", 9),
+            ("dataset/LATEST", "aa\n", 9),
+            ("dataset/mine/README.md", "", 9),
+        ];
+        for (path, text, age) in gone.iter().chain(&stay) {
+            put(&root.join(path), text, *age);
+        }
+        for version in ["aa", "bb", "cc"] {
+            put(&root.join("dataset").join(version).join("README.md"), "1234", 0);
+            put(&root.join("dataset").join(version).join("dataset.json"), "{}", 0);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        put(&root.join("jobs/done/job.json"), &about("done"), 0);
+        put(&root.join("jobs/open/job.json"), &about("open"), 0);
+        let writer = store.writer().unwrap();
+        let run = writer.begin_run(jiff::Timestamp::now(), "t", &serde_json::Value::Null).unwrap();
+        writer.unit_done("ru-tk", "train", "done", "k", "i", "", run, jiff::Timestamp::now()).unwrap();
+        writer.commit().unwrap();
+
+        let params = Params { keep_datasets: 1, ..Params::default() };
+        let dry = PruneOptions { params, dry_run: true, scope: None };
+        let would = prune(&pipeline, &mut store, &dry).unwrap();
+        assert!(gone.iter().all(|(path, ..)| root.join(path).exists()), "a dry run deletes nothing");
+        let report = prune(&pipeline, &mut store, &PruneOptions { dry_run: false, ..dry.clone() }).unwrap();
+        assert_eq!(would, report);
+        assert_eq!(
+            counts(&report),
+            [
+                ("folders of jobs that are done", 1, about("done").len() as u64),
+                ("old versions of datasets", 1, 6),
+                ("reports of old runs", 1, 3),
+                ("search graphs of language pairs that are gone", 1, 2),
+                ("temporary files of killed processes", 1, 1),
+                ("vector files that no text uses", 1, 8),
+            ]
+        );
+        for (path, ..) in gone {
+            assert!(!root.join(path).exists(), "{path}");
+        }
+        for path in stay.iter().map(|(path, ..)| *path).chain(["dataset/aa", "dataset/cc", "jobs/open"]) {
+            assert!(root.join(path).exists(), "{path}");
+        }
+        assert!(!root.join("vectors/old").exists() && !root.join("dataset/bb").exists());
+        assert_eq!(prune(&pipeline, &mut store, &dry).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_foreign_workspace_and_a_scope_in_use_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = pipeline(folder.path(), "");
+        let mut store = Store::open(folder.path(), Access::Write).unwrap();
+        for (scope, why) in [("ru-tk", "take it out of the file first"), ("xx-yy", "could be deleted: none")] {
+            let options = PruneOptions { scope: Some(scope.into()), ..PruneOptions::default() };
+            let error = prune(&pipeline, &mut store, &options).unwrap_err();
+            assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(why), "{error}");
+        }
+        let writer = store.writer().unwrap();
+        writer.set_owner("another").unwrap();
+        writer.commit().unwrap();
+        let error = prune(&pipeline, &mut store, &PruneOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("belongs to the pipeline \"another\""), "{error}");
+    }
+
+    #[test]
+    fn no_run_kept_is_refused_when_the_file_is_read() {
+        let text = "version = 1\nname = \"t\"\nsource = \"ru\"\ntarget = \"tk\"\nworkspace = \".\"\n[prune]\nkeep-runs = 0\n";
+        let error = Pipeline::parse(text, "t.toml", PathBuf::new(), &[]).unwrap_err().to_string();
+        assert!(error.contains("t.toml") && error.contains("prune.keep-runs = 0"), "{error}");
+    }
+}

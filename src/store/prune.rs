@@ -378,3 +378,227 @@ impl Writer<'_> {
             .context(ErrorKind::Store, || doing.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{TextId, Vectors};
+    use crate::store::open::Access;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Access::Write).unwrap();
+        (folder, store)
+    }
+
+    fn ids(store: &Store, sql: &str) -> Vec<i64> {
+        store.rows("", sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn pruned<T>(store: &mut Store, prune: impl FnOnce(&Writer<'_>) -> Result<T>) -> T {
+        let writer = store.writer().unwrap();
+        let answer = prune(&writer).unwrap();
+        writer.commit().unwrap();
+        answer
+    }
+
+    /// Text pairs 1 to `count`, none of which occurs.
+    fn put_pairs(store: &Store, scope: &str, ids: std::ops::RangeInclusive<i64>) {
+        for id in ids {
+            let sql = "INSERT INTO text_pair (id, scope, source_text, target_text, source_key, target_key, best, stale)
+                       VALUES (?1, ?2, 'a', 'b', ?1, ?1, NULL, 0)";
+            store.connection.execute(sql, params![id, scope]).unwrap();
+            let sql = "INSERT INTO verdict VALUES (?1, ?2, 'vanished', '', 'mined', 0.5, 5000, 's', 7)";
+            store.connection.execute(sql, params![id, scope]).unwrap();
+        }
+    }
+
+    #[test]
+    fn text_pairs_go_unless_they_occur_or_anything_refers_to_them() {
+        let (_folder, mut store) = store();
+        put_pairs(&store, "ru-tk", 1..=13);
+        store
+            .connection
+            .execute_batch(
+                "INSERT INTO score VALUES (1, 'probability', 0.5), (2, 'probability', 0.5);
+                 INSERT INTO pair_features VALUES (1, 1, '{}');
+                 INSERT INTO signature VALUES (1, x''), (2, x'');
+                 INSERT INTO comparison VALUES (1, 2, 0.9);
+                 INSERT INTO near_duplicate VALUES (1, 'ru-tk', NULL, 0.9, 7), (5, 'ru-tk', 4, 0.9, 7);
+                 INSERT INTO annotation (external_id, pair, annotator, problems, ground_truth, preferred)
+                   VALUES ('x', 2, 'a', '[]', 0, 3);
+                 UPDATE text_pair SET split = 'train' WHERE id = 6;
+                 UPDATE text_pair SET stale = 1 WHERE id = 7;
+                 INSERT INTO task (id, interface, scope, pair, other, strategy, asked_at, body)
+                   VALUES (1, 'i', 'ru-tk', 8, 9, 's', 't', '{}');
+                 INSERT INTO adjudication VALUES (10, 'ru-tk', NULL, 0.5, NULL, 0, 0, 1, 0, 11);
+                 INSERT INTO producer VALUES (1, 'ru-tk', 'align', 'u');
+                 INSERT INTO occurrence VALUES (1, 12, 1, 'corrected', NULL, NULL, '[]', '[]', NULL, NULL, 0.5, '{}', 13, 1);
+                 UPDATE text_pair SET best = 1 WHERE id = 12;
+                 UPDATE clock SET now = 7;",
+            )
+            .unwrap();
+        // 4 stays for its duplicate 5, which nothing refers to.
+        assert_eq!(pruned(&mut store, |writer| writer.prune_text_pairs()).rows, 2);
+        assert_eq!(ids(&store, "SELECT id FROM text_pair ORDER BY 1"), [2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13]);
+        assert_eq!(ids(&store, "SELECT pair FROM score"), [2]);
+        assert_eq!(ids(&store, "SELECT pair FROM signature"), [2]);
+        for table in ["pair_features", "comparison", "near_duplicate"] {
+            assert_eq!(ids(&store, &format!("SELECT count(*) FROM {table}")), [0], "{table}");
+        }
+        assert_eq!(ids(&store, "SELECT now FROM clock UNION ALL SELECT pruned FROM clock"), [8, 8]);
+        assert_eq!(store.judgement_stamp("ru-tk").unwrap(), 8, "who follows the stamps sees that something went");
+        // The duplicate is gone, so its better one goes too; then nothing is left to do, and the clock stands.
+        assert_eq!(pruned(&mut store, |writer| writer.prune_text_pairs()).rows, 1);
+        assert_eq!(pruned(&mut store, |writer| writer.prune_text_pairs()), Deleted::default());
+        assert_eq!(ids(&store, "SELECT pruned FROM clock"), [9]);
+    }
+
+    #[test]
+    fn former_near_duplicates_go_and_present_ones_stay() {
+        let (_folder, mut store) = store();
+        put_pairs(&store, "ru-tk", 1..=3);
+        let sql = "INSERT INTO near_duplicate VALUES (1, 'ru-tk', NULL, 0.9, 7), (2, 'ru-tk', 3, 0.9, 7)";
+        store.connection.execute_batch(sql).unwrap();
+        assert_eq!(pruned(&mut store, |writer| writer.prune_near_duplicates()).rows, 1);
+        assert_eq!(ids(&store, "SELECT pair FROM near_duplicate"), [2]);
+        assert_eq!(store.pruned_stamp().unwrap(), 1);
+    }
+
+    /// A document with sentences of these texts.
+    fn put_sentences(store: &Store, texts: &[i64]) {
+        let sql = "INSERT INTO document (id, location, site, kind, content_hash, language_confidence, text, blocks, twins,
+                   images, fingerprint) VALUES (1, 'l', 's', 'html', 'h', 1.0, '', '[]', '[]', '[]', 'f')";
+        store.connection.execute_batch(sql).unwrap();
+        for text in texts {
+            let sql = "INSERT INTO sentence VALUES (?1, 1, ?1, 0, 0, 1, 't', ?1, 'ru', 1.0)";
+            store.connection.execute(sql, [text]).unwrap();
+        }
+    }
+
+    #[test]
+    fn vectors_of_dead_texts_and_other_models_go_and_a_sparse_shard_is_rewritten() {
+        let (folder, mut store) = store();
+        put_sentences(&store, &[3, 5]);
+        let (vectors, all) = (folder.path().join("vectors"), Vectors::random(5, 4, 1));
+        for file in ["m/a.f16", "old/a.f16"] {
+            store.write_shard_file(file, &all).unwrap();
+        }
+        let texts: Vec<TextId> = (1..=5).map(TextId).collect();
+        pruned(&mut store, |writer| {
+            writer.put_shard("m", "m/a.f16", 4, &texts)?;
+            writer.put_shard("old", "old/a.f16", 4, &texts)?;
+            writer.put_no_vector("m", &[TextId(9)])
+        });
+        let before = store.vectors("m").read(&[TextId(3), TextId(5)]).unwrap();
+        // 3 of `m`, the one without a vector, and 5 of the old model.
+        assert_eq!(pruned(&mut store, |writer| writer.prune_vectors(Some("m"))).rows, 9);
+        assert_eq!(pruned(&mut store, |writer| writer.prune_shards()).rows, 1);
+        let sparse = pruned(&mut store, |writer| writer.sparse_shards());
+        assert_eq!(sparse.iter().map(SparseShard::unused_bytes).collect::<Vec<_>>(), [3 * 4 * 2]);
+        pruned(&mut store, |writer| writer.compact_shard(&vectors, &sparse[0]));
+        let named = pruned(&mut store, |writer| writer.shard_files());
+        let file = named.iter().next().unwrap();
+        assert!(named.len() == 1 && file != "m/a.f16", "{named:?}");
+        assert_eq!(std::fs::metadata(vectors.join(file)).unwrap().len(), 2 * 4 * 2);
+        assert_eq!(store.vectors("m").read(&[TextId(3), TextId(5)]).unwrap().data(), before.data());
+        assert!(pruned(&mut store, |writer| writer.sparse_shards()).is_empty());
+    }
+
+    #[test]
+    fn vectors_of_all_models_stay_while_none_is_known_to_be_in_use() {
+        let (_folder, mut store) = store();
+        put_sentences(&store, &[1]);
+        pruned(&mut store, |writer| writer.put_shard("m", "m/a.f16", 4, &[TextId(1), TextId(2)]));
+        assert_eq!(pruned(&mut store, |writer| writer.prune_vectors(None)).rows, 1);
+        assert_eq!(ids(&store, "SELECT text_id FROM vector"), [1]);
+    }
+
+    #[test]
+    fn the_newest_runs_stay_and_so_do_figures_that_still_hold() {
+        let (_folder, mut store) = store();
+        for run in 1..=5 {
+            let sql = "INSERT INTO run (id, started_at, pipeline, config, version) VALUES (?1, 't', 'p', '{}', 'v')";
+            store.connection.execute(sql, [run]).unwrap();
+            store.connection.execute("INSERT INTO figure VALUES (?1, '', 's', 'each', 1.0)", [run]).unwrap();
+            let sql = "INSERT INTO crawl_round (id, started_at, finished_at) VALUES (?1, 't', nullif('t', ?2))";
+            store.connection.execute(sql, params![run, if run == 1 { "t" } else { "" }]).unwrap();
+        }
+        store.connection.execute("INSERT INTO figure VALUES (1, '', 's', 'once', 1.0)", []).unwrap();
+        // 3 figures, 3 runs; rounds 2 and 3, since 1 is open.
+        assert_eq!(pruned(&mut store, |writer| writer.prune_runs(2)).rows, 8);
+        assert_eq!(ids(&store, "SELECT id FROM run"), [4, 5]);
+        assert_eq!(ids(&store, "SELECT run FROM figure ORDER BY run"), [1, 4, 5]);
+        assert_eq!(ids(&store, "SELECT id FROM crawl_round"), [1, 4, 5]);
+        assert_eq!(pruned(&mut store, |writer| writer.prune_runs(0)).rows, 3, "the last one always stays");
+        assert_eq!(ids(&store, "SELECT id FROM run"), [5]);
+    }
+
+    #[test]
+    fn neighbour_lists_of_other_settings_go() {
+        let (_folder, mut store) = store();
+        store
+            .connection
+            .execute_batch(
+                "INSERT INTO stage VALUES ('ru-tk', 'neighbours', 'new', '{}');
+                 INSERT INTO neighbours (scope, direction, text_id, key, list) VALUES ('ru-tk', 'forward', 1, 'old', x''),
+                   ('ru-tk', 'forward', 2, 'new', x''), ('uz-tk', 'forward', 3, 'old', x'')",
+            )
+            .unwrap();
+        assert_eq!(pruned(&mut store, |writer| writer.prune_neighbours("ru-tk")).rows, 1);
+        assert_eq!(pruned(&mut store, |writer| writer.prune_neighbours("uz-tk")).rows, 0, "its stage never ran");
+        assert_eq!(ids(&store, "SELECT text_id FROM neighbours ORDER BY 1"), [2, 3]);
+    }
+
+    #[test]
+    fn of_a_deleted_scope_only_answers_and_their_pairs_stay() {
+        let (_folder, mut store) = store();
+        put_pairs(&store, "uz-tk", 1..=2);
+        put_pairs(&store, "ru-tk", 3..=3);
+        store
+            .connection
+            .execute_batch(
+                "INSERT INTO producer VALUES (1, 'uz-tk', 'import', 'u'), (2, 'ru-tk', 'align', 'u');
+                 INSERT INTO occurrence VALUES (1, 1, 1, 'imported', NULL, NULL, '[]', '[]', NULL, NULL, 0.5, '{}', NULL, 1),
+                   (2, 2, 1, 'imported', NULL, NULL, '[]', '[]', NULL, NULL, 0.5, '{}', NULL, 1),
+                   (3, 3, 2, 'aligned', NULL, NULL, '[]', '[]', NULL, NULL, 0.5, '{}', NULL, 1);
+                 UPDATE text_pair SET best = id;
+                 INSERT INTO annotation (external_id, pair, annotator, problems, ground_truth) VALUES ('x', 2, 'a', '[]', 0);
+                 INSERT INTO unit (scope, stage, unit, key, input, output, state, attempts, run, finished_at)
+                   VALUES ('uz-tk', 'import', 'u', '', '', '', 'done', 1, 1, 't'),
+                   ('ru-tk', 'align', 'u', '', '', '', 'done', 1, 1, 't');
+                 INSERT INTO import VALUES ('u', 'p', 'c', 'r', 'tsv', 2, 0, NULL, 't')",
+            )
+            .unwrap();
+        pruned(&mut store, |writer| writer.delete_scope("uz-tk"));
+        assert_eq!(ids(&store, "SELECT id FROM text_pair ORDER BY 1"), [2, 3]);
+        assert_eq!(ids(&store, "SELECT coalesce(best, 0) FROM text_pair ORDER BY id"), [0, 3]);
+        assert_eq!(ids(&store, "SELECT pair FROM annotation"), [2]);
+        assert_eq!(ids(&store, "SELECT id FROM occurrence"), [3]);
+        assert_eq!(ids(&store, "SELECT count(*) FROM import"), [0]);
+        let known = pruned(&mut store, |writer| writer.known_scopes());
+        assert!(known.contains("ru-tk") && known.contains("uz-tk"), "the pair with an answer is still there: {known:?}");
+    }
+
+    #[test]
+    fn a_database_of_free_pages_shrinks_and_keeps_what_it_has() {
+        let (folder, mut store) = store();
+        for row in 0..200 {
+            let sql = "INSERT INTO artefact VALUES (?1, zeroblob(8000))";
+            store.connection.execute(sql, [format!("a{row}")]).unwrap();
+        }
+        let deleted = pruned(&mut store, |writer| {
+            let mut bytes = 0;
+            for row in 1..200 {
+                bytes += writer.delete_artefact(&format!("a{row}"))?.bytes;
+            }
+            Ok(bytes)
+        });
+        assert!(deleted >= 199 * 8_000, "{deleted}");
+        assert!(pruned(&mut store, |writer| writer.pages()).is_sparse());
+        store.vacuum().unwrap();
+        assert!(!pruned(&mut store, |writer| writer.pages()).is_sparse());
+        assert!(std::fs::metadata(folder.path().join("kopri.db")).unwrap().len() < deleted / 2);
+        assert_eq!(store.artefact("a0").unwrap().unwrap().len(), 8_000);
+    }
+}
