@@ -164,7 +164,9 @@ pub fn prune(pipeline: &Pipeline, store: &mut Store, options: &PruneOptions) -> 
         bytes,
     });
     if model.is_none() {
-        report.notes.push("vectors of all models stay: the encoder is not fitted yet, so none is known to be in use".into());
+        report
+            .notes
+            .push("vectors of all models stay: the encoder is not fitted yet, so none is known to be in use".into());
     }
     let gone: Vec<String> = writer.known_scopes()?.into_iter().filter(|scope| !own.contains(scope)).collect();
     for scope in gone {
@@ -532,7 +534,8 @@ mod tests {
 
     #[test]
     fn no_run_kept_is_refused_when_the_file_is_read() {
-        let text = "version = 1\nname = \"t\"\nsource = \"ru\"\ntarget = \"tk\"\nworkspace = \".\"\n[prune]\nkeep-runs = 0\n";
+        let text =
+            "version = 1\nname = \"t\"\nsource = \"ru\"\ntarget = \"tk\"\nworkspace = \".\"\n[prune]\nkeep-runs = 0\n";
         let error = Pipeline::parse(text, "t.toml", PathBuf::new(), &[]).unwrap_err().to_string();
         assert!(error.contains("t.toml") && error.contains("prune.keep-runs = 0"), "{error}");
     }

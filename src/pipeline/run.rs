@@ -233,7 +233,8 @@ impl Running<'_> {
         let options = PruneOptions { params: self.pipeline.prune, ..PruneOptions::default() };
         let pruned = prune::prune(self.pipeline, store, &options)?;
         if pruned.count() > 0 {
-            let text = format!("pruned {} rows, files and folders, {} bytes of the disk", pruned.count(), pruned.freed());
+            let text =
+                format!("pruned {} rows, files and folders, {} bytes of the disk", pruned.count(), pruned.freed());
             self.observer.event(&Event::Note { stage: "prune", text: &text });
             notes.push(text);
         }

@@ -91,12 +91,11 @@ impl Store {
     /// # Errors
     /// Kind `Store`; among others when another process reads just now.
     pub fn vacuum(&mut self) -> Result<()> {
-        let doing = || "compacting the database (stop other `kopri` commands on this workspace, then prune again)".into();
+        let doing =
+            || "compacting the database (stop other `kopri` commands on this workspace, then prune again)".into();
         self.connection.execute_batch("VACUUM").context(ErrorKind::Store, doing)?;
         // What was written to the log goes into the file, and the log is cut. A reader may hold it back: no harm.
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .context(ErrorKind::Store, doing)
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).context(ErrorKind::Store, doing)
     }
 }
 
@@ -467,7 +466,8 @@ mod tests {
 
     /// A document with sentences of these texts.
     fn put_sentences(store: &Store, texts: &[i64]) {
-        let sql = "INSERT INTO document (id, location, site, kind, content_hash, language_confidence, text, blocks, twins,
+        let sql =
+            "INSERT INTO document (id, location, site, kind, content_hash, language_confidence, text, blocks, twins,
                    images, fingerprint) VALUES (1, 'l', 's', 'html', 'h', 1.0, '', '[]', '[]', '[]', 'f')";
         store.connection.execute_batch(sql).unwrap();
         for text in texts {
@@ -577,7 +577,10 @@ mod tests {
         assert_eq!(ids(&store, "SELECT id FROM occurrence"), [3]);
         assert_eq!(ids(&store, "SELECT count(*) FROM import"), [0]);
         let known = pruned(&mut store, |writer| writer.known_scopes());
-        assert!(known.contains("ru-tk") && known.contains("uz-tk"), "the pair with an answer is still there: {known:?}");
+        assert!(
+            known.contains("ru-tk") && known.contains("uz-tk"),
+            "the pair with an answer is still there: {known:?}"
+        );
     }
 
     #[test]

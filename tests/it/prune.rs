@@ -131,7 +131,10 @@ fn thirty_pruned_runs_leave_no_more_than_ten_and_all_that_is_in_use() {
     assert!(whole.0 > late.0 * 12 / 10, "without pruning {whole:?}, with {late:?}");
     let ask = |sql: &str| house.ask("pruned", sql);
     assert_eq!(ask("SELECT cast(count(*) AS TEXT) FROM run"), "5");
-    assert_eq!(ask(&format!("SELECT cast(count(*) AS TEXT) FROM text_pair WHERE id = {answered} AND best IS NULL")), "1");
+    assert_eq!(
+        ask(&format!("SELECT cast(count(*) AS TEXT) FROM text_pair WHERE id = {answered} AND best IS NULL")),
+        "1"
+    );
     assert_eq!(ask("SELECT cast(count(*) AS TEXT) FROM text_pair WHERE best IS NULL"), "1", "and no other");
 
     // The same at once, by hand; first without changing anything.
