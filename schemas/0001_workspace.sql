@@ -1,6 +1,7 @@
 -- The workspace. Times are RFC 3339 in UTC. Ids are content hashes (record::id) unless said otherwise.
 
--- One row a run; everything a run made can be traced to its configuration and version.
+-- One row a run; everything a run made can be traced to its configuration and version, until `kopri prune` deletes the
+-- row. Other tables' columns `run` are therefore no foreign keys.
 CREATE TABLE run (
     id          INTEGER PRIMARY KEY,
     started_at  TEXT NOT NULL,
@@ -40,7 +41,7 @@ CREATE TABLE unit (
     attempts    INTEGER NOT NULL,
     error_kind  TEXT,
     error       TEXT,
-    run         INTEGER NOT NULL REFERENCES run (id),
+    run         INTEGER NOT NULL,
     finished_at TEXT NOT NULL,
     -- A failed unit whose reason lies in what it reads: the limits under which it was tried. While key, input and limits are
     -- the same, it is not tried again. NULL: the next run tries again.
@@ -51,7 +52,7 @@ CREATE INDEX unit_failed ON unit (scope, stage) WHERE state = 'failed';    -- st
 
 -- Counts and figures that a run leaves behind for its summary.
 CREATE TABLE figure (
-    run   INTEGER NOT NULL REFERENCES run (id),
+    run   INTEGER NOT NULL,
     scope TEXT NOT NULL,
     stage TEXT NOT NULL,
     name  TEXT NOT NULL,
@@ -392,7 +393,7 @@ CREATE INDEX block_hash ON block (hash);    -- which texts stand in many documen
 
 -- A diary: what a profile took from each page, whenever one was extracted.
 CREATE TABLE extraction (
-    run        INTEGER NOT NULL REFERENCES run (id),
+    run        INTEGER NOT NULL,
     location   TEXT NOT NULL,
     site       TEXT NOT NULL,
     key        TEXT NOT NULL,               -- of the profile and the extractor: agreements compare under one key alone
@@ -404,7 +405,7 @@ CREATE INDEX extraction_site ON extraction (site, key, run);
 
 -- A diary: how well a site's profile fitted the pages of a run. The newest row of a site is what holds.
 CREATE TABLE drift (
-    run               INTEGER NOT NULL REFERENCES run (id),
+    run               INTEGER NOT NULL,
     site              TEXT NOT NULL,
     key               TEXT NOT NULL,
     pages             INTEGER NOT NULL,

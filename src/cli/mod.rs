@@ -15,6 +15,7 @@ mod mine;
 mod models;
 mod pages;
 mod plain;
+mod prune;
 mod run;
 mod signals;
 mod site;
@@ -54,6 +55,7 @@ Examples:
   kopri align --source ru.txt --target tk.txt --out ru-tk.html
                                                        two texts side by side
   kopri pages reindex pipelines/demo.toml              index the page archive again after kopri.db was lost
+  kopri prune pipelines/demo.toml --dry-run            what nothing refers to, and how much space it takes
   kopri models get sentence-transformers/LaBSE         an encoder of the Hugging Face Hub
   kopri embed --model sentence-transformers/LaBSE --input ru.txt --out ru.npy
 
@@ -93,6 +95,8 @@ enum Command {
     Site(site::SiteArgs),
     /// Look after the page archive.
     Pages(pages::PagesArgs),
+    /// Delete what nothing in the workspace refers to: vectors, vanished text pairs, old runs and dataset versions.
+    Prune(prune::PruneArgs),
     /// Bring, list, check and save models.
     Models(models::ModelsArgs),
     /// Align two texts, a sentence a line: beads, TSV, TMX, or HTML side by side.
@@ -182,6 +186,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Site(arguments) => site::site(&arguments),
         Command::Pages(arguments) => pages::pages(&arguments),
+        Command::Prune(arguments) => prune::prune(&arguments),
         Command::Models(arguments) => models::models(&arguments),
         Command::Align(arguments) => align::align(&arguments),
         Command::Mine(arguments) => mine::mine(&arguments),

@@ -95,6 +95,9 @@ pub struct Pipeline {
     /// Answers to training data.
     #[serde(default)]
     pub dataset: dataset::Params,
+    /// What is deleted that nothing refers to. No stage's results depend on it.
+    #[serde(default)]
+    pub prune: super::prune::Params,
     /// Tables of single language pairs, by the pair's name (`ru-tk`) and the table's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scope: BTreeMap<String, toml::Table>,
@@ -197,6 +200,7 @@ impl Pipeline {
                 "segment.boilerplate-pages = 1 would take every block for boilerplate; 0 turns it off".into(),
             );
         }
+        self.prune.check().map_err(|error| error.while_doing(name.to_owned()))?;
         self.extract.limits.check().map_err(|error| error.while_doing(name.to_owned()))?;
         self.check_files(name)?;
         crawl::Scope::new(&self.site, self.crawl.max_depth).map_err(|error| error.while_doing(name.to_owned()))?;

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod languages;
+pub mod prune;
 pub mod run;
 mod scopes;
 mod settings;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::prune::{self, PruneOptions};
 use super::{Event, Observer, Pipeline, languages};
 use crate::engine::{Driver, Stop};
 use crate::error::{Error, ErrorKind, Result};
@@ -199,6 +200,10 @@ impl Running<'_> {
             attention.extend(doubts);
         }
         let gate = self.gate(store, &stages)?;
+        let mut notes = notes;
+        if self.options.only.is_none() && self.pipeline.prune.nightly {
+            self.prune(store, &mut notes, &mut attention)?;
+        }
         let (run, started_at, finished_at) = (self.run, self.started_at, Timestamp::now());
         Ok(RunReport { run, started_at, finished_at, crawl, stages, alarms, notes, attention, gate, violations })
     }
@@ -221,6 +226,20 @@ impl Running<'_> {
         let violations = driver.violations.take().unwrap_or_default();
         engine.save_hashes()?;
         Ok((outcome?, violations))
+    }
+
+    /// Deletes what nothing refers to any more.
+    fn prune(&mut self, store: &mut Store, notes: &mut Vec<String>, attention: &mut Vec<String>) -> Result<()> {
+        let options = PruneOptions { params: self.pipeline.prune, ..PruneOptions::default() };
+        let pruned = prune::prune(self.pipeline, store, &options)?;
+        if pruned.count() > 0 {
+            let text =
+                format!("pruned {} rows, files and folders, {} bytes of the disk", pruned.count(), pruned.freed());
+            self.observer.event(&Event::Note { stage: "prune", text: &text });
+            notes.push(text);
+        }
+        attention.extend(pruned.failures.into_iter().map(|failure| format!("pruning: {failure}")));
+        Ok(())
     }
 
     /// Why a quality gate of a language pair that was evaluated is not passed.

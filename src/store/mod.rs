@@ -32,6 +32,7 @@ pub mod neighbours;
 pub mod occurrences;
 pub mod open;
 pub mod placements;
+pub mod prune;
 pub mod rows;
 pub mod sentences;
 pub mod standing;

@@ -450,13 +450,14 @@ impl Store {
         self.number("reading the newest verdict", "SELECT max(stamp) FROM verdict WHERE scope = ?1", [scope])
     }
 
-    /// The newest stamp of verdicts and near duplicates together.
+    /// The newest stamp of verdicts and near duplicates together, those that were deleted included.
     ///
     /// # Errors
     /// Kind `Store`.
     pub fn judgement_stamp(&self, scope: &str) -> Result<u64> {
         let near = "SELECT max(stamp) FROM near_duplicate WHERE scope = ?1";
-        Ok(self.verdict_stamp(scope)?.max(self.number("reading the newest near duplicate", near, [scope])?))
+        let newest = self.verdict_stamp(scope)?.max(self.number("reading the newest near duplicate", near, [scope])?);
+        Ok(newest.max(self.pruned_stamp()?))
     }
 
     /// The stamp at which text pairs were last deleted; 0: never.

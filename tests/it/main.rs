@@ -24,6 +24,7 @@ mod models;
 mod nights;
 mod pages;
 mod schemas;
+mod prune;
 mod seeds;
 mod server;
 mod site;

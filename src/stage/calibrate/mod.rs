@@ -175,6 +175,11 @@ pub fn artefact(languages: Languages) -> String {
     format!("{ARTEFACT}/{languages}")
 }
 
+/// The names of all that is kept of a language pair's calibration.
+pub fn artefacts(scope: &str) -> [String; 2] {
+    [format!("{ARTEFACT}/{scope}"), format!("{BASIS}/{scope}")]
+}
+
 /// The calibration of a language pair in the store; `None`: none was made, for want of examples.
 ///
 /// # Errors
@@ -332,8 +337,11 @@ fn stored_basis(store: &Store, languages: Languages) -> Result<Option<Basis>> {
 }
 
 fn basis_artefact(languages: Languages) -> String {
-    format!("calibration basis/{languages}")
+    format!("{BASIS}/{languages}")
 }
+
+/// What the name of a calibration's basis begins with.
+const BASIS: &str = "calibration basis";
 
 /// Adjudicated text pairs that an encoder scored, and whether they are right.
 ///
