@@ -9,8 +9,8 @@ use kopri::error::{Error, Result};
 use kopri::model::lexical::{LexicalFit, LexicalParams};
 use kopri::record::document::TextBuilder;
 use kopri::record::{
-    Annotation, BlockKind, Document, DocumentId, DocumentKind, DocumentPair, Origin, PageId, Pair, Scope, Scores, Sentence,
-    SentenceId, Side, TextId, WarcRef,
+    Annotation, BlockKind, Document, DocumentId, DocumentKind, DocumentPair, Origin, PageId, Pair, Scope, Scores,
+    Sentence, SentenceId, Side, TextId, WarcRef,
 };
 use kopri::record::{Evidence, EvidenceKind};
 use kopri::stage::fit;
@@ -124,7 +124,8 @@ impl<'a> Fill<'a> {
     pub(crate) fn change(&mut self, engine: &Engine, run: i64) -> Result<u64> {
         self.run = run;
         self.world.changed = true;
-        let rewritten: Vec<u64> = (0..self.world.documents).filter(|document| self.world.is_rewritten(*document)).collect();
+        let rewritten: Vec<u64> =
+            (0..self.world.documents).filter(|document| self.world.is_rewritten(*document)).collect();
         let mut gone: [Vec<TextId>; 2] = [Vec::new(), Vec::new()];
         let writer = self.store.writer()?;
         for document in &rewritten {
@@ -248,8 +249,13 @@ fn put_page(writer: &Writer<'_>, number: u64, side: usize, content: &str) -> Res
         body_hash: content.to_owned(),
         warc: Some(warc),
     };
-    let outcome =
-        Outcome { status: Some(200), visited: &fetched, ruling: "allowed", at: Timestamp::UNIX_EPOCH, interval: 86_400 };
+    let outcome = Outcome {
+        status: Some(200),
+        visited: &fetched,
+        ruling: "allowed",
+        at: Timestamp::UNIX_EPOCH,
+        interval: 86_400,
+    };
     writer.visited(PageId::of(&[url.as_bytes()]), &outcome)
 }
 

@@ -78,7 +78,9 @@ fn arguments() -> Result<Arguments> {
             arguments.notes = true;
             continue;
         }
-        let wrong = || Error::config(format!("{name} …: --pairs NUMBER, --changed SHARE, --folder FOLDER or --notes is wanted"));
+        let wrong = || {
+            Error::config(format!("{name} …: --pairs NUMBER, --changed SHARE, --folder FOLDER or --notes is wanted"))
+        };
         let value = given.next().ok_or_else(wrong)?;
         match name.as_str() {
             "--pairs" => arguments.pairs = value.parse().map_err(|_| wrong())?,
@@ -111,7 +113,8 @@ fn main() -> Result<()> {
     let folder = arguments.folder.clone().unwrap_or_else(|| scratch.path().to_path_buf());
     std::fs::create_dir_all(&folder).context(ErrorKind::Store, || format!("making {}", folder.display()))?;
     let reference = folder.join("reference.tsv");
-    let put = |text: &str| std::fs::write(&reference, text).context(ErrorKind::Store, || reference.display().to_string());
+    let put =
+        |text: &str| std::fs::write(&reference, text).context(ErrorKind::Store, || reference.display().to_string());
     // It must be there for the pipeline to be read.
     put("")?;
     let pipeline = Pipeline::parse(PIPELINE, "pool.toml", folder.clone(), &[])?;

@@ -1,12 +1,8 @@
 //! Fills a [`Summary`] from the store and from what the run says of itself.
 
-<<<<<<< HEAD
-use crate::error::Result;
-=======
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
->>>>>>> bench
+use crate::error::Result;
 use crate::metric::pairs::wilson;
 use crate::pipeline::Pipeline;
 use crate::pipeline::run::{RunReport, StageReport, StageTally};
@@ -42,11 +38,7 @@ type Pool = BTreeMap<String, PoolCounts>;
 pub fn summary(pipeline: &Pipeline, store: &Store, report: &RunReport) -> Result<Summary> {
     let gate = report.gate.clone();
     let scopes = pipeline.scopes();
-<<<<<<< HEAD
-=======
-    let first = *scopes.first().ok_or_else(|| Error::bug("a pipeline without languages"))?;
     let pool = store.pool_counts(BINS, SAMPLES)?;
->>>>>>> bench
     let mut evaluation = Vec::new();
     for scope in &scopes {
         let labelled = |metric: Metric| Metric { name: label(pipeline, *scope) + &metric.name, ..metric };
@@ -129,40 +121,23 @@ fn stages(report: &RunReport) -> Vec<StageRow> {
     crawl.into_iter().chain(rest).collect()
 }
 
-<<<<<<< HEAD
-fn waterfall(pipeline: &Pipeline, store: &Store) -> Result<Vec<WaterfallRow>> {
-    let row = |pair, step, label: &str, count, note| WaterfallRow { pair, step, label: label.to_owned(), count, note };
-=======
 fn waterfall(pipeline: &Pipeline, store: &Store, pool: &Pool) -> Result<Vec<WaterfallRow>> {
-    let row = |step, label: &str, count, note: String| WaterfallRow { step, label: label.to_owned(), count, note };
->>>>>>> bench
+    let row = |pair, step, label: &str, count, note| WaterfallRow { pair, step, label: label.to_owned(), count, note };
     let mut rows = Vec::new();
     for (label, count) in store.volumes()? {
         rows.push(row(None, WaterfallStep::Volume, label, count, String::new()));
     }
-<<<<<<< HEAD
+    let none = PoolCounts::default();
     for scope in pipeline.scopes() {
-        for (origin, count) in store.candidate_counts(&scope.name())? {
-            rows.push(row(Some(scope), WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
-        }
-        let verdicts = store.verdict_counts(&scope.name())?;
-=======
-    let scopes = pipeline.scopes();
-    for scope in &scopes {
+        let counts = pool.get(&scope.name()).unwrap_or(&none);
         let mut origins: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((origin, _), (kept, dropped)) in pool.get(&scope.name()).iter().flat_map(|counts| &counts.bins) {
+        for ((origin, _), (kept, dropped)) in &counts.bins {
             *origins.entry(origin).or_default() += kept + dropped;
         }
         for (origin, count) in origins {
-            let name = format!("{}{origin} pairs", label(pipeline, *scope));
-            rows.push(row(WaterfallStep::Candidates, &name, count, String::new()));
+            rows.push(row(Some(scope), WaterfallStep::Candidates, &format!("{origin} pairs"), count, String::new()));
         }
-    }
-    let (mut kept, none) = (Vec::new(), BTreeMap::new());
-    for scope in &scopes {
-        let verdicts = pool.get(&scope.name()).map(|counts| &counts.verdicts).unwrap_or(&none);
-        let name = label(pipeline, *scope);
->>>>>>> bench
+        let verdicts = &counts.verdicts;
         for reason in DropReason::ALL {
             if let Some(count) = verdicts.get(&Some(reason.name().to_owned())) {
                 let rule = rule(pipeline.settings(scope), reason);

@@ -144,8 +144,7 @@ impl Stage for Mine {
             if score < params.min_score {
                 continue;
             }
-            let (source, target) =
-                (candidates.sources[candidate.source], candidates.targets[candidate.target]);
+            let (source, target) = (candidates.sources[candidate.source], candidates.targets[candidate.target]);
             let (Some(source_id), Some(target_id)) =
                 (store.first_sentence_id(source)?, store.first_sentence_id(target)?)
             else {
@@ -161,12 +160,9 @@ impl Stage for Mine {
         }
         let (count, evidence) = ((kept.len() + pairs.len()) as f64, aligned.examples(&candidates).len() as f64);
         let (scope, name) = (ctx.scope_name(), unit.name.clone());
-        let write = move |writer: &Writer<'_>, _| {
-            writer.put_occurrences_beside(&scope, "mine", &name, &kept, &pairs).map(drop)
-        };
-        Ok(Commit::of(&content, write)?
-            .count("mined pairs", count)
-            .count("calibration examples", evidence))
+        let write =
+            move |writer: &Writer<'_>, _| writer.put_occurrences_beside(&scope, "mine", &name, &kept, &pairs).map(drop);
+        Ok(Commit::of(&content, write)?.count("mined pairs", count).count("calibration examples", evidence))
     }
 
     fn retract(&self, writer: &Writer<'_>, scope: &str, unit: &str) -> Result<()> {

@@ -54,8 +54,10 @@ impl Store {
     /// Kind `Store`.
     pub fn pool_counts(&self, bins: u32, samples: usize) -> Result<BTreeMap<String, PoolCounts>> {
         let doing = "counting verdicts";
-        let near: HashSet<i64> =
-            self.rows(doing, "SELECT pair FROM near_duplicate WHERE of IS NOT NULL", [], |row| row.get(0))?.into_iter().collect();
+        let near: HashSet<i64> = self
+            .rows(doing, "SELECT pair FROM near_duplicate WHERE of IS NOT NULL", [], |row| row.get(0))?
+            .into_iter()
+            .collect();
         let mut scopes: Vec<(String, PoolCounts)> = Vec::new();
         // In the order of the table, since any index would look every row up.
         let sql = "SELECT pair, scope, reason, origin, score, source FROM verdict NOT INDEXED";
@@ -106,13 +108,13 @@ impl Store {
             })
         })?;
         sites.extend(urls.into_iter().map(|counts| (counts.site.clone(), counts)));
-        let sql = "SELECT site, language, count(*) FROM document GROUP BY site, language ORDER BY count(*) DESC, language";
+        let sql =
+            "SELECT site, language, count(*) FROM document GROUP BY site, language ORDER BY count(*) DESC, language";
         let documents = self.rows("counting documents", sql, [], |row| {
             Ok((row.get::<_, String>(0)?, parsed_option::<Language>(row, 1)?, row.get::<_, u64>(2)?))
         })?;
         for (site, language, count) in documents {
-            let counts =
-                sites.entry(site.clone()).or_insert_with(|| SiteCounts { site, ..SiteCounts::default() });
+            let counts = sites.entry(site.clone()).or_insert_with(|| SiteCounts { site, ..SiteCounts::default() });
             counts.documents += count;
             counts.languages.extend(language.map(|language| (language, count)));
         }
@@ -205,12 +207,14 @@ impl PoolCounts {
     }
 
     fn sorted(mut self) -> Self {
-        let ids = |ranked: Ranked| ranked.into_sorted_vec().into_iter().map(|(_, pair)| PairId(pair)).collect::<Vec<_>>();
+        let ids =
+            |ranked: Ranked| ranked.into_sorted_vec().into_iter().map(|(_, pair)| PairId(pair)).collect::<Vec<_>>();
         self.best = ids(std::mem::take(&mut self.highest));
         self.borderline = ids(std::mem::take(&mut self.lowest));
         let groups: Vec<Vec<PairId>> = std::mem::take(&mut self.by_reason).into_values().map(ids).collect();
         let turns = groups.iter().map(Vec::len).max().unwrap_or(0);
-        self.dropped = (0..turns).flat_map(|turn| groups.iter().filter_map(move |group| group.get(turn))).copied().collect();
+        self.dropped =
+            (0..turns).flat_map(|turn| groups.iter().filter_map(move |group| group.get(turn))).copied().collect();
         self.dropped.truncate(self.samples);
         self
     }
