@@ -381,7 +381,7 @@ mod tests {
         let lines = log.lines();
         assert_eq!(lines.len(), 3, "{lines:#?}");
         assert_eq!(lines[0], "crawl: 500 pages to do");
-        assert!(lines[1].starts_with("crawl      500 pages in ") && lines[1].ends_with("s · 2 sites"), "{}", lines[1]);
+        assert!(lines[1].starts_with("crawl            500 pages in ") && lines[1].ends_with("s · 2 sites"), "{}", lines[1]);
         assert!(lines[2].starts_with("mine       0 pools in "), "{}", lines[2]);
     }
 
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(lines[1], "crawl: 0 pages · https://habar.example/\u{fffd}[2Ka");
         assert!(lines[3].starts_with("crawl: 1/4 pages (25.0 %), "), "{}", lines[3]);
         // The next stage ended this one, and says so.
-        assert!(lines[4].starts_with("crawl      1 of 4 pages in "), "{}", lines[4]);
+        assert!(lines[4].starts_with("crawl            1 of 4 pages in "), "{}", lines[4]);
         assert_eq!(lines[5], "extract: 1 page to do");
     }
 
@@ -431,7 +431,7 @@ mod tests {
             }
         });
         progress.finish("");
-        assert!(log.lines()[1].starts_with("embed      400 texts in "));
+        assert!(log.lines()[1].starts_with("embed            400 texts in "));
     }
 
     #[test]
