@@ -381,7 +381,11 @@ mod tests {
         let lines = log.lines();
         assert_eq!(lines.len(), 3, "{lines:#?}");
         assert_eq!(lines[0], "crawl: 500 pages to do");
-        assert!(lines[1].starts_with("crawl            500 pages in ") && lines[1].ends_with("s · 2 sites"), "{}", lines[1]);
+        assert!(
+            lines[1].starts_with("crawl            500 pages in ") && lines[1].ends_with("s · 2 sites"),
+            "{}",
+            lines[1]
+        );
         assert!(lines[2].starts_with("mine       0 pools in "), "{}", lines[2]);
     }
 
