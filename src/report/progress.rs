@@ -386,7 +386,7 @@ mod tests {
             "{}",
             lines[1]
         );
-        assert!(lines[2].starts_with("mine       0 pools in "), "{}", lines[2]);
+        assert!(lines[2].starts_with("mine             0 pools in "), "{}", lines[2]);
     }
 
     #[test]
