@@ -417,7 +417,8 @@ mod tests {
         assert_eq!((known.len(), kept.score), (2, 0.5));
         seen(&mut store);
         let writer = store.writer().unwrap();
-        let changed = writer.put_occurrences_beside("ru-tk", "mine", "pool", &[kept.id], &[third.clone()]).unwrap();
+        let changed =
+            writer.put_occurrences_beside("ru-tk", "mine", "pool", &[kept.id], std::slice::from_ref(&third)).unwrap();
         writer.commit().unwrap();
         assert_eq!(changed, (1, 1), "the third is new, the second gone");
         assert!(store.pair(first.id).unwrap().is_some() && store.pair(third.id).unwrap().is_some());
@@ -439,7 +440,7 @@ mod tests {
         assert_eq!((found.source.text.as_str(), found.origin, found.score), ("да", Origin::Aligned, 0.9));
         assert_eq!(store.stale_count("ru-tk").unwrap(), 1, "a better occurrence is a change");
         seen(&mut store);
-        assert_eq!(write(&mut store, "align", "a-b", &[high.clone()]), (0, 0), "the same again");
+        assert_eq!(write(&mut store, "align", "a-b", std::slice::from_ref(&high)), (0, 0), "the same again");
         assert_eq!(store.stale_count("ru-tk").unwrap(), 0);
         // The better occurrence goes: the text pair stays, with the texts of the other one.
         assert_eq!(write(&mut store, "align", "a-b", &[]), (0, 1));

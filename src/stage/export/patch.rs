@@ -81,16 +81,18 @@ impl<R: BufRead> Entries<R> {
             Format::Tmx => line == b"<body>\n",
             _ => true,
         };
-        while format != Format::Jsonl {
+        if format == Format::Jsonl {
+            return Ok(entries);
+        }
+        loop {
             entries.bytes.clear();
             if !entries.line()? {
                 return Err(Error::input("the old file has no header"));
             }
             if header_ends(&entries.bytes) {
-                break;
+                return Ok(entries);
             }
         }
-        Ok(entries)
     }
 
     /// Appends a line to the entry; `false` at the end of the file.
