@@ -252,7 +252,7 @@ impl Stage for Calibrate {
     /// The one calibration of a scope.
     ///
     /// Every run changes some text pairs, and a new curve moves the probability of all. So the curve stays while its
-    /// evidence is nearly the same: until [`REFIT`] of its sure pairs, or of its adjudications, are others.
+    /// evidence is nearly the same: until 5 % of its sure pairs, or of its adjudications, are others.
     fn list(&self, ctx: &Ctx<'_>) -> Result<Listing> {
         let Some(model) = ctx.model()? else { return Ok(Listing::Idle) };
         let store = ctx.store()?;
