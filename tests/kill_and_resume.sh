@@ -19,11 +19,12 @@ dump() {
 import hashlib, os, sqlite3, sys
 volatile = {"unit": {"attempts", "run", "finished_at"}, "host": {"robots_fetched_at", "robots_failed_at", "delay_ms", "next_allowed_at", "night_began", "requests", "bytes"},
             "url": {"status", "next_visit_at", "interval_s", "warc_file", "warc_offset", "warc_length", "fetched_at", "changed_at", "leased_at", "not_before"},
-            "warc": {"file", "length"}, "vector": {"shard"}, "shard": {"id"}}
+            "warc": {"file", "length"}, "verdict": {"stamp"}, "near_duplicate": {"stamp"}, "producer": {"id"}, "occurrence": {"producer"},
+            "task": {"asked_at"}, "vector": {"shard"}, "shard": {"id"}}
 folder = sys.argv[1]
 db = sqlite3.connect(f"file:{folder}/kopri.db?mode=ro", uri=True)
 for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
-    if table in ("run", "figure", "crawl_round", "extraction", "drift", "sqlite_sequence"):
+    if table in ("run", "figure", "crawl_round", "clock", "extraction", "drift", "sqlite_sequence"):
         continue
     columns = [c[1] for c in db.execute(f"PRAGMA table_info({table})") if c[1] not in volatile.get(table, ())]
     if columns:
