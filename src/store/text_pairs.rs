@@ -237,6 +237,20 @@ impl Store {
         Ok(most)
     }
 
+    /// The documents of all occurrences of a text pair, each once, in order of their ids.
+    ///
+    /// # Errors
+    /// Kind `Store`.
+    pub fn documents_of_pair(&self, id: PairId) -> Result<Vec<DocumentId>> {
+        self.rows(
+            "reading the documents of a text pair",
+            "SELECT source_document FROM occurrence WHERE pair = ?1 AND source_document IS NOT NULL
+             UNION SELECT target_document FROM occurrence WHERE pair = ?1 AND target_document IS NOT NULL ORDER BY 1",
+            [id.0],
+            |row| row.get(0).map(DocumentId),
+        )
+    }
+
     /// One text pair with what was decided on it; `None`: it does not occur, or nothing was decided yet.
     ///
     /// # Errors

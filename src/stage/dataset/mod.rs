@@ -338,7 +338,13 @@ fn group(
     let mut assigned = HashMap::new();
     for (_, judged) in words {
         let pair = &judged.pair;
-        splitter.join(pair, store.frequency(pair)? > FREQUENT);
+        let is_frequent = store.frequency(pair)? > FREQUENT;
+        splitter.join(pair, is_frequent);
+        if !is_frequent {
+            for document in store.documents_of_pair(pair.id)? {
+                splitter.join_occurrence(pair, document);
+            }
+        }
         if let Some(part) = store.split(pair.id)?.as_deref().and_then(Part::from_name) {
             splitter.assign(pair, part);
             assigned.insert(pair.id, part);

@@ -109,6 +109,12 @@ impl Splitter {
         }
     }
 
+    /// The texts of a pair stand in this document too.
+    pub fn join_occurrence(&mut self, pair: &Pair, document: DocumentId) {
+        let (text, document) = (self.text(&pair.source.text), self.place(document.0, false));
+        self.unite(text, document);
+    }
+
     /// The texts of two pairs, which nearly repeat each other, belong together.
     pub fn join_near(&mut self, one: (&str, &str), other: (&str, &str)) {
         let (one, other) = ([self.text(one.0), self.text(one.1)], [self.text(other.0), self.text(other.1)]);
@@ -293,6 +299,19 @@ mod tests {
             splitter.join(&new, false);
             splitter.assign(&old, Part::Test);
             assert_eq!((splitter.part_of(&old), splitter.part_of(&new)), (Some(Part::Test), Some(Part::Test)));
+        }
+    }
+
+    #[test]
+    fn the_documents_of_all_occurrences_are_one_group() {
+        for second in 1..40 {
+            let mut splitter = Splitter::new(1, 0.4, 0.3);
+            let (one, other) = (pair((50, 1), (150, 1)), pair((second, 2), (second + 200, 2)));
+            splitter.join(&one, false);
+            splitter.join(&other, false);
+            splitter.assign(&one, Part::Test);
+            splitter.join_occurrence(&one, DocumentId(second + 200));
+            assert_eq!(splitter.part_of(&other), Some(Part::Test));
         }
     }
 
